@@ -1,0 +1,240 @@
+/* address: RFC 5321 4.1.2 by hand: a path is an optional source route and a mailbox,
+ * a mailbox is a dot-string or quoted string, '@', and a domain or literal. */
+#include "base/address.h"
+
+#include <arpa/inet.h>
+
+static const char NOT_ASCII[] = "holds a byte that is not ASCII";
+static const char BAD_LOCAL[] = "holds a character not allowed in a local part";
+
+static bool is_atext(char c)
+{
+    /* RFC 5322 3.2.3 */
+    return ascii_is_alnum(c) || (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
+}
+
+static bool is_printable(char c)
+{
+    return c >= ' ' && c <= '~';
+}
+
+bool domain_name_ok(str name)
+{
+    str rest = name, label;
+    if (name.len == 0 || name.len > ADDRESS_DOMAIN_MAX) {
+        return false;
+    }
+    while (str_split(&rest, '.', &label)) {
+        if (label.len == 0 || label.len > 63 || label.ptr[0] == '-' ||
+            label.ptr[label.len - 1] == '-') {
+            return false;
+        }
+        for (size_t i = 0; i < label.len; i++) {
+            char c = label.ptr[i];
+            if (!ascii_is_alnum(c) && c != '-' && c != '_') {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+bool domain_literal_ok(str literal)
+{
+    char text[INET6_ADDRSTRLEN + 1];
+    unsigned char bytes[sizeof(struct in6_addr)];
+    int family = AF_INET;
+    if (literal.len < 3 || literal.ptr[0] != '[' || literal.ptr[literal.len - 1] != ']') {
+        return false;
+    }
+    str inside = str_sub(literal, 1, literal.len - 2);
+    if (str_istarts(inside, STR("IPv6:"))) {
+        inside = str_from_pos(inside, 5);
+        family = AF_INET6;
+    }
+    if (inside.len >= sizeof text || str_find(inside, '\0') >= 0) {
+        return false;
+    }
+    memcpy(text, inside.ptr, inside.len);
+    text[inside.len] = '\0';
+    return inet_pton(family, text, bytes) == 1;
+}
+
+/* Takes "@a,@b:" off *text. */
+static const char *parse_route(str *text, struct address *out)
+{
+    ptrdiff_t colon = str_find(*text, ':');
+    if (colon < 0) {
+        return "has a source route without ':', or no local part";
+    }
+    out->route = str_sub(*text, 0, (size_t)colon);
+    *text = str_from_pos(*text, (size_t)colon + 1);
+    str rest = out->route, hop;
+    while (str_split(&rest, ',', &hop)) {
+        if (hop.len == 0 || hop.ptr[0] != '@' || !domain_name_ok(str_from_pos(hop, 1))) {
+            return "has a bad host in its source route";
+        }
+    }
+    return NULL;
+}
+
+static const char *parse_quoted(str text, size_t *len)
+{
+    size_t i = 1;
+    while (i < text.len && text.ptr[i] != '"') {
+        if (text.ptr[i] == '\\') {
+            i++;
+        }
+        if (i < text.len && !is_printable(text.ptr[i])) {
+            return BAD_LOCAL;
+        }
+        i++;
+    }
+    if (i >= text.len) {
+        return "has a quoted local part without an end";
+    }
+    *len = i + 1;
+    return NULL;
+}
+
+static const char *parse_dot_string(str text, size_t *len)
+{
+    ptrdiff_t at = str_find(text, '@');
+    str local = at < 0 ? text : str_sub(text, 0, (size_t)at);
+    if (local.len == 0) {
+        return "has no local part";
+    }
+    for (size_t i = 0; i < local.len; i++) {
+        if (local.ptr[i] != '.' && !is_atext(local.ptr[i])) {
+            return BAD_LOCAL;
+        }
+    }
+    str rest = local, atom;
+    while (str_split(&rest, '.', &atom)) {
+        if (atom.len == 0) {
+            return "has an empty word between dots in its local part";
+        }
+    }
+    *len = local.len;
+    return NULL;
+}
+
+static const char *parse_domain(str text, struct address *out)
+{
+    if (text.len == 0) {
+        return "has no domain behind '@'";
+    }
+    if (text.len > ADDRESS_DOMAIN_MAX) {
+        return "has a domain longer than 255 octets";
+    }
+    if (text.ptr[0] == '[' ? !domain_literal_ok(text) : !domain_name_ok(text)) {
+        return text.ptr[0] == '[' ? "has a bad address literal" : "has a bad domain name";
+    }
+    out->domain = text;
+    return NULL;
+}
+
+static const char *parse_mailbox(str text, struct address *out)
+{
+    size_t len = 0;
+    bool quoted = text.len > 0 && text.ptr[0] == '"';
+    const char *why = quoted ? parse_quoted(text, &len) : parse_dot_string(text, &len);
+    if (why != NULL) {
+        return why;
+    }
+    if (len > ADDRESS_LOCAL_MAX) {
+        return "has a local part longer than 64 octets";
+    }
+    out->local = str_sub(text, 0, len);
+    text = str_from_pos(text, len);
+    if (text.len == 0) {
+        return NULL;
+    }
+    return text.ptr[0] == '@' ? parse_domain(str_from_pos(text, 1), out) : BAD_LOCAL;
+}
+
+const char *address_parse(str text, struct address *out)
+{
+    *out = (struct address){STR(""), STR(""), STR("")};
+    if (text.len == 0) {
+        return NULL;
+    }
+    if (text.len > ADDRESS_PATH_MAX - 2) {
+        return "is longer than 254 octets";
+    }
+    for (size_t i = 0; i < text.len; i++) {
+        if ((unsigned char)text.ptr[i] >= 0x80) {
+            return NOT_ASCII;
+        }
+    }
+    const char *why = text.ptr[0] == '@' ? parse_route(&text, out) : NULL;
+    if (why == NULL) {
+        why = parse_mailbox(text, out);
+    }
+    if (why != NULL) {
+        *out = (struct address){STR(""), STR(""), STR("")};
+    }
+    return why;
+}
+
+str address_print(struct arena *a, const struct address *addr)
+{
+    return arena_printf(a, "%.*s%s%.*s%s%.*s", STR_ARG(addr->route),
+                        addr->route.len > 0 ? ":" : "", STR_ARG(addr->local),
+                        addr->domain.len > 0 ? "@" : "", STR_ARG(addr->domain));
+}
+
+bool address_is_null(const struct address *addr)
+{
+    return addr->local.len == 0 && addr->domain.len == 0;
+}
+
+/* Takes one character of the meaning of a local part off *rest; false at its end. */
+static bool local_next(str *rest, char *c)
+{
+    if (rest->len == 0) {
+        return false;
+    }
+    size_t skip = rest->ptr[0] == '\\' && rest->len > 1 ? 1 : 0;
+    *c = rest->ptr[skip];
+    *rest = str_from_pos(*rest, skip + 1);
+    return true;
+}
+
+static str local_inside(str local)
+{
+    bool quoted = local.len >= 2 && local.ptr[0] == '"';
+    return quoted ? str_sub(local, 1, local.len - 2) : local;
+}
+
+static bool local_eq(str a, str b)
+{
+    char ca = 0, cb = 0;
+    a = local_inside(a);
+    b = local_inside(b);
+    while (local_next(&a, &ca)) {
+        if (!local_next(&b, &cb) || ca != cb) {
+            return false;
+        }
+    }
+    return !local_next(&b, &cb);
+}
+
+bool address_eq(const struct address *a, const struct address *b)
+{
+    return address_is_null(a) == address_is_null(b) && local_eq(a->local, b->local) &&
+           str_ieq(a->domain, b->domain);
+}
+
+str address_unquote_local(struct arena *a, str local)
+{
+    char *out = arena_strndup(a, local.ptr, local.len);
+    str rest = local_inside(local);
+    size_t len = 0;
+    char c;
+    while (local_next(&rest, &c)) {
+        out[len++] = c;
+    }
+    out[len] = '\0';
+    return str_n(out, len);
+}

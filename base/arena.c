@@ -1,0 +1,153 @@
+/* arena: a chain of blocks, newest first; each knows how much was handed out before
+ * it, so that a reset to a mark restores the total as well. */
+#include "base/arena.h"
+
+#include <stdalign.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+
+enum { BLOCK_FIRST = 4 * 1024, BLOCK_LARGEST = 256 * 1024 };
+
+struct block {
+    struct block *prev;
+    size_t size;   /* bytes in data */
+    size_t used;   /* bytes handed out, padding included */
+    size_t before; /* sum of `used` of the older blocks */
+    alignas(max_align_t) char data[];
+};
+
+struct arena {
+    struct block *top;
+    size_t next_size;
+};
+
+static void *must_malloc(size_t size)
+{
+    void *p = malloc(size);
+    check(p != NULL); /* documented: out of memory aborts */
+    return p;
+}
+
+struct arena *arena_new(void)
+{
+    struct arena *a = must_malloc(sizeof *a);
+    a->top = NULL;
+    a->next_size = BLOCK_FIRST;
+    return a;
+}
+
+void arena_free(struct arena **a)
+{
+    if (*a == NULL) {
+        return;
+    }
+    arena_reset(*a, (struct arena_mark){NULL, 0});
+    free(*a);
+    *a = NULL;
+}
+
+static struct block *arena_grow(struct arena *a, size_t need)
+{
+    size_t size = need > a->next_size ? need : a->next_size;
+    check(size < SIZE_MAX / 2);
+    struct block *b = must_malloc(sizeof *b + size);
+    b->prev = a->top;
+    b->size = size;
+    b->used = 0;
+    b->before = arena_used(a);
+    a->top = b;
+    if (a->next_size < BLOCK_LARGEST) {
+        a->next_size *= 2;
+    }
+    return b;
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+    const size_t align = alignof(max_align_t);
+    check(size < SIZE_MAX / 2);
+    size_t need = size == 0 ? align : (size + align - 1) & ~(align - 1);
+    struct block *b = a->top;
+    if (b == NULL || b->size - b->used < need) {
+        b = arena_grow(a, need);
+    }
+    char *p = b->data + b->used;
+    b->used += need;
+    return memset(p, 0, need);
+}
+
+void *arena_alloc_n(struct arena *a, size_t n, size_t size)
+{
+    check(size == 0 || n <= SIZE_MAX / 2 / size);
+    return arena_alloc(a, n * size);
+}
+
+char *arena_strndup(struct arena *a, const char *s, size_t len)
+{
+    check(len < SIZE_MAX / 2);
+    char *copy = arena_alloc(a, len + 1);
+    if (len > 0) {
+        memcpy(copy, s, len);
+    }
+    return copy;
+}
+
+char *arena_strdup(struct arena *a, const char *s)
+{
+    return arena_strndup(a, s, strlen(s));
+}
+
+str arena_str(struct arena *a, str s)
+{
+    return str_n(arena_strndup(a, s.ptr, s.len), s.len);
+}
+
+str arena_vprintf(struct arena *a, const char *fmt, va_list ap)
+{
+    va_list again;
+    va_copy(again, ap);
+    int len = vsnprintf(NULL, 0, fmt, again);
+    va_end(again);
+    check(len >= 0);
+    char *out = arena_alloc(a, (size_t)len + 1);
+    vsnprintf(out, (size_t)len + 1, fmt, ap);
+    return str_n(out, (size_t)len);
+}
+
+str arena_printf(struct arena *a, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    str s = arena_vprintf(a, fmt, ap);
+    va_end(ap);
+    return s;
+}
+
+struct arena_mark arena_mark(struct arena *a)
+{
+    return (struct arena_mark){a->top, a->top ? a->top->used : 0};
+}
+
+void arena_reset(struct arena *a, struct arena_mark mark)
+{
+    while (a->top != mark.block) {
+        struct block *b = a->top;
+        check(b != NULL); /* a mark of another arena, or of one reset further back */
+        a->top = b->prev;
+        free(b);
+    }
+    if (a->top != NULL) {
+        check(mark.used <= a->top->used);
+        a->top->used = mark.used;
+    } else {
+        a->next_size = BLOCK_FIRST;
+    }
+}
+
+size_t arena_used(const struct arena *a)
+{
+    return a->top ? a->top->before + a->top->used : 0;
+}

@@ -1,0 +1,111 @@
+/* clock: the system clock, and dates written and read without the locale. */
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <time.h>
+
+static int64_t system_now_ms(const struct clock *c)
+{
+    (void)c;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+const struct clock clock_system = {system_now_ms};
+
+int64_t clock_now_ms(const struct clock *c)
+{
+    return c->now_ms(c);
+}
+
+/* Splits into calendar time and the milliseconds left over (0 to 999). A time no
+ * calendar can hold is shown as 1970. */
+static int split_ms(int64_t ms, struct tm *tm)
+{
+    int64_t rest = ms % 1000;
+    if (rest < 0) {
+        rest += 1000;
+    }
+    time_t seconds = (time_t)((ms - rest) / 1000);
+    if (gmtime_r(&seconds, tm) == NULL || tm->tm_year > 9999 - 1900) {
+        time_t start = 0;
+        gmtime_r(&start, tm);
+        return 0;
+    }
+    return (int)rest;
+}
+
+void clock_rfc5322(int64_t ms, char *out, size_t size)
+{
+    static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    struct tm tm;
+    split_ms(ms, &tm);
+    snprintf(out, size, "%s, %d %s %04d %02d:%02d:%02d +0000", days[tm.tm_wday],
+             tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min,
+             tm.tm_sec);
+}
+
+void clock_rfc3339(int64_t ms, char *out, size_t size)
+{
+    struct tm tm;
+    int rest = split_ms(ms, &tm);
+    snprintf(out, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03d000+00:00", tm.tm_year + 1900,
+             tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, rest);
+}
+
+/* One "<number><unit>"; *rank falls from unit to unit, so that none comes twice or out
+ * of order. */
+static bool period_part(str *text, bool time_part, int *rank, int64_t *total)
+{
+    static const struct {
+        char letter;
+        bool time_part;
+        int64_t ms;
+    } units[] = {{'s', true, 1000},
+                 {'m', true, 60 * 1000},
+                 {'h', true, 3600 * 1000},
+                 {'d', false, 24 * 3600 * 1000}};
+    size_t digits = 0;
+    while (digits < text->len && ascii_is_digit(text->ptr[digits])) {
+        digits++;
+    }
+    uint64_t n;
+    if (digits == text->len || !str_u64(str_sub(*text, 0, digits), 1000000000, &n)) {
+        return false;
+    }
+    char letter = ascii_lower(text->ptr[digits]);
+    for (int i = 0; i < *rank; i++) {
+        if (units[i].letter == letter && units[i].time_part == time_part) {
+            *rank = i;
+            *total += (int64_t)n * units[i].ms;
+            *text = str_from_pos(*text, digits + 1);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool clock_period_ms(str text, int64_t *out)
+{
+    int64_t total = 0;
+    int rank = 4;
+    bool time_part = false;
+    if (text.len < 2 || ascii_lower(text.ptr[0]) != 'p') {
+        return false;
+    }
+    text = str_from_pos(text, 1);
+    while (text.len > 0) {
+        if (!time_part && ascii_lower(text.ptr[0]) == 't') {
+            time_part = true;
+            text = str_from_pos(text, 1);
+        }
+        if (!period_part(&text, time_part, &rank, &total)) {
+            return false;
+        }
+    }
+    *out = total;
+    return true;
+}

@@ -1,0 +1,27 @@
+/* clock: the time behind one function pointer (tests bring their own), and ISO 8601
+ * periods. */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/str.h"
+
+struct clock {
+    int64_t (*now_ms)(const struct clock *); /* milliseconds since 1970, UTC */
+};
+/* CLOCK_REALTIME. */
+extern const struct clock clock_system;
+int64_t clock_now_ms(const struct clock *c);
+
+/* "Sat, 21 Nov 2026 00:22:10 +0000" (RFC 5322 3.3); out needs 40 bytes. */
+void clock_rfc5322(int64_t ms, char *out, size_t size);
+/* "2026-11-21T00:22:10.123456+00:00" (RFC 3339), microseconds from ms; 40 bytes. */
+void clock_rfc3339(int64_t ms, char *out, size_t size);
+/* Parses an ISO 8601 period of days, hours, minutes, seconds ("P1DT4H", "PT10S",
+ * lower case too) into milliseconds. */
+bool clock_period_ms(str text, int64_t *out);
+
+#endif

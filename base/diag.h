@@ -1,0 +1,94 @@
+/* diag: messages to a human about a place in a configuration file. Nobody below
+ * main prints or exits; everybody appends to a list and goes on.
+ * A span is 12 bytes; line and column are computed only when printed. */
+#ifndef BASE_DIAG_H
+#define BASE_DIAG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+
+/* A byte range of one source. source 0 means "no place" (e.g. a missing file). */
+struct span {
+    uint32_t source;
+    uint32_t offset;
+    uint32_t length;
+};
+#define SPAN_NONE ((struct span){0, 0, 0})
+
+/* The texts of one configuration; owned by an arena, kept by the snapshot so that
+ * logs and traces can name lines. Immutable after loading. */
+struct sources;
+struct source {
+    str name;            /* as shown to the user: relative to the configuration folder */
+    str path;            /* as opened */
+    str text;            /* whole contents, NUL-terminated after the end */
+    struct span from;    /* the include line that brought it in, or SPAN_NONE */
+};
+
+struct sources *sources_new(struct arena *a);
+/* Registers a text (borrowed: must live in the same arena); returns its id, from 1. */
+uint32_t sources_add(struct sources *s, str name, str path, str text, struct span from);
+const struct source *sources_get(const struct sources *s, uint32_t id);
+uint32_t sources_count(const struct sources *s);
+
+struct place {
+    str file;
+    unsigned line;   /* from 1 */
+    unsigned column; /* from 1, in bytes */
+};
+/* Where a span begins. {"", 0, 0} for SPAN_NONE. */
+struct place span_place(const struct sources *s, struct span span);
+/* Formats "file:line" into the arena ("-" for SPAN_NONE). */
+str span_text(struct arena *a, const struct sources *s, struct span span);
+/* The span from the start of a to the end of b (same source). */
+struct span span_join(struct span a, struct span b);
+
+enum severity { SEVERITY_NOTE, SEVERITY_WARNING, SEVERITY_ERROR };
+
+struct diag {
+    enum severity severity;
+    const char *slug;    /* stable, e.g. "keyword-range"; string constant */
+    str text;
+    struct span span;
+    struct span mark;    /* set by diag_mark(), else SPAN_NONE */
+    struct diag *notes;  /* SEVERITY_NOTE entries belonging to this one */
+    struct diag *next;
+};
+
+/* The list. Messages at one place keep the order in which they were added. */
+struct diags;
+struct diags *diags_new(struct arena *a, struct sources *s);
+struct diag *diag_error(struct diags *d, struct span at, const char *slug,
+                        const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+struct diag *diag_warning(struct diags *d, struct span at, const char *slug,
+                          const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* Attaches a note pointing at another place to the message `to`. */
+void diag_note(struct diags *d, struct diag *to, struct span at, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Underlines one more place with '~' when `to` is shown and both are on one line. */
+void diag_mark(struct diags *d, struct diag *to, struct span at);
+
+const struct diag *diags_first(const struct diags *d); /* sorted by source and offset */
+unsigned diags_errors(const struct diags *d);
+unsigned diags_warnings(const struct diags *d);
+/* True with an error in the list, or a warning when warnings_as_errors. */
+bool diags_failed(const struct diags *d, bool warnings_as_errors);
+const struct sources *diags_sources(const struct diags *d);
+
+struct buf;
+/* Renders all messages with source line, caret and include chain:
+ *   site.cnf:41:16: error: text [slug]
+ *      41 | the line
+ *         |          ^~~~
+ * Control bytes in source lines are shown as '?', tabs keep their width. Sources
+ * that are not UTF-8 do no harm. colour adds ANSI colours. Appends to out. Notes
+ * are one line each, below their message; the include chain of a file is shown once
+ * for messages that follow each other. What exceeds the cap of out is left out. */
+void diags_render(const struct diags *d, bool colour, struct buf *out);
+/* One message, first line only: "file:line:col: error: text [slug]". */
+str diag_line(struct arena *a, const struct diags *d, const struct diag *m);
+
+#endif

@@ -1,0 +1,364 @@
+/* smtp_server_mail: the transaction of the server machine: MAIL, RCPT, DATA, the message
+ * itself, RSET, and the host's answers. */
+#include <stdio.h>
+
+#include "base/check.h"
+#include "channels/smtp_server_private.h"
+
+void server_reset(struct smtp_server *m)
+{
+    m->txn = (struct smtp_server_txn){0};
+    m->recipients_refused = 0;
+    m->refusal.set = false;
+    buf_free(&m->body);
+    if (m->state != SERVER_CONNECTED && m->state != SERVER_CLOSED) {
+        m->state = SERVER_READY;
+    }
+}
+
+void smtp_verb_rset(struct smtp_server *m, str args)
+{
+    (void)args;
+    server_reset(m);
+    m->sender_refused = false;
+    server_reply(m, 250, 2, 0, 0, "OK");
+}
+
+/* Parameters */
+
+static bool mail_size(struct smtp_server *m, str value)
+{
+    uint64_t size = 0;
+    if (!str_u64(value, UINT64_MAX, &size)) {
+        for (size_t i = 0; i < value.len; i++) {
+            if (!ascii_is_digit(value.ptr[i])) {
+                value.len = 0;
+            }
+        }
+        if (value.len == 0 || value.len > 20) { /* RFC 1870 3: 1*20DIGIT */
+            server_error(m, 501, 5, 5, 4, "SIZE takes a number");
+            return false;
+        }
+        size = UINT64_MAX; /* twenty digits that do not fit: more than any limit */
+    }
+    if (m->policy.size_limit_bytes > 0 && size > m->policy.size_limit_bytes) {
+        server_reply(m, 552, 5, 3, 4, "Message larger than the size limit");
+        return false;
+    }
+    m->txn.declared_size = size;
+    return true;
+}
+
+static bool mail_body(struct smtp_server *m, str value)
+{
+    m->txn.eight_bit = str_ieq(value, STR("8BITMIME"));
+    if (!m->txn.eight_bit && !str_ieq(value, STR("7BIT"))) {
+        server_error(m, 501, 5, 5, 4, "BODY takes 7BIT or 8BITMIME");
+        return false;
+    }
+    return true;
+}
+
+/* The parameters of MAIL; false: answered. */
+static bool mail_params(struct smtp_server *m, str rest)
+{
+    struct smtp_param p;
+    bool size_seen = false, body_seen = false;
+    enum smtp_param_status status;
+    while ((status = smtp_param_take(&rest, &p)) == SMTP_PARAM_GOOD) {
+        bool is_size = str_ieq(p.keyword, STR("SIZE"));
+        bool is_body = str_ieq(p.keyword, STR("BODY"));
+        if (!is_size && !is_body) {
+            server_error(m, 555, 5, 5, 4, "Parameter not recognised");
+            return false;
+        }
+        if (is_size ? size_seen : body_seen) {
+            server_error(m, 501, 5, 5, 4, "Parameter given twice");
+            return false;
+        }
+        size_seen |= is_size;
+        body_seen |= is_body;
+        if (is_size ? !mail_size(m, p.value) : !mail_body(m, p.value)) {
+            return false;
+        }
+    }
+    if (status == SMTP_PARAM_BAD) {
+        server_error(m, 501, 5, 5, 4, "Bad parameter syntax");
+        return false;
+    }
+    return true;
+}
+
+/* MAIL and RCPT */
+
+/* z: 7 for a sender, 3 for a recipient (RFC 3463 3.2). */
+static void server_bad_address(struct smtp_server *m, unsigned z, const char *why)
+{
+    char text[160];
+    snprintf(text, sizeof text, "The address %s", why);
+    server_error(m, 501, 5, 1, z, text);
+}
+
+/* Parses a path into *out, its text copied into `copy`. Returns what is wrong. */
+static const char *take_address(str path, char copy[ADDRESS_PATH_MAX],
+                                struct address *out)
+{
+    if (path.len > ADDRESS_PATH_MAX) {
+        return "is too long";
+    }
+    memcpy(copy, path.ptr, path.len);
+    return address_parse(str_n(copy, path.len), out);
+}
+
+static bool mail_sender(struct smtp_server *m, str *args)
+{
+    str path;
+    if (!smtp_path_take(args, STR("FROM:"), &path)) {
+        server_error(m, 501, 5, 5, 4, "Syntax: MAIL FROM:<address>");
+        return false;
+    }
+    const char *why = take_address(path, m->sender, &m->txn.sender);
+    if (why != NULL) {
+        server_bad_address(m, 7, why);
+        return false;
+    }
+    if (m->txn.sender.local.len > 0 && m->txn.sender.domain.len == 0) {
+        server_error(m, 553, 5, 1, 7, "The address has no domain");
+        return false;
+    }
+    return true;
+}
+
+void smtp_verb_mail(struct smtp_server *m, str args)
+{
+    server_reset(m);
+    m->sender_refused = true;
+    if (mail_sender(m, &args) && mail_params(m, args)) {
+        m->ask = ASK_SENDER;
+    } else {
+        server_reset(m);
+    }
+}
+
+static bool rcpt_address(struct smtp_server *m, str *args)
+{
+    str path;
+    struct address *to = &m->txn.recipient;
+    if (!smtp_path_take(args, STR("TO:"), &path)) {
+        server_error(m, 501, 5, 5, 4, "Syntax: RCPT TO:<address>");
+        return false;
+    }
+    const char *why = path.len == 0 ? "is empty" : take_address(path, m->recipient, to);
+    if (why != NULL) {
+        server_bad_address(m, 3, why);
+        return false;
+    }
+    if (to->domain.len == 0 && !str_ieq(to->local, STR("postmaster"))) {
+        /* RFC 5321 4.1.1.3: only the postmaster comes without a domain. */
+        server_error(m, 553, 5, 1, 3, "The address has no domain");
+        return false;
+    }
+    return true;
+}
+
+static bool rcpt_params(struct smtp_server *m, str rest)
+{
+    struct smtp_param p;
+    switch (smtp_param_take(&rest, &p)) {
+    case SMTP_PARAM_END:
+        return true;
+    case SMTP_PARAM_GOOD:
+        server_error(m, 555, 5, 5, 4, "Parameter not recognised");
+        break;
+    case SMTP_PARAM_BAD:
+        server_error(m, 501, 5, 5, 4, "Bad parameter syntax");
+        break;
+    }
+    return false;
+}
+
+void smtp_verb_rcpt(struct smtp_server *m, str args)
+{
+    unsigned limit = m->policy.recipient_limit;
+    if (limit < SERVER_RECIPIENTS_MIN) {
+        limit = SERVER_RECIPIENTS_MIN;
+    }
+    if (!rcpt_address(m, &args) || !rcpt_params(m, args)) {
+        m->recipients_refused++;
+    } else if (m->txn.recipients < limit) {
+        m->ask = ASK_RECIPIENT;
+    } else if (server_count_idle(m)) {
+        server_reply(m, 452, 4, 5, 3, "Too many recipients");
+    }
+}
+
+/* DATA */
+
+void smtp_verb_data(struct smtp_server *m, str args)
+{
+    (void)args;
+    m->ask = ASK_DATA;
+}
+
+struct flaw_reply {
+    unsigned flaw;
+    struct smtp_reply_line reply;
+};
+
+/* The first flaw in this order is told. */
+static const struct flaw_reply flaw_replies[] = {
+    {SMTP_DATA_BARE_CR | SMTP_DATA_BARE_LF,
+     {554, {5, 6, 0}, "Message refused: a CR or LF that is not part of CR LF"}},
+    {SMTP_DATA_NUL, {554, {5, 6, 0}, "Message refused: it holds a NUL"}},
+    {SMTP_DATA_LONG_LINE,
+     {554, {5, 6, 0}, "Message refused: a line is longer than 8192 octets"}},
+    {SMTP_DATA_TOO_BIG, {552, {5, 3, 4}, "Message larger than the size limit"}},
+};
+
+static void server_message_refused(struct smtp_server *m)
+{
+    struct smtp_reply_line r = {
+        m->refusal.code,
+        {m->refusal.enhanced[0], m->refusal.enhanced[1], m->refusal.enhanced[2]},
+        m->refusal.text};
+    if (!m->refusal.set) {
+        size_t i = 0;
+        while ((m->data.flaws & flaw_replies[i].flaw) == 0) {
+            i++;
+            check(i < sizeof flaw_replies / sizeof flaw_replies[0]);
+        }
+        r = flaw_replies[i].reply;
+    }
+    server_reply(m, r.code, r.enhanced[0], r.enhanced[1], r.enhanced[2], r.text);
+    server_reset(m);
+}
+
+/* Reads the message on to its end when it is refused already. */
+static bool server_swallow(struct smtp_server *m, str *rest)
+{
+    buf_free(&m->body);
+    if (m->data.at != SMTP_DATA_END) {
+        return rest->len > 0;
+    }
+    server_message_refused(m);
+    return true;
+}
+
+bool server_data(struct smtp_server *m, str *rest)
+{
+    if (m->data.at != SMTP_DATA_END) {
+        if (rest->len == 0) {
+            return false;
+        }
+        smtp_data_decode(&m->data, rest, &m->body);
+    }
+    if (m->data.flaws != 0) {
+        return server_swallow(m, rest);
+    }
+    bool end = m->data.at == SMTP_DATA_END;
+    bool full = m->body.max - m->body.len < SMTP_DATA_ROOM;
+    if (m->body.len > 0 && (end || full)) {
+        m->ask = ASK_BODY;
+    } else if (end) {
+        m->ask = ASK_COMMIT;
+    }
+    return m->ask != ASK_NONE;
+}
+
+/* Answers */
+
+/* For the first two, true: the session goes on. */
+
+static bool server_answered_sender(struct smtp_server *m, bool good)
+{
+    m->sender_refused = !good;
+    if (good) {
+        m->state = SERVER_SENDER;
+        return true;
+    }
+    server_reset(m);
+    return server_count_idle(m);
+}
+
+static bool server_answered_recipient(struct smtp_server *m, bool good)
+{
+    if (good) {
+        m->txn.recipients++;
+        m->state = SERVER_RECIPIENT;
+        return true;
+    }
+    m->recipients_refused++;
+    return server_count_idle(m);
+}
+
+static void server_answered_data(struct smtp_server *m, bool good)
+{
+    if (good) {
+        smtp_data_start(&m->data, m->policy.size_limit_bytes);
+        m->state = SERVER_DATA;
+    }
+}
+
+static void server_answered_commit(struct smtp_server *m, bool good)
+{
+    if (good) {
+        m->errors = 0;
+        m->idle = 0;
+    }
+    server_reset(m);
+}
+
+void smtp_server_answer_command(struct smtp_server *m, unsigned code, unsigned x,
+                                unsigned y, unsigned z, const char *text)
+{
+    enum smtp_ask ask = m->ask;
+    bool good = code >= 200 && code < 300;
+    if (m->state == SERVER_CLOSED) {
+        return; /* the answer came after smtp_server_shut() */
+    }
+    check(code >= 200 && code <= 599);
+    m->ask = ASK_NONE;
+    switch (ask) {
+    case ASK_SENDER:
+        if (!server_answered_sender(m, good)) {
+            return;
+        }
+        break;
+    case ASK_RECIPIENT:
+        if (!server_answered_recipient(m, good)) {
+            return;
+        }
+        break;
+    case ASK_DATA:
+        server_answered_data(m, code == 354);
+        break;
+    case ASK_COMMIT:
+        server_answered_commit(m, good);
+        break;
+    case ASK_NONE:
+    case ASK_BODY:
+    case ASK_TLS:
+        check(ask == ASK_SENDER); /* no such question is open */
+    }
+    server_reply(m, code, x, y, z, text);
+    if (code == 421) {
+        server_close(m, "shut");
+    }
+}
+
+void smtp_server_answer_body(struct smtp_server *m, bool stored, unsigned code,
+                             unsigned x, unsigned y, unsigned z, const char *text)
+{
+    if (m->state == SERVER_CLOSED) {
+        return;
+    }
+    check(m->ask == ASK_BODY);
+    m->ask = ASK_NONE;
+    buf_clear(&m->body);
+    if (!stored) {
+        check(code >= 400 && code <= 599);
+        m->refusal = (struct server_refusal){true, code, {x, y, z}, ""};
+        snprintf(m->refusal.text, sizeof m->refusal.text, "%s", text);
+        m->data.flaws |= SMTP_DATA_TOO_BIG; /* store nothing more, find the end */
+    }
+}

@@ -1,0 +1,23 @@
+/* tcp: the kind that speaks SMTP over TCP in both directions. It joins stream, tls and
+ * the two machines: tcp_server.c serves sessions, tcp_delivery.c makes deliveries. */
+#ifndef CHANNELS_TCP_H
+#define CHANNELS_TCP_H
+
+#include "channels/tls.h"
+#include "router/channel.h"
+#include "router/worker.h"
+
+/* What one configuration needs, made by prepare(), immutable. */
+struct tcp_state {
+    struct tls_context *server; /* NULL: no certificate configured */
+    struct tls_context *client;
+};
+
+extern const struct channel_kind kind_tcp;
+
+/* Serves a client that connected to service; takes fd. */
+void tcp_server_accept(struct worker *w, const struct service *service, int fd);
+/* Delivers one job; ends in job_done(). */
+void tcp_deliver(struct worker *w, void *state, struct job *job);
+
+#endif

@@ -1,0 +1,528 @@
+/* tcp_delivery: one outbound delivery: next-hop addresses one after another, a stream,
+ * the client machine and, when the channel says so, TLS. A connection serves further
+ * ready jobs for the same channel and next hop before it ends. The outcome of every
+ * recipient starts as deferred, so a path that forgets one can only cause a retry. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "channels/smtp_client.h"
+#include "channels/stream.h"
+#include "channels/tcp.h"
+#include "channels/tcp_hosts.h"
+#include "router/body.h"
+#include "router/runtime.h"
+
+enum {
+    CONNECT_TIMEOUT_MS = 30 * 1000,
+    TLS_TIMEOUT_MS = 60 * 1000,
+    CLOSE_LINGER_MS = 5000,
+    CHUNK = 64 * 1024, /* body octets given to the machine at a time */
+    OUTPUT_HIGH_WATER = 256 * 1024,
+    MESSAGES_PER_CONNECTION = 100,
+    ADDRESSES_TRIED_MAX = 16 /* in one attempt; the rest waits for the next */
+};
+
+struct tcp_delivery {
+    struct worker *worker;
+    struct tcp_state *state;
+    struct runtime *runtime; /* a reference: the connection may outlive its first job */
+    const struct channel *channel;
+    struct job *job; /* NULL once it was given back */
+    struct tcp_hosts *hosts;
+    unsigned addresses_tried;
+    bool all_refused_for_good; /* each host tried so far said no for ever (521) */
+
+    /* the address being tried */
+    struct sockaddr_storage address;
+    char name[256]; /* its host name, "" for a literal */
+    bool clear;     /* maytlsclient: this is the connection in clear */
+
+    /* the connection */
+    struct stream *stream;
+    struct smtp_client *machine;
+    unsigned messages; /* begun on this connection */
+    bool connected, retry_fresh;
+
+    /* the message on it */
+    struct smtp_client_message message;
+    struct smtp_client_recipient *recipients;
+    struct body_reader *reader;
+    uint64_t offset;
+    char *chunk;  /* read buffer for a body in a file */
+    bool reading; /* a read into it is outstanding */
+    bool close_after_read;
+};
+
+static void delivery_run(struct tcp_delivery *d, const char *data, size_t len);
+static void delivery_next_address(struct tcp_delivery *d);
+
+/* --- log --- */
+
+static void peer_text(const struct tcp_delivery *d, char *out, size_t size)
+{
+    char ip[INET6_ADDRSTRLEN] = "";
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)&d->address;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&d->address;
+    bool six = d->address.ss_family == AF_INET6;
+    inet_ntop(d->address.ss_family,
+              six ? (const void *)&v6->sin6_addr : (const void *)&v4->sin_addr, ip,
+              sizeof ip);
+    if (d->name[0])
+        snprintf(out, size, "%.60s[%s]:%u", d->name, ip, d->channel->opts.port);
+    else
+        snprintf(out, size, "[%s]:%u", ip, d->channel->opts.port);
+}
+
+static void log_peer(struct tcp_delivery *d, struct log_line *line, enum log_event event)
+{
+    char peer[128];
+    peer_text(d, peer, sizeof peer);
+    log_begin(line, d->worker->daemon->log, event);
+    if (d->job)
+        log_str(line, "id", d->job->message_id);
+    log_str(line, "channel", d->channel->name);
+    log_cstr(line, "peer", peer);
+}
+
+static void log_attempt(struct tcp_delivery *d, const struct outcome *o)
+{
+    struct log_line line;
+    log_peer(d, &line, LOG_ATTEMPT);
+    if (o->code)
+        log_int(&line, "code", o->code);
+    log_fmt(&line, "status", "%u.%u.%u", o->enhanced[0], o->enhanced[1], o->enhanced[2]);
+    log_cstr(&line, "text", o->text);
+    log_end(&line);
+}
+
+static void log_tls(struct tcp_delivery *d, const char *error)
+{
+    struct log_line line;
+    const struct stream_tls_info *tls = stream_tls(d->stream);
+    log_peer(d, &line, LOG_TLS);
+    log_cstr(&line, "side", "client");
+    if (error) {
+        log_cstr(&line, "error", error);
+    } else if (tls) {
+        log_cstr(&line, "version", tls->version);
+        log_cstr(&line, "cipher", tls->cipher);
+    }
+    log_end(&line);
+}
+
+/* --- settling --- */
+
+static void free_message(struct tcp_delivery *d)
+{
+    body_reader_free(&d->reader);
+    free(d->recipients);
+    d->recipients = NULL;
+    d->message = (struct smtp_client_message){0};
+}
+
+static void take_message(struct tcp_delivery *d, struct job *job)
+{
+    free_message(d);
+    d->job = job;
+    d->offset = 0;
+    d->reading = false;
+    d->recipients = calloc(job->recipient_count, sizeof *d->recipients);
+    check(d->recipients);
+    for (unsigned i = 0; i < job->recipient_count; i++) {
+        d->recipients[i].address = job->recipients[i].address;
+        outcome_init(&d->recipients[i].outcome);
+    }
+    d->message = (struct smtp_client_message){
+        .sender = job->sender,
+        .recipients = d->recipients,
+        .recipient_count = job->recipient_count,
+        .size_bytes = body_size(job->body),
+        .eight_bit = job->eight_bit,
+    };
+}
+
+static void note_connection(struct tcp_delivery *d, struct job *job)
+{
+    const struct stream_tls_info *tls = d->stream ? stream_tls(d->stream) : NULL;
+    peer_text(d, job->peer, sizeof job->peer);
+    if (tls)
+        snprintf(job->tls, sizeof job->tls, "%s %.46s", tls->version, tls->cipher);
+}
+
+static void settle_from_machine(struct tcp_delivery *d)
+{
+    struct job *job = d->job;
+    for (unsigned i = 0; i < job->recipient_count; i++)
+        job->recipients[i].outcome = d->recipients[i].outcome;
+    note_connection(d, job);
+}
+
+/* Gives the job back; the connection, if any, may go on to its end. */
+static void finish_job(struct tcp_delivery *d)
+{
+    struct job *job = d->job;
+    free_message(d);
+    d->job = NULL;
+    job_done(job);
+}
+
+static void delivery_free(struct tcp_delivery *d)
+{
+    check(!d->job && !d->stream);
+    tcp_hosts_free(&d->hosts);
+    smtp_client_free(&d->machine);
+    runtime_unref(&d->runtime);
+    free(d->chunk);
+    free(d);
+}
+
+/* No address is left, or there never was one. */
+static void fail_all(struct tcp_delivery *d, const struct outcome *o)
+{
+    for (unsigned i = 0; i < d->job->recipient_count; i++)
+        d->job->recipients[i].outcome = *o;
+    finish_job(d);
+    delivery_free(d);
+}
+
+/* --- the connection ends --- */
+
+static bool was_reused(const struct tcp_delivery *d)
+{
+    return d->messages > 1;
+}
+
+static bool nothing_settled(const struct tcp_delivery *d)
+{
+    for (unsigned i = 0; i < d->job->recipient_count; i++)
+        if (d->recipients[i].outcome.class != OUTCOME_DEFERRED)
+            return false;
+    return true;
+}
+
+/* The connection is closed; what is to come of the job? */
+static void delivery_after_close(struct tcp_delivery *d)
+{
+    if (!d->job) {
+        delivery_free(d);
+        return;
+    }
+    if (d->clear || d->retry_fresh) {
+        delivery_next_address(d);
+        return;
+    }
+    const struct outcome *o = smtp_client_host_outcome(d->machine);
+    d->all_refused_for_good = d->all_refused_for_good && o->class == OUTCOME_FAILED;
+    for (unsigned i = 0; i < d->job->recipient_count; i++)
+        d->job->recipients[i].outcome = *o;
+    delivery_next_address(d);
+}
+
+static void on_closed(struct stream *stream, void *arg)
+{
+    struct tcp_delivery *d = arg;
+    (void)stream;
+    d->stream = NULL;
+    delivery_after_close(d);
+}
+
+static void log_downgrade(struct tcp_delivery *d)
+{
+    struct log_line line;
+    log_peer(d, &line, LOG_DOWNGRADE);
+    log_cstr(&line, "reason", smtp_client_host_outcome(d->machine)->text);
+    log_end(&line);
+    counter_add(&d->worker->counters.tls_downgrades, 1);
+}
+
+/* The machine has ended. Decides whether the job goes on elsewhere. */
+static void delivery_close(struct tcp_delivery *d)
+{
+    if (d->reading) { /* the read buffer is not ours to free yet */
+        d->close_after_read = true;
+        return;
+    }
+    bool dirty = d->job && !smtp_client_after_dot(d->machine) && nothing_settled(d);
+    d->clear = false;
+    d->retry_fresh = false;
+    if (d->job && smtp_client_wants_clear(d->machine)) {
+        d->clear = true;
+        log_downgrade(d);
+    } else if (dirty && was_reused(d)) {
+        /* The peer had enough messages on one connection: that is no failure. */
+        d->retry_fresh = true;
+    } else if (d->job && smtp_client_try_next_host(d->machine)) {
+        log_attempt(d, smtp_client_host_outcome(d->machine));
+    } else if (d->job) {
+        settle_from_machine(d);
+        finish_job(d);
+    }
+    stream_close(d->stream, CLOSE_LINGER_MS);
+}
+
+/* --- questions of the machine --- */
+
+static void on_body_read(struct body_reader *r, long got, void *arg)
+{
+    struct tcp_delivery *d = arg;
+    (void)r;
+    d->reading = false;
+    if (d->close_after_read) {
+        d->close_after_read = false;
+        delivery_close(d);
+        return;
+    }
+    if (got <= 0) {
+        /* The body is ours, not the peer's: nothing half may be taken as whole. */
+        smtp_client_lost(d->machine, "cannot read the message from the queue");
+        delivery_close(d);
+        return;
+    }
+    d->offset += (uint64_t)got;
+    smtp_client_body(d->machine, d->chunk, (size_t)got,
+                     d->offset >= body_size(d->job->body));
+    delivery_run(d, "", 0);
+}
+
+/* True: answered at once. */
+static bool give_body(struct tcp_delivery *d)
+{
+    if (stream_pending(d->stream) > OUTPUT_HIGH_WATER || d->reading)
+        return false;
+    str all = body_data(d->job->body);
+    if (all.ptr) {
+        str part = str_sub(all, d->offset, CHUNK);
+        d->offset += part.len;
+        smtp_client_body(d->machine, part.ptr, part.len, d->offset >= all.len);
+        return true;
+    }
+    if (!d->chunk)
+        d->chunk = malloc(CHUNK);
+    check(d->chunk);
+    if (!d->reader)
+        d->reader = body_reader_new(d->worker, d->job->body);
+    d->reading = true;
+    body_read(d->reader, d->chunk, CHUNK, d->offset, on_body_read, d);
+    return false;
+}
+
+static void start_tls(struct tcp_delivery *d)
+{
+    stream_deadline(d->stream, TLS_TIMEOUT_MS);
+    stream_start_tls(d->stream, d->state->client, false, str_from(d->name));
+}
+
+/* A connection made under one configuration does not carry mail of the next one. */
+static bool may_go_on(const struct tcp_delivery *d)
+{
+    return d->messages < MESSAGES_PER_CONNECTION && !d->worker->stopping &&
+           d->worker->current == d->runtime;
+}
+
+/* The message is settled: go on with a ready one for the same next hop, or quit. */
+static void next_message(struct tcp_delivery *d)
+{
+    settle_from_machine(d);
+    struct job *next = may_go_on(d) ? job_next(d->job) : NULL;
+    finish_job(d);
+    if (!next) {
+        smtp_client_quit(d->machine);
+        return;
+    }
+    d->messages++;
+    take_message(d, next);
+    smtp_client_next(d->machine, &d->message);
+}
+
+static void delivery_flush(struct tcp_delivery *d)
+{
+    struct buf *out = smtp_client_out(d->machine);
+    if (out->len > 0)
+        stream_write(d->stream, out->data, out->len);
+    buf_clear(out);
+}
+
+/* True: answered at once. */
+static bool delivery_answer(struct tcp_delivery *d)
+{
+    switch (smtp_client_ask(d->machine)) {
+    case CLIENT_ASK_TLS:
+        start_tls(d);
+        return false;
+    case CLIENT_ASK_BODY:
+        return give_body(d);
+    case CLIENT_ASK_SETTLED:
+        next_message(d);
+        return true;
+    case CLIENT_ASK_NONE:
+        break;
+    }
+    check(!"the machine waits without a question");
+    return false;
+}
+
+static void delivery_run(struct tcp_delivery *d, const char *data, size_t len)
+{
+    for (;;) {
+        enum smtp_step step = smtp_client_feed(d->machine, data, len);
+        data = "";
+        len = 0;
+        delivery_flush(d);
+        if (step == STEP_CLOSE) {
+            delivery_close(d);
+            return;
+        }
+        if (step == STEP_MORE)
+            break;
+        if (!delivery_answer(d))
+            break;
+    }
+    if (smtp_client_ask(d->machine) != CLIENT_ASK_TLS)
+        stream_deadline(d->stream, smtp_client_timeout_ms(d->machine));
+}
+
+/* --- events of the stream --- */
+
+static void on_data(struct stream *stream, const char *data, size_t len, void *arg)
+{
+    struct tcp_delivery *d = arg;
+    (void)stream;
+    if (!d->close_after_read)
+        delivery_run(d, data, len);
+}
+
+static void on_drained(struct stream *stream, void *arg)
+{
+    struct tcp_delivery *d = arg;
+    (void)stream;
+    if (d->machine && smtp_client_ask(d->machine) == CLIENT_ASK_BODY && !d->reading)
+        delivery_run(d, "", 0);
+}
+
+static void on_connected(struct stream *stream, void *arg)
+{
+    struct tcp_delivery *d = arg;
+    d->connected = true;
+    stream_deadline(stream, smtp_client_timeout_ms(d->machine));
+    stream_resume(stream);
+}
+
+static void on_end(struct stream *stream, const char *reason, void *arg)
+{
+    struct tcp_delivery *d = arg;
+    char text[160];
+    (void)stream;
+    snprintf(text, sizeof text, "%s: %s",
+             d->connected ? "connection lost" : "cannot connect", reason);
+    smtp_client_lost(d->machine, text);
+    delivery_close(d);
+}
+
+static void on_tls(struct stream *stream, bool ok, const char *error, void *arg)
+{
+    struct tcp_delivery *d = arg;
+    (void)stream;
+    log_tls(d, ok ? NULL : error);
+    counter_add(ok ? &d->worker->counters.tls_out : &d->worker->counters.tls_out_failed,
+                1);
+    smtp_client_tls_done(d->machine, ok, error);
+    delivery_run(d, "", 0);
+}
+
+static const struct stream_events delivery_events = {
+    .on_data = on_data,
+    .on_end = on_end,
+    .on_drained = on_drained,
+    .on_connected = on_connected,
+    .on_tls = on_tls,
+    .on_closed = on_closed,
+};
+
+/* --- addresses --- */
+
+static void delivery_connect(struct tcp_delivery *d)
+{
+    int error = 0;
+    struct smtp_client_options o = {
+        .helo_name = channel_local_name(d->runtime->snapshot, d->channel),
+        .tls = d->clear ? TLS_LEVEL_NO : d->channel->opts.tls_client,
+    };
+    smtp_client_free(&d->machine);
+    take_message(d, d->job);
+    d->machine = smtp_client_new(&o, &d->message);
+    d->messages = 1;
+    d->connected = false;
+    d->stream = stream_connect(d->worker, (const struct sockaddr *)&d->address,
+                               d->channel->opts.interfaceaddress, CONNECT_TIMEOUT_MS,
+                               &delivery_events, d, &error);
+    if (d->stream)
+        return;
+    smtp_client_lost(d->machine, uv_strerror(error));
+    log_attempt(d, smtp_client_host_outcome(d->machine));
+    d->clear = d->retry_fresh = false;
+    delivery_after_close(d);
+}
+
+static void on_address(const struct sockaddr *address, const char *name,
+                       const struct outcome *why, void *arg)
+{
+    struct tcp_delivery *d = arg;
+    if (!address && d->addresses_tried == 0) {
+        fail_all(d, why);
+        return;
+    }
+    if (!address) {
+        /* Every host was tried. Only if all of them refused for good is it final. */
+        struct outcome last = d->job->recipients[0].outcome;
+        if (last.class == OUTCOME_FAILED && !d->all_refused_for_good)
+            last.class = OUTCOME_DEFERRED;
+        note_connection(d, d->job);
+        fail_all(d, &last);
+        return;
+    }
+    d->addresses_tried++;
+    memcpy(&d->address, address,
+           address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                          : sizeof(struct sockaddr_in));
+    snprintf(d->name, sizeof d->name, "%s", name);
+    delivery_connect(d);
+}
+
+static void on_give_up_task(const struct sockaddr *address, const char *name,
+                            const struct outcome *why, void *arg)
+{
+    (void)address;
+    (void)name;
+    on_address(NULL, "", why, arg);
+}
+
+/* The same address again (in clear, or fresh), or the next one. */
+static void delivery_next_address(struct tcp_delivery *d)
+{
+    if (d->clear || d->retry_fresh) {
+        d->retry_fresh = false;
+        delivery_connect(d);
+        return;
+    }
+    bool enough = d->addresses_tried >= ADDRESSES_TRIED_MAX || d->worker->stopping;
+    tcp_hosts_next(d->hosts, enough && d->addresses_tried ? on_give_up_task : on_address,
+                   d);
+}
+
+void tcp_deliver(struct worker *w, void *state, struct job *job)
+{
+    struct tcp_delivery *d = calloc(1, sizeof *d);
+    check(d);
+    d->worker = w;
+    d->state = state;
+    d->runtime = runtime_ref(job->runtime);
+    d->channel = job->channel;
+    d->job = job;
+    d->all_refused_for_good = true;
+    d->hosts = tcp_hosts_new(w, job->runtime->snapshot, job->channel, job->host);
+    delivery_next_address(d);
+}

@@ -1,0 +1,266 @@
+/* tcp_hosts: see tcp_hosts.h. A walk over three lists: MX hosts, their addresses, and
+ * (with one element) a literal or a host that is not looked up as MX. */
+#include "channels/tcp_hosts.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "router/dns.h"
+
+enum { SMTP_PORT = 25 };
+
+struct tcp_hosts {
+    struct worker *worker;
+    const struct snapshot *snapshot;
+    const struct channel *channel;
+    struct dns_servers servers;
+    char host[256];
+    bool started;
+    struct dns_mx mx[DNS_MX_MAX];
+    unsigned mx_count, mx_at; /* mx_at: the next one to look up */
+    struct sockaddr_storage address[DNS_ADDRESS_MAX];
+    unsigned address_count, address_at;
+    char name[256]; /* whose addresses these are */
+    struct outcome why;
+    struct dns_query *query;
+    struct task task; /* for answers that need no DNS */
+    bool task_posted, freed;
+    tcp_hosts_cb cb;
+    void *arg;
+};
+
+struct tcp_hosts *tcp_hosts_new(struct worker *w, const struct snapshot *s,
+                                const struct channel *c, str host)
+{
+    struct tcp_hosts *h = calloc(1, sizeof *h);
+    check(h);
+    h->worker = w;
+    h->snapshot = s;
+    h->channel = c;
+    h->servers.list = c->opts.nameservers;
+    h->servers.count = c->opts.nameserver_count;
+    h->servers.anchor_file = s->options.dnssec_anchor;
+    snprintf(h->host, sizeof h->host, "%.*s", STR_ARG(host));
+    outcome_init(&h->why);
+    outcome_set(&h->why, OUTCOME_DEFERRED, 0, 4, 4, 1, "no address of %s could be tried",
+                h->host);
+    return h;
+}
+
+void tcp_hosts_free(struct tcp_hosts **hp)
+{
+    struct tcp_hosts *h = *hp;
+    *hp = NULL;
+    if (!h)
+        return;
+    if (h->query)
+        dns_cancel(&h->query);
+    h->freed = true;
+    if (!h->task_posted)
+        free(h);
+}
+
+static void set_port(struct sockaddr_storage *a, uint16_t port)
+{
+    if (a->ss_family == AF_INET6)
+        ((struct sockaddr_in6 *)a)->sin6_port = htons(port);
+    else
+        ((struct sockaddr_in *)a)->sin_port = htons(port);
+}
+
+static void answer(struct tcp_hosts *h)
+{
+    tcp_hosts_cb cb = h->cb;
+    h->cb = NULL;
+    if (h->address_at >= h->address_count) {
+        cb(NULL, "", &h->why, h->arg);
+        return;
+    }
+    struct sockaddr_storage *a = &h->address[h->address_at++];
+    set_port(a, h->channel->opts.port);
+    cb((const struct sockaddr *)a, h->name, &h->why, h->arg);
+}
+
+static void on_answer_task(struct worker *w, struct task *t)
+{
+    struct tcp_hosts *h =
+        (struct tcp_hosts *)((char *)t - offsetof(struct tcp_hosts, task));
+    (void)w;
+    h->task_posted = false;
+    if (h->freed)
+        free(h);
+    else
+        answer(h);
+}
+
+/* Callbacks never come inside the call that asked. */
+static void answer_later(struct tcp_hosts *h)
+{
+    h->task.run = on_answer_task;
+    h->task_posted = true;
+    worker_post(h->worker, &h->task);
+}
+
+/* "[192.0.2.1]", "[IPv6:2001:db8::1]" and plain addresses (as `daemon` may give). */
+static bool parse_literal(const char *host, struct sockaddr_storage *out)
+{
+    char text[64];
+    size_t n = strlen(host);
+    memset(out, 0, sizeof *out);
+    if (n > 2 && host[0] == '[' && host[n - 1] == ']') {
+        host++;
+        n -= 2;
+    }
+    if (str_istarts(str_n(host, n), STR("IPv6:"))) {
+        host += 5;
+        n -= 5;
+    }
+    if (n >= sizeof text)
+        return false;
+    memcpy(text, host, n);
+    text[n] = '\0';
+    struct sockaddr_in *v4 = (struct sockaddr_in *)out;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
+    if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
+        out->ss_family = AF_INET;
+        return true;
+    }
+    if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
+        out->ss_family = AF_INET6;
+        return true;
+    }
+    return false;
+}
+
+static bool is_ourselves(const struct tcp_hosts *h, const char *name)
+{
+    str n = str_from(name);
+    return str_ieq(n, h->snapshot->local_host) ||
+           str_ieq(n, channel_local_name(h->snapshot, h->channel));
+}
+
+/* RFC 5321 5.1: if we are in the list, we and all of equal or higher preference value
+ * are not tried: the mail would come back. */
+static void drop_ourselves(struct tcp_hosts *h)
+{
+    for (unsigned i = 0; i < h->mx_count; i++) {
+        if (!is_ourselves(h, h->mx[i].name))
+            continue;
+        while (i > 0 && h->mx[i - 1].preference == h->mx[i].preference)
+            i--;
+        h->mx_count = i;
+        if (i == 0)
+            outcome_set(&h->why, OUTCOME_FAILED, 0, 5, 4, 6,
+                        "mail for %s loops back to this system: it is its best mail "
+                        "exchanger, but no rule delivers it here",
+                        h->host);
+        return;
+    }
+}
+
+static void on_addresses(struct worker *w, const struct dns_answer *a, void *arg)
+{
+    struct tcp_hosts *h = arg;
+    (void)w;
+    h->query = NULL;
+    if (a->status == DNS_OK) {
+        memcpy(h->address, a->address, sizeof h->address);
+        h->address_count = a->address_count;
+        h->address_at = 0;
+        answer(h);
+        return;
+    }
+    /* A single dead name among several is not final: only when all are gone for good. */
+    bool only_host = h->mx_count == 1;
+    if (a->status == DNS_TEMPORARY || !only_host)
+        outcome_set(&h->why, OUTCOME_DEFERRED, 0, 4, 4, 3, "address of %s: %s", h->name,
+                    a->reason);
+    else
+        outcome_set(&h->why, OUTCOME_FAILED, 0, 5, 1, 2, "host %s has no address: %s",
+                    h->name, a->reason);
+    tcp_hosts_next(h, h->cb, h->arg);
+}
+
+static void use_host_itself(struct tcp_hosts *h)
+{
+    h->mx_count = 1;
+    snprintf(h->mx[0].name, sizeof h->mx[0].name, "%s", h->host);
+    h->mx[0].preference = 0;
+}
+
+static void on_mx(struct worker *w, const struct dns_answer *a, void *arg)
+{
+    struct tcp_hosts *h = arg;
+    (void)w;
+    h->query = NULL;
+    switch (a->status) {
+    case DNS_OK:
+        h->mx_count = a->mx_count;
+        memcpy(h->mx, a->mx, sizeof h->mx);
+        drop_ourselves(h);
+        break;
+    case DNS_NONE:
+        if (a->nxdomain)
+            outcome_set(&h->why, OUTCOME_FAILED, 0, 5, 1, 2, "domain %s does not exist",
+                        h->host);
+        else
+            use_host_itself(h);
+        break;
+    case DNS_NULL_MX:
+        outcome_set(&h->why, OUTCOME_FAILED, 556, 5, 1, 10,
+                    "domain %s accepts no mail (null MX)", h->host);
+        break;
+    case DNS_TEMPORARY:
+        outcome_set(&h->why, OUTCOME_DEFERRED, 0, 4, 4, 3, "mail exchangers of %s: %s",
+                    h->host, a->reason);
+        break;
+    }
+    tcp_hosts_next(h, h->cb, h->arg);
+}
+
+/* MX records are for port 25; a channel that goes elsewhere says `mx` if it wants
+ * them all the same. */
+static bool wants_mx(const struct channel *c)
+{
+    if (c->opts.mx == MX_MODE_DEFAULT)
+        return c->opts.port == SMTP_PORT;
+    return c->opts.mx == MX_MODE_YES;
+}
+
+static void start(struct tcp_hosts *h)
+{
+    h->started = true;
+    if (parse_literal(h->host, &h->address[0])) {
+        h->address_count = 1;
+        answer_later(h);
+    } else if (wants_mx(h->channel)) {
+        h->query = dns_mx(h->worker->daemon->dns, h->worker, &h->servers,
+                          str_from(h->host), on_mx, h);
+    } else {
+        use_host_itself(h);
+        tcp_hosts_next(h, h->cb, h->arg);
+    }
+}
+
+void tcp_hosts_next(struct tcp_hosts *h, tcp_hosts_cb cb, void *arg)
+{
+    h->cb = cb;
+    h->arg = arg;
+    if (!h->started) {
+        start(h);
+    } else if (h->address_at < h->address_count) {
+        answer_later(h);
+    } else if (h->mx_at < h->mx_count) {
+        h->address_count = h->address_at = 0;
+        memcpy(h->name, h->mx[h->mx_at++].name, sizeof h->name);
+        h->query = dns_addresses(h->worker->daemon->dns, h->worker, &h->servers,
+                                 str_from(h->name), on_addresses, h);
+    } else {
+        h->address_count = h->address_at = 0;
+        answer_later(h);
+    }
+}

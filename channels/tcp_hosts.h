@@ -1,0 +1,30 @@
+/* tcp_hosts: the addresses of a next hop, one after another: literal, MX hosts by
+ * preference, or the name itself (RFC 5321 5.1, RFC 7505). Asks the DNS only for what
+ * is tried. Ourselves in an MX list ends the list there. */
+#ifndef CHANNELS_TCP_HOSTS_H
+#define CHANNELS_TCP_HOSTS_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#include "router/outcome.h"
+#include "router/worker.h"
+#include "tables/snapshot.h"
+
+struct tcp_hosts;
+
+/* The next address to try: `name` is its host name ("" for a literal), address has the
+ * channel's port set. NULL address: there is no (further) one; *why says what an
+ * attempt that had no address at all comes to. Borrowed for the call. */
+typedef void (*tcp_hosts_cb)(const struct sockaddr *address, const char *name,
+                             const struct outcome *why, void *arg);
+
+/* snapshot and channel are borrowed until tcp_hosts_free(); host is copied. */
+struct tcp_hosts *tcp_hosts_new(struct worker *w, const struct snapshot *s,
+                                const struct channel *c, str host);
+/* Cancels what is outstanding; no callback comes any more. Clears *h. */
+void tcp_hosts_free(struct tcp_hosts **h);
+/* Asks for the next address; cb comes once, never inside the call. */
+void tcp_hosts_next(struct tcp_hosts *h, tcp_hosts_cb cb, void *arg);
+
+#endif

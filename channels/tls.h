@@ -1,0 +1,54 @@
+/* tls: OpenSSL contexts made from a snapshot's files, and TLS as a byte filter over
+ * memory buffers. One context per profile and role, shared by all workers; reload
+ * makes new ones, old sessions finish with theirs. TLS 1.2 and 1.3 only; no
+ * renegotiation, no compression (RFC 9325). */
+#ifndef CHANNELS_TLS_H
+#define CHANNELS_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "base/diag.h"
+#include "tables/snapshot.h"
+
+struct tls_context; /* counted */
+
+/* Opens certificate and key of the snapshot and builds the server context; reports
+ * unreadable, malformed, mismatched files as errors naming file and reason, keys that
+ * others may read as a warning. *out is NULL without errors when none is configured. */
+bool tls_server_context(const struct snapshot *s, struct diags *d,
+                        struct tls_context **out);
+/* The client context: any certificate will do until a verify keyword exists. */
+bool tls_client_context(const struct snapshot *s, struct diags *d,
+                        struct tls_context **out);
+struct tls_context *tls_context_ref(struct tls_context *c);
+void tls_context_unref(struct tls_context **c);
+
+/* For `pointsman check`: builds and drops the contexts. */
+bool tls_check_files(const struct snapshot *s, struct diags *d);
+
+/* --- the filter --- */
+struct tls_filter;
+enum tls_step { TLS_STEP_MORE, TLS_STEP_DONE, TLS_STEP_CLOSED, TLS_STEP_FAILED };
+
+struct tls_filter *tls_filter_new(struct tls_context *c, bool server, str server_name);
+void tls_filter_free(struct tls_filter **f);
+/* Gives encrypted bytes from the peer (len 0: just go on). Appends bytes to send to
+ * `wire` and decrypted ones to `plain`. MORE: handshake or session goes on; DONE: the
+ * handshake was completed by this call; CLOSED: close_notify came; FAILED: see
+ * tls_filter_error(). */
+enum tls_step tls_filter_in(struct tls_filter *f, const char *data, size_t len,
+                            struct buf *wire, struct buf *plain);
+/* Encrypts; only after DONE. */
+enum tls_step tls_filter_out(struct tls_filter *f, const char *data, size_t len,
+                             struct buf *wire);
+/* Appends close_notify. */
+void tls_filter_shut(struct tls_filter *f, struct buf *wire);
+const char *tls_filter_error(const struct tls_filter *f); /* one line, for the log */
+const char *tls_filter_version(const struct tls_filter *f);
+const char *tls_filter_cipher(const struct tls_filter *f);
+const char *tls_filter_sni(const struct tls_filter *f); /* "" if none */
+bool tls_filter_resumed(const struct tls_filter *f);
+
+#endif

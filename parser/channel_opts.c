@@ -1,0 +1,353 @@
+/* channel_opts: the functions generated from the rows of keywords.def (assign, holds,
+ * print) and the checks of arguments in front of them. */
+#include "parser/channel_opts.h"
+
+#include <arpa/inet.h>
+
+#include "base/address.h"
+#include "base/check.h"
+
+/* An argument that was read and found good. */
+struct value {
+    uint32_t number;
+    str text;
+    struct nameserver servers[KEYWORD_NAMESERVERS_MAX];
+    unsigned server_count;
+};
+
+/* For the messages of one keyword. */
+struct applying {
+    const struct ast_keyword *keyword;
+    struct arena *arena;
+    struct diags *diags;
+};
+
+/* clang-format off */
+void channel_opts_init(struct channel_opts *o)
+{
+    *o = (struct channel_opts){
+#define GROUP(field, type, initial)     .field = initial,
+#define INT(word, type, initial, ...)   .word = initial,
+#include "parser/keywords.def"
+    };
+}
+
+static void assign(struct channel_opts *o, enum keyword_id id, const struct value *v,
+                   struct span at)
+{
+    switch (id) {
+#define CHOICE(word, field, value, ...)                                                  \
+    case KEYWORD_ID_##word: o->field = value; o->field##_at = at; break;
+#define PARTLY(word, field, value, ...)                                                  \
+    case KEYWORD_ID_##word: o->field = value; o->field##_at = at; break;
+#define INT(word, type, ...)                                                             \
+    case KEYWORD_ID_##word: o->word = (type)v->number; o->word##_at = at; break;
+#define CHANNEL(word, ...)                                                               \
+    case KEYWORD_ID_##word: o->word = v->text; o->word##_at = at; break;
+#define HOST(word, ...)                                                                  \
+    case KEYWORD_ID_##word: o->word = v->text; o->word##_at = at; break;
+#define ADDRESS(word, ...)                                                               \
+    case KEYWORD_ID_##word: o->word = v->text; o->word##_at = at; break;
+#define SERVERS(word, ...)                                                               \
+    case KEYWORD_ID_##word:                                                              \
+        memcpy(o->word, v->servers, sizeof o->word);                                     \
+        o->nameserver_count = v->server_count;                                           \
+        o->word##_at = at;                                                               \
+        break;
+#define SPELL(word, first, second, ...)                                                  \
+    case KEYWORD_ID_##word:                                                              \
+        assign(o, KEYWORD_ID_##first, v, at);                                            \
+        assign(o, KEYWORD_ID_##second, v, at);                                           \
+        break;
+#define SYNONYM(word, other, ...)                                                        \
+    case KEYWORD_ID_##word: assign(o, KEYWORD_ID_##other, v, at); break;
+#define NOSERVERS(word, ...)                                                             \
+    case KEYWORD_ID_##word: o->nameserver_count = 0; o->nameservers_at = at; break;
+#define SAME(word, ...)      case KEYWORD_ID_##word: break;
+#define NOEFFECT(word, ...)  case KEYWORD_ID_##word: break;
+#define LATER(word, ...)     case KEYWORD_ID_##word: break;
+#define RESTRICTS(word, ...) case KEYWORD_ID_##word: break;
+#include "parser/keywords.def"
+    case KEYWORD_COUNT: break;
+    }
+}
+
+/* Does this row's word stand for what is in o, and is that not what is built in? */
+static bool holds(const struct channel_opts *o, const struct channel_opts *built_in,
+                  enum keyword_id id)
+{
+    switch (id) {
+#define CHOICE(word, field, value, ...)                                                  \
+    case KEYWORD_ID_##word: return o->field == value && o->field != built_in->field;
+#define INT(word, ...)                                                                   \
+    case KEYWORD_ID_##word: return o->word != built_in->word;
+#define CHANNEL(word, ...) case KEYWORD_ID_##word: return o->word.len > 0;
+#define HOST(word, ...)    case KEYWORD_ID_##word: return o->word.len > 0;
+#define ADDRESS(word, ...) case KEYWORD_ID_##word: return o->word.len > 0;
+#define SERVERS(word, ...) case KEYWORD_ID_##word: return o->nameserver_count > 0;
+#include "parser/keywords.def"
+    default: return false;
+    }
+}
+
+/* Writes the arguments of a word that holds. */
+static void print_argument(const struct channel_opts *o, enum keyword_id id,
+                           struct buf *out)
+{
+    switch (id) {
+#define INT(word, ...)                                                                   \
+    case KEYWORD_ID_##word: buf_printf(out, " %u", (unsigned)o->word); break;
+#define CHANNEL(word, ...)                                                               \
+    case KEYWORD_ID_##word: buf_printf(out, " %.*s", STR_ARG(o->word)); break;
+#define HOST(word, ...)                                                                  \
+    case KEYWORD_ID_##word: buf_printf(out, " %.*s", STR_ARG(o->word)); break;
+#define ADDRESS(word, ...)                                                               \
+    case KEYWORD_ID_##word: buf_printf(out, " %.*s", STR_ARG(o->word)); break;
+#define SERVERS(word, ...)                                                               \
+    case KEYWORD_ID_##word:                                                              \
+        for (unsigned i = 0; i < o->nameserver_count; i++) {                             \
+            buf_printf(out, " %.*s@%u", STR_ARG(o->word[i].ip),                          \
+                       (unsigned)o->word[i].port);                                       \
+        }                                                                                \
+        break;
+#include "parser/keywords.def"
+    default: break;
+    }
+}
+/* clang-format on */
+
+void channel_opts_print(const struct channel_opts *o, struct buf *out)
+{
+    struct channel_opts built_in;
+    channel_opts_init(&built_in);
+    const struct keyword *k;
+    for (size_t i = 0; (k = keyword_at(i)) != NULL; i++) {
+        if (holds(o, &built_in, k->id)) {
+            buf_printf(out, " %s", k->name);
+            print_argument(o, k->id, out);
+        }
+    }
+}
+
+/* "a number from 1 to 65535": what the argument of k must be. */
+static str wanted(struct arena *a, const struct keyword *k)
+{
+    switch (k->kind) {
+    case KEYWORD_KIND_INT:
+        return arena_printf(a, "a number from %u to %u", k->min, k->max);
+    case KEYWORD_KIND_CHANNEL:
+        return STR("the name of a channel");
+    case KEYWORD_KIND_HOST:
+        return STR("a host name or an address in brackets");
+    case KEYWORD_KIND_ADDRESS:
+        return STR("an IP address");
+    case KEYWORD_KIND_SERVERS:
+        return STR("the addresses of name servers, IP or IP@port");
+    case KEYWORD_KIND_CHOICE:
+    case KEYWORD_KIND_NOTHING:
+        break;
+    }
+    return arena_printf(a, "an argument (%s)", k->argument);
+}
+
+static void bad_argument(const struct applying *on, const struct ast_word *arg,
+                         const char *slug)
+{
+    const struct ast_keyword *k = on->keyword;
+    str want = wanted(on->arena, k->known);
+    struct diag *d = diag_error(on->diags, arg->at, slug, "'%s' needs %.*s",
+                                k->known->name, STR_ARG(want));
+    diag_mark(on->diags, d, k->at);
+}
+
+/* IPv4 or IPv6 as inet_pton() takes it. */
+static bool is_ip(struct arena *a, str text)
+{
+    unsigned char address[16];
+    const char *c = arena_str(a, text).ptr;
+    if (memchr(text.ptr, '\0', text.len) != NULL) {
+        return false;
+    }
+    return inet_pton(AF_INET, c, address) == 1 || inet_pton(AF_INET6, c, address) == 1;
+}
+
+static bool read_server(struct arena *a, str text, struct nameserver *out)
+{
+    ptrdiff_t at = str_rfind(text, '@');
+    uint64_t port = 53;
+    out->ip = at < 0 ? text : str_sub(text, 0, (size_t)at);
+    if (at >= 0 && (!str_u64(str_from_pos(text, (size_t)at + 1), 65535, &port) || port == 0)) {
+        return false;
+    }
+    out->port = (uint16_t)port;
+    return is_ip(a, out->ip);
+}
+
+static bool read_servers(const struct applying *on, struct value *v)
+{
+    bool good = true;
+    for (const struct ast_word *w = on->keyword->args; w != NULL; w = w->next) {
+        if (v->server_count == KEYWORD_NAMESERVERS_MAX) {
+            diag_error(on->diags, w->at, "too-many-servers",
+                       "'%s' takes at most %d name servers", on->keyword->known->name,
+                       KEYWORD_NAMESERVERS_MAX);
+            return false;
+        }
+        struct nameserver *s = &v->servers[v->server_count];
+        if (read_server(on->arena, w->text, s)) {
+            v->server_count++;
+        } else {
+            bad_argument(on, w, "bad-address");
+            good = false;
+        }
+    }
+    return good;
+}
+
+/* PMDF: an argument that is no full host name stands for the official host. */
+static bool read_host(const struct applying *on, const struct ast_word *arg,
+                      struct value *v)
+{
+    v->text = arg->text;
+    if (domain_literal_ok(arg->text)) {
+        return true;
+    }
+    if (!domain_name_ok(arg->text)) {
+        bad_argument(on, arg, "bad-host-name");
+        return false;
+    }
+    if (str_find(arg->text, '.') < 0) {
+        if (!str_ieq(arg->text, STR("router"))) {
+            struct diag *d = diag_warning(
+                on->diags, arg->at, "host-without-dot",
+                "'%.*s' has no dot, so it means the official host of the channel; "
+                "write 'router' to say so",
+                STR_ARG(arg->text));
+            diag_mark(on->diags, d, on->keyword->at);
+        }
+        v->text = STR("router");
+    }
+    return true;
+}
+
+static bool read_value(const struct applying *on, struct value *v)
+{
+    const struct keyword *k = on->keyword->known;
+    const struct ast_word *arg = on->keyword->args;
+    uint64_t number;
+    switch (k->kind) {
+    case KEYWORD_KIND_INT:
+        if (!str_u64(arg->text, k->max, &number) || number < k->min) {
+            bad_argument(on, arg, "keyword-range");
+            return false;
+        }
+        v->number = (uint32_t)number;
+        return true;
+    case KEYWORD_KIND_HOST:
+        return read_host(on, arg, v);
+    case KEYWORD_KIND_ADDRESS:
+        v->text = arg->text;
+        if (!is_ip(on->arena, arg->text)) {
+            bad_argument(on, arg, "bad-address");
+            return false;
+        }
+        return true;
+    case KEYWORD_KIND_CHANNEL:
+        v->text = arg->text;
+        return true;
+    case KEYWORD_KIND_SERVERS:
+        return read_servers(on, v);
+    case KEYWORD_KIND_CHOICE:
+    case KEYWORD_KIND_NOTHING:
+        return true;
+    }
+    return false;
+}
+
+static void report_unknown(const struct applying *on)
+{
+    const struct ast_keyword *k = on->keyword;
+    const struct keyword *slip = keyword_security_slip(k->name);
+    if (slip != NULL) {
+        diag_error(on->diags, k->at, "security-slip",
+                   "'%.*s' is not a keyword; did you mean '%s'? A slip in a TLS, SASL or "
+                   "switch keyword is always an error",
+                   STR_ARG(k->name), slip->name);
+        return;
+    }
+    const struct keyword *near = keyword_nearest(k->name, k->name.len > 4 ? 2 : 1);
+    if (near != NULL) {
+        diag_warning(on->diags, k->at, "unknown-keyword",
+                     "'%.*s' is not a keyword; did you mean '%s'?", STR_ARG(k->name),
+                     near->name);
+    } else {
+        diag_warning(on->diags, k->at, "unknown-keyword", "'%.*s' is not a keyword",
+                     STR_ARG(k->name));
+    }
+}
+
+/* Says what of a known word is lost. */
+static void report_status(const struct applying *on, bool allow_unhonoured)
+{
+    const struct ast_keyword *k = on->keyword;
+    const struct keyword *row = k->known;
+    switch (row->status) {
+    case KEYWORD_HONOURED:
+        break;
+    case KEYWORD_NO_EFFECT:
+        diag_warning(on->diags, k->at, "no-effect", "'%s' has no effect here: %s",
+                     row->name, row->text);
+        break;
+    case KEYWORD_LATER:
+        diag_warning(on->diags, k->at, "unhonoured-keyword",
+                     "'%s' is not honoured yet: %s", row->name, row->text);
+        break;
+    case KEYWORD_RESTRICTS:
+        if (allow_unhonoured) {
+            diag_warning(on->diags, k->at, "unhonoured-restriction",
+                         "'%s' is not honoured yet: %s", row->name, row->text);
+        } else {
+            diag_error(on->diags, k->at, "unhonoured-restriction",
+                       "'%s' is not honoured yet: %s; remove it, or accept that with "
+                       "--allow-unhonoured",
+                       row->name, row->text);
+        }
+        break;
+    }
+}
+
+static void apply_one(struct channel_opts *o, const struct applying *on,
+                      bool allow_unhonoured)
+{
+    const struct ast_keyword *k = on->keyword;
+    if (k->known == NULL) {
+        report_unknown(on);
+        return;
+    }
+    report_status(on, allow_unhonoured);
+    bool optional = k->known->args == KEYWORD_ARGS_NONE ||
+                    k->known->args == KEYWORD_ARGS_ONE_OPTIONAL;
+    if (k->args == NULL && !optional) {
+        str want = wanted(on->arena, k->known);
+        diag_error(on->diags, k->at, "missing-argument", "'%s' needs %.*s",
+                   k->known->name, STR_ARG(want));
+        return;
+    }
+    struct value v = {0};
+    if (read_value(on, &v)) {
+        struct span at = k->at;
+        for (const struct ast_word *w = k->args; w != NULL; w = w->next) {
+            at = w->at.source == at.source ? span_join(at, w->at) : at;
+        }
+        assign(o, k->known->id, &v, at);
+    }
+}
+
+void channel_opts_apply(struct channel_opts *o, const struct ast_keyword *keywords,
+                        bool allow_unhonoured, struct arena *a, struct diags *diags)
+{
+    struct applying on = {.arena = a, .diags = diags};
+    for (on.keyword = keywords; on.keyword != NULL; on.keyword = on.keyword->next) {
+        apply_one(o, &on, allow_unhonoured);
+    }
+}

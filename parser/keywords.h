@@ -1,0 +1,131 @@
+/* keywords: the channel keyword table and `struct channel_opts`, both made from the
+ * rows of parser/keywords.def (the only place a keyword is written). How to read the
+ * rows stands at the top of that file. */
+#ifndef PARSER_KEYWORDS_H
+#define PARSER_KEYWORDS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+
+enum tls_level { TLS_LEVEL_NO, TLS_LEVEL_MAY, TLS_LEVEL_MUST };
+enum ip_switch { IP_SWITCH_ALLOW, IP_SWITCH_START, IP_SWITCH_NO };
+enum mx_mode { MX_MODE_DEFAULT, MX_MODE_YES, MX_MODE_NO };
+enum smtp_eol { SMTP_EOL_NO, SMTP_EOL_CRLF };
+
+enum { KEYWORD_NAMESERVERS_MAX = 8 };
+
+/* What a keyword takes after it. */
+enum keyword_args {
+    KEYWORD_ARGS_NONE,
+    KEYWORD_ARGS_ONE,
+    KEYWORD_ARGS_ONE_OPTIONAL, /* one more word if it does not spell a keyword */
+    KEYWORD_ARGS_ADDRESSES,    /* words while they look like IP[@port] */
+    KEYWORD_ARGS_INTEGERS,     /* 1 to 5 words while they are integers */
+    KEYWORD_ARGS_PERIODS,      /* 1 to 8 words while they are ISO 8601 periods */
+    KEYWORD_ARGS_ONE_OR_TWO    /* one, and one more if it does not spell a keyword */
+};
+
+enum keyword_status {
+    KEYWORD_HONOURED,
+    KEYWORD_NO_EFFECT, /* known, meaningless here: the row says why */
+    KEYWORD_LATER,     /* known, not honoured yet: warning naming the effect lost */
+    KEYWORD_RESTRICTS  /* as LATER, but it would restrict: an error unless allowed */
+};
+
+/* What kind of row it is: how its argument is read and what it sets. */
+enum keyword_kind {
+    KEYWORD_KIND_CHOICE,  /* sets one field, or several, to a value of the row */
+    KEYWORD_KIND_INT,     /* a number from min to max */
+    KEYWORD_KIND_CHANNEL, /* a channel name, resolved when all channels are known */
+    KEYWORD_KIND_HOST,    /* host name or [address] */
+    KEYWORD_KIND_ADDRESS, /* IP literal */
+    KEYWORD_KIND_SERVERS, /* IP[@port]... */
+    KEYWORD_KIND_NOTHING  /* sets nothing */
+};
+
+/* One number per row, in table order: KEYWORD_ID_musttls. */
+enum keyword_id {
+#define INT(word, ...)       KEYWORD_ID_##word,
+#define CHANNEL(word, ...)   KEYWORD_ID_##word,
+#define HOST(word, ...)      KEYWORD_ID_##word,
+#define ADDRESS(word, ...)   KEYWORD_ID_##word,
+#define SERVERS(word, ...)   KEYWORD_ID_##word,
+#define CHOICE(word, ...)    KEYWORD_ID_##word,
+#define PARTLY(word, ...)    KEYWORD_ID_##word,
+#define SPELL(word, ...)     KEYWORD_ID_##word,
+#define SYNONYM(word, ...)   KEYWORD_ID_##word,
+#define NOSERVERS(word, ...) KEYWORD_ID_##word,
+#define SAME(word, ...)      KEYWORD_ID_##word,
+#define NOEFFECT(word, ...)  KEYWORD_ID_##word,
+#define LATER(word, ...)     KEYWORD_ID_##word,
+#define RESTRICTS(word, ...) KEYWORD_ID_##word,
+#include "parser/keywords.def"
+    KEYWORD_COUNT
+};
+
+struct keyword {
+    const char *name;
+    enum keyword_id id;
+    enum keyword_kind kind;
+    enum keyword_args args;
+    enum keyword_status status;
+    const char *group;    /* exclusion group(s), comma separated, "" if none */
+    const char *argument; /* what the argument is called in texts, "" if none */
+    bool is_default;      /* the state when no keyword of the group is given */
+    const char *text;     /* meaning; for the other statuses the effect lost or reason */
+    uint32_t min, max;    /* KEYWORD_KIND_INT */
+};
+
+/* Case-blind, significant to 32 characters (PMDF 2.3.4). A number in the place of a
+ * capital X of the table is accepted ("sourcespamfilter2"). NULL: nobody knows it. */
+const struct keyword *keyword_find(str word);
+/* All rows in table order, for `pointsman keywords`; NULL past the end. */
+const struct keyword *keyword_at(size_t i);
+/* The nearest known word within max_distance, or NULL. */
+const struct keyword *keyword_nearest(str word, unsigned max_distance);
+/* The TLS, SASL or switch keyword within edit distance 2 of an unknown word, or
+ * NULL: such a slip is always an error ("mustlsclient" must never mean clear). */
+const struct keyword *keyword_security_slip(str word);
+
+struct nameserver {
+    str ip;
+    uint16_t port;
+};
+
+/* The honoured keywords' values for one channel: built-ins, then every `defaults`,
+ * then the channel line, each applied left to right. One field and one span
+ * (<field>_at: where it was last written, SPAN_NONE when it is built in) per row:
+ *   enum tls_level tls_server, tls_client;  enum ip_switch ip_switch;
+ *   enum mx_mode mx;  enum smtp_eol smtp_eol;  bool logging;
+ *   uint16_t port;         25 unless given
+ *   str tlsswitchchannel;  empty: none
+ *   str daemon;            empty: none; "router": the official host
+ *   str interfaceaddress;  empty: any; else an IP literal
+ *   struct nameserver nameservers[];  unsigned nameserver_count;  0: the system's */
+struct channel_opts {
+#define GROUP(field, type, initial)                                                      \
+    type field;                                                                          \
+    struct span field##_at;
+#define INT(word, type, ...)                                                             \
+    type word;                                                                           \
+    struct span word##_at;
+#define CHANNEL(word, ...)                                                               \
+    str word;                                                                            \
+    struct span word##_at;
+#define HOST(word, ...)                                                                  \
+    str word;                                                                            \
+    struct span word##_at;
+#define ADDRESS(word, ...)                                                               \
+    str word;                                                                            \
+    struct span word##_at;
+#define SERVERS(word, ...)                                                               \
+    struct nameserver word[KEYWORD_NAMESERVERS_MAX];                                     \
+    struct span word##_at;
+#include "parser/keywords.def"
+    unsigned nameserver_count;
+};
+
+#endif

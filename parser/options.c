@@ -1,0 +1,42 @@
+/* options: the rows of options.def as a table, and finding a name in it. */
+#include "parser/options.h"
+
+static const struct option_row OPTIONS[] = {
+#define OPTION(in_file, word, has_status, meaning)                                       \
+    {.name = #word,                                                                      \
+     .id = OPTION_##in_file##_##word,                                                    \
+     .file = OPTION_##in_file,                                                           \
+     .status = KEYWORD_##has_status,                                                     \
+     .text = meaning},
+#include "parser/options.def"
+};
+
+const struct option_row *option_find(enum option_file file, str name)
+{
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if (OPTIONS[i].file == file && str_ieq(str_from(OPTIONS[i].name), name)) {
+            return &OPTIONS[i];
+        }
+    }
+    return NULL;
+}
+
+const struct option_row *option_nearest(enum option_file file, str name,
+                                    unsigned max_distance)
+{
+    const struct option_row *best = NULL;
+    unsigned least = max_distance + 1;
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if (OPTIONS[i].file == file) {
+            unsigned d = str_distance(name, str_from(OPTIONS[i].name), max_distance);
+            best = d < least ? &OPTIONS[i] : best;
+            least = d < least ? d : least;
+        }
+    }
+    return best;
+}
+
+const struct option_row *option_at(size_t i)
+{
+    return i < OPTION_COUNT ? &OPTIONS[i] : NULL;
+}

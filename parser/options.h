@@ -1,0 +1,33 @@
+/* options: the options that are known in the NAME=value files, from the rows of
+ * parser/options.def. */
+#ifndef PARSER_OPTIONS_H
+#define PARSER_OPTIONS_H
+
+#include "parser/keywords.h"
+
+enum option_file { OPTION_SITE, OPTION_SERVICE, OPTION_TLS };
+
+/* One number per row: OPTION_SITE_USER. */
+enum option_id {
+#define OPTION(file, name, ...) OPTION_##file##_##name,
+#include "parser/options.def"
+    OPTION_COUNT
+};
+
+struct option_row {
+    const char *name;
+    enum option_id id;
+    enum option_file file;
+    enum keyword_status status;
+    const char *text; /* meaning; for the other statuses the effect lost or reason */
+};
+
+/* Case-blind. NULL: this file has no such option. */
+const struct option_row *option_find(enum option_file file, str name);
+/* The nearest name of that file within max_distance, or NULL. */
+const struct option_row *option_nearest(enum option_file file, str name,
+                                    unsigned max_distance);
+/* All rows in table order; NULL past the end. */
+const struct option_row *option_at(size_t i);
+
+#endif

@@ -1,0 +1,136 @@
+/* parse: drives lexer and grammar over one file and its includes. */
+#include "parser/parse.h"
+
+#include <stdarg.h>
+
+#include "parser/grammar.h"
+#include "parser/parse_state.h"
+
+void parse_error(struct parse *p, struct span at, const char *slug, const char *fmt, ...)
+{
+    if (p->reported || p->stopped) {
+        return;
+    }
+    p->reported = true;
+    va_list ap;
+    va_start(ap, fmt);
+    str text = arena_vprintf(p->arena, fmt, ap);
+    va_end(ap);
+    diag_error(p->diags, at, slug, "%.*s", STR_ARG(text));
+    if (++p->errors == PARSE_ERRORS_MAX) {
+        diag_error(p->diags, at, "too-many-errors",
+                   "more than %d lines of this file are wrong; the rest is not read",
+                   PARSE_ERRORS_MAX);
+        p->stopped = true;
+    }
+}
+
+/* The folder part of a path with its slash; empty if there is none. */
+static str folder_of(str path)
+{
+    return str_sub(path, 0, (size_t)(str_rfind(path, '/') + 1));
+}
+
+/* Registers a text and makes it the frame at `depth`. False (and reported) when it can
+ * be no configuration; *text is what is left to read. */
+static bool open_frame(struct parse *p, unsigned depth, str path, str name,
+                       struct span from, str *text)
+{
+    uint32_t id = sources_add(p->sources, name, path, *text, from);
+    const char *nul = text->len > 0 ? memchr(text->ptr, '\0', text->len) : NULL;
+    if (nul != NULL) {
+        struct span at = {id, (uint32_t)(nul - text->ptr), 1};
+        diag_error(p->diags, at, "nul-byte",
+                   "there is a NUL byte here; this is no text file, it is not read");
+        return false;
+    }
+    size_t bom = str_starts(*text, STR("\xEF\xBB\xBF")) ? 3 : 0;
+    p->frames[depth] = (struct parse_frame){id, bom, path};
+    *text = str_from_pos(*text, bom);
+    return true;
+}
+
+static bool is_open(const struct parse *p, str path)
+{
+    for (unsigned i = 0; i <= p->depth; i++) {
+        if (str_eq(p->frames[i].path, path)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool parse_include(struct parse *p, str name, struct span at, str *text)
+{
+    name = arena_str(p->arena, name);
+    str folder = str_starts(name, STR("/")) ? STR("") : folder_of(p->frames[p->depth].path);
+    str path = arena_printf(p->arena, "%.*s%.*s", STR_ARG(folder), STR_ARG(name));
+    str reason = STR("");
+    p->reported = false;
+    if (name.len == 0) {
+        parse_error(p, at, "include-name", "'<' in column 1 needs the name of a file");
+    } else if (p->depth == PARSE_INCLUDE_DEPTH) {
+        parse_error(p, at, "include-depth", "includes can be nested %d deep, not deeper",
+                    PARSE_INCLUDE_DEPTH);
+    } else if (is_open(p, path)) {
+        parse_error(p, at, "include-loop", "'%.*s' includes itself", STR_ARG(name));
+    } else if (++p->includes > PARSE_INCLUDES_MAX) {
+        parse_error(p, at, "include-count", "more than %d files are included",
+                    PARSE_INCLUDES_MAX);
+        p->stopped = true;
+    } else if (!p->loader->read(p->loader, p->arena, path, text, &reason)) {
+        parse_error(p, at, "include-missing", "cannot read '%.*s': %.*s", STR_ARG(name),
+                    STR_ARG(reason));
+    } else {
+        str shown = str_starts(path, p->root) ? str_from_pos(path, p->root.len) : path;
+        if (open_frame(p, p->depth + 1, path, shown, at, text)) {
+            p->depth++;
+            return true;
+        }
+    }
+    p->reported = false;
+    return false;
+}
+
+enum loader_kind loader_kind_of(const struct loader *l, str path)
+{
+    if (l->kind != NULL) {
+        return l->kind(l, path);
+    }
+    struct arena *a = arena_new();
+    str text, reason;
+    bool there = l->read(l, a, path, &text, &reason);
+    arena_free(&a);
+    return there ? LOADER_FILE : LOADER_NOTHING;
+}
+
+struct ast *parse_file(struct arena *a, const struct loader *loader,
+                       struct sources *sources, str path, str name, enum syntax syntax,
+                       struct diags *diags)
+{
+    static const int START[] = {[SYNTAX_CONFIG] = START_CONFIG,
+                                [SYNTAX_OPTIONS] = START_OPTIONS,
+                                [SYNTAX_MAPPINGS] = START_MAPPINGS,
+                                [SYNTAX_LIST] = START_LIST};
+    struct parse p = {.arena = a,
+                      .loader = loader,
+                      .sources = sources,
+                      .diags = diags,
+                      .syntax = syntax,
+                      .root = folder_of(path),
+                      .start_token = START[syntax]};
+    str text, reason = STR("");
+    ast_begin(&p.build, a);
+    if (!loader->read(loader, a, path, &text, &reason)) {
+        diag_error(diags, SPAN_NONE, "unreadable-file", "cannot read '%.*s': %.*s",
+                   STR_ARG(name), STR_ARG(reason));
+        return p.build.ast;
+    }
+    if (open_frame(&p, 0, path, name, SPAN_NONE, &text)) {
+        p.scanner = lexer_open(&p, text);
+        grammar_parse(&p);
+        lexer_close(p.scanner);
+    }
+    p.build.ast->source = p.frames[0].source;
+    return p.build.ast;
+}

@@ -1,0 +1,43 @@
+/* parse: text of a configuration file -> AST. The only entry of parser/. It reports
+ * syntax; names, types and ranges are checked when the AST is compiled. */
+#ifndef PARSER_PARSE_H
+#define PARSER_PARSE_H
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "parser/ast.h"
+
+enum loader_kind { LOADER_NOTHING, LOADER_FILE, LOADER_FOLDER };
+
+/* How files are read, so that tests and the fuzzer need no disk. */
+struct loader {
+    /* Reads path whole into the arena. On failure returns false and a constant or
+     * arena reason. Refuses directories and files over 64 MiB. */
+    bool (*read)(const struct loader *, struct arena *, str path, str *text, str *reason);
+    /* What there is at path. A file that is there but cannot be read is LOADER_FILE:
+     * an optional file may be missing, not unreadable. NULL: whatever read() reads is
+     * a file, the rest is not there. */
+    enum loader_kind (*kind)(const struct loader *, str path);
+};
+/* Reads the file system. */
+extern const struct loader loader_files;
+/* kind(), or what read() tells about it. */
+enum loader_kind loader_kind_of(const struct loader *l, str path);
+
+enum syntax {
+    SYNTAX_CONFIG,   /* rewrite rules, blank line, channel blocks */
+    SYNTAX_OPTIONS,  /* NAME=value lines, [SECTION] and [SECTION=name] heads */
+    SYNTAX_MAPPINGS, /* for now: table names with their places */
+    SYNTAX_LIST      /* one word a line (localdomains) */
+};
+
+/* Parses the file at path (and what it includes, three deep, relative to the
+ * including file). `name` is the name shown in messages. Never NULL: what could not
+ * be read or parsed is missing from the AST and reported in diags. All results live
+ * in the arena. A comment is a line with '!' in column 1; in option and list files
+ * '#' too. */
+struct ast *parse_file(struct arena *a, const struct loader *loader,
+                       struct sources *sources, str path, str name, enum syntax syntax,
+                       struct diags *diags);
+
+#endif

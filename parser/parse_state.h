@@ -1,0 +1,67 @@
+/* parse_state: what one run of parse_file() shares between parse.c, lexer.l and
+ * grammar.y. Internal to parser/. The lexer knows what kind of line it is in, so that
+ * the grammar can stay line by line. */
+#ifndef PARSER_PARSE_STATE_H
+#define PARSER_PARSE_STATE_H
+
+#include "parser/parse.h"
+
+enum {
+    PARSE_INCLUDE_DEPTH = 3, /* PMDF 2.1.4 */
+    PARSE_LINE_MAX = 4096,   /* bytes, continuation lines joined */
+    PARSE_INCLUDES_MAX = 1000,
+    PARSE_ERRORS_MAX = 100
+};
+
+/* One word of the text: joined over continuation lines, without quotes. */
+struct token {
+    str text;
+    struct span at;
+    const struct keyword *known; /* for the keyword tokens */
+};
+
+/* A file being read: the main one or an include. */
+struct parse_frame {
+    uint32_t source;
+    size_t offset; /* where the lexer stands */
+    str path;
+};
+
+struct parse {
+    struct arena *arena;
+    const struct loader *loader;
+    struct sources *sources;
+    struct diags *diags;
+    enum syntax syntax;
+    str root; /* folder of the first file: names are shown relative to it */
+    struct ast_builder build;
+
+    int start_token; /* told to the grammar once, at the beginning */
+    void *scanner;   /* flex's */
+    struct parse_frame frames[PARSE_INCLUDE_DEPTH + 1];
+    unsigned depth;     /* index of the current frame */
+    unsigned includes;  /* files included so far */
+    size_t line_length; /* of the joined line */
+    bool in_blocks;     /* SYNTAX_CONFIG: past the rules */
+    bool in_block;      /* past the first line of a block */
+    bool in_line;       /* a token of this line was given out */
+    bool reported;      /* this line's fault has been told already */
+    bool stopped;       /* too many errors: the rest is not read */
+    enum keyword_args awaited; /* what the last keyword still takes ... */
+    unsigned awaited_max;      /* ... and how many at most */
+    struct span last;          /* the token given out last */
+    unsigned errors;
+};
+
+/* An include line names `name`: reads that file and makes it the current frame. False
+ * when there is nothing to read; it has been reported then. */
+bool parse_include(struct parse *p, str name, struct span at, str *text);
+/* Reports a fault of syntax, the first one of a line only. */
+void parse_error(struct parse *p, struct span at, const char *slug, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* A scanner that begins with text, the contents of frame 0. Freed with lexer_close(). */
+void *lexer_open(struct parse *p, str text);
+void lexer_close(void *scanner);
+
+#endif

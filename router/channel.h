@@ -1,0 +1,72 @@
+/* channel: the contract between the router and the drivers in channels/. The router
+ * never includes channels/; main.c passes the list of kinds in. */
+#ifndef ROUTER_CHANNEL_H
+#define ROUTER_CHANNEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/address.h"
+#include "base/diag.h"
+#include "router/outcome.h"
+#include "tables/channel.h"
+#include "tables/snapshot.h"
+
+struct body;
+struct runtime;
+struct worker;
+
+struct job_recipient {
+    str address;            /* printed path without angle brackets */
+    struct outcome outcome; /* starts as deferred */
+};
+
+/* One delivery: one message, one channel, one next hop, its recipients. Made by
+ * dispatch, lent to deliver() until job_done(). */
+struct job {
+    struct worker *worker;
+    struct runtime *runtime;          /* one reference, held for the job */
+    const struct channel *channel;    /* in that runtime's snapshot */
+    str message_id;                   /* queue id, "7F3K2" */
+    str sender;                       /* empty: null sender */
+    str host;                         /* next hop, see route_next_hop() */
+    struct body *body;                /* borrowed; ready for body_read() */
+    bool eight_bit;
+    unsigned attempts;                /* earlier ones */
+    struct job_recipient *recipients;
+    unsigned recipient_count;
+    /* Filled in by the driver for the log and the user. */
+    char tls[64];                     /* "TLSv1.3 TLS_AES_256_GCM_SHA384"; "" in clear */
+    char peer[128];                   /* "mx1.example.com[192.0.2.1]:25", or a file path */
+};
+
+/* The driver has set every recipient's outcome. Call exactly once, never inside
+ * deliver(). The job is gone after it. */
+void job_done(struct job *job);
+/* Before job_done(): another ready job for the same channel and host, for the same
+ * connection; NULL if none. The caller owes it a job_done() too. Order: take the next
+ * one first, then finish the old one. */
+struct job *job_next(struct job *job);
+
+struct channel_kind {
+    const char *name;
+    enum channel_type type;
+    /* Opens what the kind needs to serve this configuration (once per kind, not per
+     * channel); stores it in *state. false after diag_error(). May be NULL. */
+    bool (*prepare)(const struct snapshot *s, void **state, struct diags *d);
+    /* No configuration uses the state any more. Any thread. May be NULL. */
+    void (*retire)(void *state);
+    /* May this recipient be taken for the channel? Called at RCPT, on the loop, must
+     * be quick. On false *out holds the reply (class FAILED or DEFERRED). NULL: yes. */
+    bool (*verify)(void *state, const struct channel *c, const struct address *to,
+                   struct outcome *out);
+    /* Delivers; ends in exactly one job_done(), never inside this call. */
+    void (*deliver)(struct worker *w, void *state, struct job *job);
+    /* A client connected to a service whose channel is of this kind: fd is a
+     * non-blocking socket, now owned by the driver. NULL for kinds without listeners.
+     * It counts itself in the worker's counters sessions_open and sessions_total,
+     * and enters worker_session_add() so that a shutdown can end it. */
+    void (*accept)(struct worker *w, const struct service *service, int fd);
+};
+
+#endif

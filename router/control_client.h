@@ -1,0 +1,26 @@
+/* control_client: one request to the running daemon over its control socket, blocking,
+ * for the offline tool. */
+#ifndef ROUTER_CONTROL_CLIENT_H
+#define ROUTER_CONTROL_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "router/json.h"
+
+struct control_reply {
+    bool ok;                   /* the daemon did it */
+    str text;                  /* for a human, ends with a line end */
+    str line;                  /* the whole reply as it came, for --json */
+    struct json_object object; /* and taken apart */
+};
+
+/* Sends command ("status", "reload", "stop") to the daemon at path and waits at most
+ * timeout_ms for its reply, whose memory is from a. False with a reason when there is
+ * no daemon or no well-formed reply; a command the daemon refused gives true with ok
+ * false. */
+bool control_ask(struct arena *a, str path, const char *command, int timeout_ms,
+                 struct control_reply *out, char *reason, size_t reason_size);
+
+#endif

@@ -1,0 +1,353 @@
+/* dispatch: what is in memory, and when to look at the queue. It stands between enqueue
+ * (fresh messages), the queue (due ones) and job.c, which runs what may start. */
+#include "router/dispatch.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "router/body.h"
+#include "router/dispatch_state.h"
+#include "router/runtime.h"
+
+enum {
+    CLAIM_MAX = 100,             /* entries asked for at a time */
+    CLAIM_EVERY_MS = 60 * 1000,  /* another worker may have given something back */
+    CLAIM_SOONEST_MS = 10,       /* never spin */
+    CLAIM_AFTER_ERROR_MS = 5000, /* the store failed */
+    CLAIM_ERRORS_LOGGED = 12,    /* one line a minute while it goes on failing */
+    SETTLE_EVERY_MS = 3000,
+    STARTS_PER_TURN = 64 /* then the sockets have their turn */
+};
+
+/* --- one parcel --- */
+
+static struct parcel *parcel_new(struct dispatch *d, struct queue_message *m)
+{
+    size_t size = sizeof(struct parcel) + m->entry_count * sizeof(struct delivery);
+    struct parcel *p = calloc(1, size);
+    check(p != NULL && m->entry_count > 0);
+    p->message = m;
+    p->bytes = body_data(m->body).ptr != NULL ? (size_t)body_size(m->body) : 0;
+    p->open = m->entry_count;
+    for (unsigned i = 0; i < m->entry_count; i++) {
+        p->deliveries[i].dispatch = d;
+        p->deliveries[i].parcel = p;
+        p->deliveries[i].entry = &m->entries[i];
+    }
+    return p;
+}
+
+void dispatch_forget(struct delivery *delivery)
+{
+    struct dispatch *d = delivery->dispatch;
+    struct parcel *p = delivery->parcel;
+    check(p->open > 0 && delivery->item.lane == NULL && delivery->settling == NULL);
+    delivery_clear(delivery);
+    p->open--;
+    scheduler_unhold(d->scheduler, 1, p->open == 0 ? p->bytes : 0);
+    if (p->open == 0) {
+        queue_message_free(&p->message);
+        free(p);
+    }
+}
+
+static void give_back(struct delivery *delivery)
+{
+    struct worker *w = delivery->dispatch->worker;
+    queue_release(w->daemon->queue, delivery->entry->id, worker_now_ms(w));
+    dispatch_forget(delivery);
+}
+
+/* --- taking in --- */
+
+/* Makes room for n entries and that many bytes at the cost of a destination with a large
+ * backlog. */
+static bool make_room(struct dispatch *d, unsigned n, size_t bytes)
+{
+    while (!scheduler_room(d->scheduler, n, bytes)) {
+        struct scheduler_item *item = scheduler_evict(d->scheduler);
+        if (item == NULL) {
+            return false;
+        }
+        give_back((struct delivery *)item);
+        d->more = true;
+    }
+    return true;
+}
+
+static void take_in(struct dispatch *d, struct queue_message *m, bool claimed)
+{
+    struct parcel *p = parcel_new(d, m);
+    /* What was claimed was asked for with the room in mind. */
+    bool room = !d->stopping && (claimed || make_room(d, m->entry_count, p->bytes));
+    unsigned n = m->entry_count; /* the message goes with its last entry */
+    scheduler_hold(d->scheduler, n, p->bytes);
+    for (unsigned i = 0; i < n; i++) {
+        struct delivery *delivery = &p->deliveries[i];
+        if (room) {
+            delivery_add(delivery, claimed);
+        } else {
+            give_back(delivery);
+        }
+    }
+    if (!room) {
+        d->more = true;
+    }
+    dispatch_pump_soon(d);
+}
+
+void dispatch_add(struct worker *w, struct queue_message *m)
+{
+    if (w->dispatch == NULL) {
+        /* Committed while the daemon ended: the next start finds it in the queue. */
+        queue_message_free(&m);
+        return;
+    }
+    take_in(w->dispatch, m, false);
+}
+
+/* --- looking at the queue --- */
+
+static void on_claim_timer(uv_timer_t *timer);
+
+static void claim_in(struct dispatch *d, int64_t delay_ms)
+{
+    if (d->stopping) {
+        return;
+    }
+    if (delay_ms < CLAIM_SOONEST_MS) {
+        delay_ms = CLAIM_SOONEST_MS;
+    }
+    if (delay_ms > CLAIM_EVERY_MS) {
+        delay_ms = CLAIM_EVERY_MS;
+    }
+    bool sooner = uv_is_active((uv_handle_t *)&d->claim_timer) &&
+                  uv_timer_get_due_in(&d->claim_timer) <= (uint64_t)delay_ms;
+    if (!sooner) {
+        check(uv_timer_start(&d->claim_timer, on_claim_timer, (uint64_t)delay_ms, 0) ==
+              0);
+    }
+}
+
+void dispatch_due_at(struct dispatch *d, int64_t at_ms)
+{
+    claim_in(d, at_ms - worker_now_ms(d->worker));
+}
+
+static void claim_failed(struct dispatch *d, const struct queue_result *r)
+{
+    if (d->claim_errors++ % CLAIM_ERRORS_LOGGED == 0) {
+        struct log_line line;
+        log_begin(&line, d->worker->daemon->log, LOG_ERROR);
+        log_cstr(&line, "what", "the queue cannot be read");
+        log_cstr(&line, "reason", r->reason);
+        log_end(&line);
+    }
+    claim_in(d, CLAIM_AFTER_ERROR_MS);
+}
+
+static void on_claimed(struct worker *w, struct queue_message **messages, unsigned count,
+                       int64_t next_due_ms, const struct queue_result *r, void *arg)
+{
+    struct dispatch *d = arg;
+    d->claiming = false;
+    dispatch_pump_soon(d);
+    if (!r->ok) {
+        claim_failed(d, r);
+        return;
+    }
+    d->claim_errors = 0;
+    d->more = count == d->claim_limit;
+    for (unsigned i = 0; i < count; i++) {
+        take_in(d, messages[i], true);
+    }
+    claim_in(d, CLAIM_EVERY_MS);
+    if (next_due_ms > 0 && !d->more) {
+        dispatch_due_at(d, next_due_ms);
+    }
+    if (d->claim_again) {
+        dispatch_wake(w);
+    }
+}
+
+static void claim_now(struct dispatch *d)
+{
+    unsigned space = scheduler_space(d->scheduler, BODY_INLINE_MAX);
+    d->claim_limit = space < CLAIM_MAX ? space : CLAIM_MAX;
+    if (d->claim_limit == 0) {
+        d->more = true; /* asked for when there is room */
+        return;
+    }
+    d->claiming = true;
+    d->claim_again = false;
+    queue_claim(d->worker->daemon->queue, d->worker, d->claim_limit,
+                worker_now_ms(d->worker), on_claimed, d);
+}
+
+void dispatch_wake(struct worker *w)
+{
+    struct dispatch *d = w->dispatch;
+    if (d->stopping) {
+        return;
+    }
+    if (d->claiming) {
+        d->claim_again = true;
+    } else {
+        claim_now(d);
+    }
+}
+
+static void on_claim_timer(uv_timer_t *timer)
+{
+    struct dispatch *d = timer->data;
+    dispatch_wake(d->worker);
+    claim_in(d, CLAIM_EVERY_MS);
+}
+
+/* The queue has more that is due: get it once what is here runs low, or when nothing of
+ * it may start (all of it waits for a host that is at its limit). */
+static bool wants_more(const struct dispatch *d)
+{
+    return d->more && !d->claiming && !d->stopping &&
+           (scheduler_ready(d->scheduler) < CLAIM_MAX / 2 ||
+            !scheduler_can_start(d->scheduler)) &&
+           scheduler_space(d->scheduler, BODY_INLINE_MAX) > 0;
+}
+
+/* --- starting --- */
+
+/* Stopping, and nothing is left that will call back. */
+static void tell_idle(struct dispatch *d)
+{
+    if (d->idle_told || d->claiming || d->settling > 0 ||
+        scheduler_running(d->scheduler) > 0) {
+        return;
+    }
+    d->idle_told = true;
+    d->on_idle(d->worker);
+}
+
+static void on_pump_timer(uv_timer_t *timer)
+{
+    struct dispatch *d = timer->data;
+    if (d->stopping) {
+        tell_idle(d);
+        return;
+    }
+    for (unsigned i = 0; i < STARTS_PER_TURN; i++) {
+        struct scheduler_item *item = scheduler_start(d->scheduler);
+        if (item == NULL) {
+            break;
+        }
+        delivery_start((struct delivery *)item);
+    }
+    if (scheduler_can_start(d->scheduler)) {
+        /* Not 0: before libuv 1.45 that would run again before the sockets. */
+        check(uv_timer_start(timer, on_pump_timer, 1, 0) == 0);
+    }
+    if (wants_more(d)) {
+        claim_now(d);
+    }
+}
+
+/* Through a timer, so that a driver is never entered from inside its own job_done(). */
+void dispatch_pump_soon(struct dispatch *d)
+{
+    if (!uv_is_active((uv_handle_t *)&d->pump_timer)) {
+        check(uv_timer_start(&d->pump_timer, on_pump_timer, 0, 0) == 0);
+    }
+}
+
+uint32_t dispatch_random(struct dispatch *d)
+{
+    d->random ^= d->random << 13; /* xorshift64 */
+    d->random ^= d->random >> 7;
+    d->random ^= d->random << 17;
+    return (uint32_t)(d->random >> 32);
+}
+
+/* --- settling again --- */
+
+static void on_retry_timer(uv_timer_t *timer)
+{
+    settle_retry(timer->data);
+}
+
+void dispatch_settle_later(struct dispatch *d)
+{
+    if (!uv_is_active((uv_handle_t *)&d->retry_timer)) {
+        check(uv_timer_start(&d->retry_timer, on_retry_timer, SETTLE_EVERY_MS, 0) == 0);
+    }
+}
+
+/* --- life --- */
+
+static void timer_open(struct dispatch *d, uv_timer_t *timer)
+{
+    check(uv_timer_init(&d->worker->loop, timer) == 0);
+    timer->data = d;
+    d->handles_open++;
+}
+
+void dispatch_start(struct worker *w)
+{
+    struct dispatch *d = calloc(1, sizeof *d);
+    check(d != NULL && w->dispatch == NULL);
+    d->worker = w;
+    d->scheduler = scheduler_new(&scheduler_limits_default);
+    d->policy = scheduler_policy_default;
+    d->unsettled_last = &d->unsettled;
+    if (uv_random(NULL, NULL, &d->random, sizeof d->random, 0, NULL) != 0) {
+        d->random = (uint64_t)worker_now_ms(w) ^ (uint64_t)(uintptr_t)d;
+    }
+    d->random |= 1; /* never 0 */
+    timer_open(d, &d->claim_timer);
+    timer_open(d, &d->pump_timer);
+    timer_open(d, &d->retry_timer);
+    w->dispatch = d;
+    claim_now(d);
+    claim_in(d, CLAIM_EVERY_MS);
+}
+
+void dispatch_set_policy(struct worker *w, const struct scheduler_policy *policy)
+{
+    check(policy->backoff_count > 0 && policy->backoff_count <= SCHEDULER_BACKOFF_MAX);
+    w->dispatch->policy = *policy;
+}
+
+void dispatch_stop(struct worker *w, void (*on_idle)(struct worker *w))
+{
+    struct dispatch *d = w->dispatch;
+    check(!d->stopping);
+    d->stopping = true;
+    d->on_idle = on_idle;
+    uv_timer_stop(&d->claim_timer);
+    struct scheduler_item *item;
+    while ((item = scheduler_drop(d->scheduler)) != NULL) {
+        give_back((struct delivery *)item);
+    }
+    settle_retry(d); /* the last time: what fails now is found again at the next start */
+    dispatch_pump_soon(d);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct dispatch *d = handle->data;
+    if (--d->handles_open == 0) {
+        free(d);
+    }
+}
+
+void dispatch_free(struct worker *w)
+{
+    struct dispatch *d = w->dispatch;
+    if (d == NULL) {
+        return;
+    }
+    check(!d->claiming && d->settling == 0);
+    w->dispatch = NULL;
+    scheduler_free(&d->scheduler);
+    uv_close((uv_handle_t *)&d->claim_timer, on_timer_closed);
+    uv_close((uv_handle_t *)&d->pump_timer, on_timer_closed);
+    uv_close((uv_handle_t *)&d->retry_timer, on_timer_closed);
+}

@@ -1,0 +1,30 @@
+/* dispatch: due entry -> kind->deliver -> outcome -> queue, for one worker. Fresh
+ * entries come from enqueue with their bodies; deferred ones are claimed from the
+ * queue when they fall due. The pure part (what may start now, fairness between next
+ * hops, backoff) is scheduler.c. */
+#ifndef ROUTER_DISPATCH_H
+#define ROUTER_DISPATCH_H
+
+#include "router/queue.h"
+#include "router/scheduler.h"
+#include "router/worker.h"
+
+/* Starts dispatching on w (w->dispatch); claims what is due at once. w->current is set.
+ */
+void dispatch_start(struct worker *w);
+/* Retry times other than scheduler_policy_default; copied, for later attempts. On w's
+ * loop, or before it runs. */
+void dispatch_set_policy(struct worker *w, const struct scheduler_policy *policy);
+/* Takes over a committed message whose entries this worker has claimed. */
+void dispatch_add(struct worker *w, struct queue_message *m);
+/* No new deliveries; running ones may finish. What is only waiting is given back to the
+ * queue. on_idle comes once, never inside this call, when none is left and the queue owes
+ * no answer. */
+void dispatch_stop(struct worker *w, void (*on_idle)(struct worker *w));
+/* Frees it, after on_idle; w->dispatch is NULL then. The loop must turn once more to
+ * close its timers. */
+void dispatch_free(struct worker *w);
+/* Look at the queue again now (an operator released or retried something). */
+void dispatch_wake(struct worker *w);
+
+#endif

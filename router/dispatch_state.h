@@ -1,0 +1,101 @@
+/* dispatch_state: what dispatch.c (queue and memory), job.c (one running delivery),
+ * dispatch_settle.c (what became of it) and dispatch_report.c (telling the sender)
+ * share. Nobody else includes it. */
+#ifndef ROUTER_DISPATCH_STATE_H
+#define ROUTER_DISPATCH_STATE_H
+
+#include "router/channel.h"
+#include "router/dispatch.h"
+#include "router/scheduler.h"
+
+struct settling;
+
+/* One claimed entry: waits in the scheduler, runs as a job, is settled. */
+struct delivery {
+    struct scheduler_item item; /* first: an item is its delivery */
+    struct dispatch *dispatch;
+    struct parcel *parcel;
+    const struct queue_entry *entry;
+    struct job job;            /* while running and settled; recipients malloc'ed */
+    bool running;              /* between deliver() and job_done() */
+    bool in_deliver;           /* deliver() has not returned */
+    struct settling *settling; /* owned by dispatch_settle.c, freed by it */
+    struct delivery *next;     /* in dispatch->unsettled */
+};
+
+/* One message in memory with its deliveries. */
+struct parcel {
+    struct queue_message *message;
+    size_t bytes;  /* held for its body */
+    unsigned open; /* deliveries that are not settled */
+    struct delivery deliveries[];
+};
+
+struct dispatch {
+    struct worker *worker;
+    struct scheduler *scheduler;
+    struct scheduler_policy policy;
+    uv_timer_t claim_timer; /* looks at the queue */
+    uv_timer_t pump_timer;  /* starts what may start, in a turn of its own */
+    uv_timer_t retry_timer; /* settles what could not be settled */
+    unsigned handles_open;
+    bool claiming;        /* a claim is outstanding */
+    bool claim_again;     /* it was asked for meanwhile */
+    bool more;            /* the queue has more that is due */
+    unsigned claim_limit; /* of the outstanding claim */
+    unsigned claim_errors;
+    unsigned settling; /* deliveries between job_done() and the queue's answer */
+    struct delivery *unsettled, **unsettled_last;
+    int64_t report_due_ms; /* limits the rate, see report_allowed() */
+    uint64_t random;
+    bool stopping;
+    bool idle_told;
+    void (*on_idle)(struct worker *w);
+};
+
+/* --- dispatch.c --- */
+/* Start what may start, soon, in another turn of the loop. */
+void dispatch_pump_soon(struct dispatch *d);
+/* Something falls due at at_ms: look at the queue then at the latest. */
+void dispatch_due_at(struct dispatch *d, int64_t at_ms);
+/* Call settle_retry() in a few seconds. */
+void dispatch_settle_later(struct dispatch *d);
+uint32_t dispatch_random(struct dispatch *d);
+/* The delivery is no longer ours (settled, or given back): frees it and, with its last
+ * one, the parcel. */
+void dispatch_forget(struct delivery *d);
+
+/* --- job.c --- */
+/* Puts it into the scheduler. A claimed one gets its next hop from the configuration in
+ * force, which may not be the one it was queued under. */
+void delivery_add(struct delivery *d, bool claimed);
+/* Starts an entry the scheduler let start. */
+void delivery_start(struct delivery *d);
+/* Frees what delivery_start() made. */
+void delivery_clear(struct delivery *d);
+
+/* --- dispatch_settle.c --- */
+/* The outcomes are known: log, count, report to the sender, settle in the queue, then
+ * dispatch_forget(). */
+void delivery_settle(struct delivery *d);
+/* Tries again what could not be settled. */
+void settle_retry(struct dispatch *d);
+
+/* --- dispatch_report.c: a notification, from its route to its sealed body --- */
+struct report;
+/* For the sender of d (not null) about d's recipients that failed. NULL with a reason
+ * when there is no way to the sender. */
+struct report *report_new(struct delivery *d, char *why, size_t why_size);
+/* Not too many notifications at a time: may another one be written now? */
+bool report_allowed(struct dispatch *d);
+typedef void (*report_cb)(struct report *r, int error, void *arg);
+/* Writes the body. cb comes once, perhaps inside this call; error: 0 or a libuv code,
+ * after which it may be tried again. A report already written is left as it is. */
+void report_write(struct report *r, report_cb cb, void *arg);
+/* The message, once written; still owned by r. */
+struct queue_message *report_message(struct report *r);
+/* The message is the caller's now. */
+struct queue_message *report_take(struct report *r);
+void report_free(struct report **r);
+
+#endif

@@ -1,0 +1,35 @@
+/* dns_context: libunbound resolver contexts, one per distinct server list and trust
+ * anchor, kept and reused. Belongs to the thread of the owner in dns.c. */
+#ifndef ROUTER_DNS_CONTEXT_H
+#define ROUTER_DNS_CONTEXT_H
+
+#include <stdbool.h>
+#include <unbound.h>
+#include <uv.h>
+
+/* How names are resolved, as one string, so that it can be compared and copied:
+ * "IP@port,IP@port|anchor file"; no servers: the system's. */
+struct dns_context {
+    struct ub_ctx *ub;
+    uv_poll_t poll;
+    char *setup;      /* with the dates of the files it was made from */
+    unsigned open;    /* questions being asked */
+    uint64_t used_ms; /* loop time of the last question */
+    struct dns_context *next;
+};
+
+struct dns_contexts {
+    uv_loop_t *loop;
+    struct dns_context *first;
+    unsigned count;
+};
+
+/* The context for setup, made if there is none; its answers are processed by the loop.
+ * NULL with a reason: no such anchor file, too many contexts, out of descriptors. */
+struct dns_context *dns_context_get(struct dns_contexts *all, const char *setup,
+                                    char *reason, size_t reason_size);
+/* Ends all: callbacks of open questions do not come any more. The handles close in the
+ * next turns of the loop. */
+void dns_contexts_free(struct dns_contexts *all);
+
+#endif

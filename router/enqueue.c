@@ -1,0 +1,441 @@
+/* enqueue: one transaction on its way into the queue. RCPT routes and groups, the body
+ * goes to body.c behind a Received field, the commit hands the message to the store
+ * and then to dispatch. One request is outstanding at a time; a session that goes away
+ * meanwhile leaves the transaction to end by itself. */
+#include "router/enqueue.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/map.h"
+#include "base/vec.h"
+#include "router/channel.h"
+#include "router/dispatch.h"
+#include "router/header.h"
+
+/* Recipients of one channel and next hop. */
+struct group {
+    const struct channel *channel;
+    str host;
+    VEC(str) recipients;
+};
+
+struct enqueue {
+    struct worker *worker;
+    struct runtime *runtime;
+    struct enqueue_session session; /* its texts are in m's arena, but for TLS and IP */
+    struct queue_message *message;  /* NULL once dispatch has it */
+    struct body *body;
+    char id[QUEUE_ID_MAX];
+    struct arena *arena;   /* dies with the transaction */
+    struct arena *scratch; /* reset after each recipient */
+    VEC(struct group *) groups;
+    struct map *groups_by_key, *seen;
+    unsigned recipients;
+    str only;    /* as the client wrote it, the first recipient */
+    bool logged; /* a channel concerned has the logging keyword */
+    struct header_scan scan;
+    bool begun, committing, busy, dead;
+    uint64_t started_ns; /* of the commit */
+    struct task task;    /* an answer that was there at once */
+    struct outcome outcome;
+    enqueue_cb cb;
+    void *arg;
+};
+
+/* --- life --- */
+
+static str copied(struct enqueue *e, str text)
+{
+    return arena_str(e->arena, text);
+}
+
+struct enqueue *enqueue_begin(const struct enqueue_session *s,
+                              const struct address *sender)
+{
+    struct enqueue *e = calloc(1, sizeof *e);
+    check(e != NULL);
+    struct queue *queue = s->worker->daemon->queue;
+    struct queue_message *m = queue_message_new(queue, worker_now_ms(s->worker));
+    e->worker = s->worker;
+    e->runtime = runtime_ref(s->runtime);
+    e->message = m;
+    e->body = m->body = body_new(m->number, queue_body_directory(queue));
+    m->sender = address_print(m->arena, sender);
+    m->source_channel = arena_str(m->arena, s->source->name);
+    memcpy(e->id, m->id, sizeof e->id);
+    e->arena = arena_new();
+    e->scratch = arena_new();
+    e->groups_by_key = map_new(e->arena, MAP_NOCASE);
+    e->seen = map_new(e->arena, MAP_CASE);
+    e->session = *s;
+    e->session.session = copied(e, s->session);
+    e->session.peer_ip = copied(e, s->peer_ip);
+    e->session.helo = copied(e, s->helo);
+    e->session.tls_version = copied(e, s->tls_version);
+    e->session.tls_cipher = copied(e, s->tls_cipher);
+    e->logged = s->source->opts.logging;
+    return e;
+}
+
+static void enqueue_free(struct enqueue *e)
+{
+    queue_message_free(&e->message);
+    runtime_unref(&e->runtime);
+    arena_free(&e->scratch);
+    arena_free(&e->arena);
+    free(e);
+}
+
+void enqueue_abort(struct enqueue **e)
+{
+    struct enqueue *gone = *e;
+    *e = NULL;
+    if (gone == NULL) {
+        return;
+    }
+    if (gone->busy) {
+        gone->dead = true; /* the answer frees it */
+    } else {
+        enqueue_free(gone);
+    }
+}
+
+const char *enqueue_id(const struct enqueue *e)
+{
+    return e->id;
+}
+
+unsigned enqueue_recipients(const struct enqueue *e)
+{
+    return e->recipients;
+}
+
+/* --- recipients --- */
+
+static bool refused(const struct address *to, const struct route *route,
+                    enum route_verdict verdict, struct outcome *out)
+{
+    if (verdict == ROUTE_REFUSED_RELAY) {
+        outcome_set(out, OUTCOME_FAILED, 550, 5, 7, 1, "relaying to %.*s is not allowed",
+                    STR_ARG(str_empty(to->domain) ? STR("that address") : to->domain));
+        return false;
+    }
+    bool later = route->status[0] == 4;
+    outcome_set(out, later ? OUTCOME_DEFERRED : OUTCOME_FAILED, later ? 450 : 550,
+                route->status[0], route->status[1], route->status[2], "%.*s",
+                STR_ARG(route->error));
+    return false;
+}
+
+/* Asks the driver of the channel. */
+static bool verified(struct enqueue *e, const struct route *route, struct outcome *out)
+{
+    const struct channel_kind *kind = runtime_kind(e->runtime, route->channel);
+    if (kind->verify == NULL) {
+        return true;
+    }
+    outcome_set(out, OUTCOME_DEFERRED, 451, 4, 3, 0, "cannot check the recipient now");
+    return kind->verify(runtime_state(e->runtime, route->channel), route->channel,
+                        &route->address, out);
+}
+
+/* True when this mailbox has been taken for this channel before: local parts are
+ * compared exactly, domains case-blind. */
+static bool seen_before(struct enqueue *e, const struct route *route)
+{
+    const struct address *to = &route->address;
+    str key = arena_printf(e->scratch, "%u %.*s@%.*s", route->channel->index,
+                           STR_ARG(address_unquote_local(e->scratch, to->local)),
+                           STR_ARG(to->domain));
+    char *domain = (char *)key.ptr + key.len - to->domain.len;
+    for (size_t i = 0; i < to->domain.len; i++) {
+        domain[i] = ascii_lower(domain[i]);
+    }
+    if (map_get(e->seen, key) != NULL) {
+        return true;
+    }
+    map_add(e->seen, copied(e, key), e);
+    return false;
+}
+
+static struct group *group_find(struct enqueue *e, const struct route *route)
+{
+    str host = route_next_hop(route->channel, &route->address);
+    str key = arena_printf(e->scratch, "%u %.*s", route->channel->index, STR_ARG(host));
+    struct group *g = map_get(e->groups_by_key, key);
+    if (g == NULL) {
+        g = arena_new_of(e->arena, struct group);
+        g->channel = route->channel;
+        g->host = arena_str(e->message->arena, host);
+        *vec_add(e->arena, &e->groups) = g;
+        map_add(e->groups_by_key, copied(e, key), g);
+    }
+    return g;
+}
+
+static void log_route(struct enqueue *e, const struct address *to,
+                      const struct route *route)
+{
+    struct log_line line;
+    const struct snapshot *s = e->runtime->snapshot;
+    struct span rule = route->rule.length > 0 ? route->rule : route->host;
+    log_begin(&line, e->worker->daemon->log, LOG_ROUTE);
+    log_str(&line, "session", e->session.session);
+    log_cstr(&line, "id", e->id);
+    log_str(&line, "from", e->message->sender);
+    log_str(&line, "to", address_print(e->scratch, to));
+    log_str(&line, "rewritten", address_print(e->scratch, &route->address));
+    log_str(&line, "channel", route->channel->name);
+    log_str(&line, "rule", snapshot_where(e->scratch, s, rule));
+    log_end(&line);
+}
+
+static void recipient_take(struct enqueue *e, const struct address *to,
+                           const struct route *route)
+{
+    struct group *g = group_find(e, route);
+    struct arena *a = e->message->arena;
+    *vec_add(e->arena, &g->recipients) = address_print(a, &route->address);
+    if (e->recipients++ == 0) {
+        e->only = address_print(e->arena, to);
+    }
+    if (e->session.source->opts.logging || route->channel->opts.logging) {
+        e->logged = true;
+        log_route(e, to, route);
+    }
+}
+
+bool enqueue_recipient(struct enqueue *e, const struct address *to, struct outcome *out)
+{
+    struct arena_mark mark = arena_mark(e->scratch);
+    struct route route;
+    check(!e->begun && !e->committing);
+    if (e->recipients >= ENQUEUE_RECIPIENTS_MAX) {
+        outcome_set(out, OUTCOME_DEFERRED, 452, 4, 5, 3, "too many recipients");
+        return false;
+    }
+    enum route_verdict verdict =
+        route_recipient(e->runtime->snapshot, e->session.source, e->session.trusted, to,
+                        e->scratch, &route);
+    bool taken = verdict == ROUTE_ACCEPT ? verified(e, &route, out)
+                                         : refused(to, &route, verdict, out);
+    if (taken && !seen_before(e, &route)) {
+        recipient_take(e, to, &route);
+    }
+    if (taken) {
+        outcome_set(out, OUTCOME_DELIVERED, 250, 2, 1, 5, "recipient ok");
+    }
+    arena_reset(e->scratch, mark);
+    return taken;
+}
+
+/* --- answers --- */
+
+/* What the client is told when the disk does not take the message; the log has why. */
+static void storage_failed(struct enqueue *e, const char *reason, struct outcome *out)
+{
+    struct log_line line;
+    log_begin(&line, e->worker->daemon->log, LOG_ERROR);
+    log_cstr(&line, "what", "message not stored");
+    log_str(&line, "session", e->session.session);
+    log_cstr(&line, "id", e->id);
+    log_cstr(&line, "reason", reason);
+    log_end(&line);
+    outcome_set(out, OUTCOME_DEFERRED, 452, 4, 3, 1,
+                "cannot store the message now, try again later");
+}
+
+static void answer(struct enqueue *e, const struct outcome *outcome)
+{
+    e->busy = false;
+    if (e->dead) {
+        enqueue_free(e);
+        return;
+    }
+    struct outcome copy = *outcome; /* e may be gone before the callback returns */
+    e->cb(e, &copy, e->arg);
+}
+
+static void on_answer_task(struct worker *w, struct task *t)
+{
+    (void)w;
+    struct enqueue *e =
+        (struct enqueue *)(void *)((char *)t - offsetof(struct enqueue, task));
+    answer(e, &e->outcome);
+}
+
+/* Answers e->outcome on a later turn of the loop. */
+static void answer_later(struct enqueue *e)
+{
+    e->task.run = on_answer_task;
+    worker_post(e->worker, &e->task);
+}
+
+/* --- body --- */
+
+static void outcome_go_on(struct outcome *out)
+{
+    outcome_set(out, OUTCOME_DELIVERED, 0, 2, 0, 0, "go on");
+}
+
+static void on_body_appended(struct body *b, int error, void *arg)
+{
+    (void)b;
+    struct enqueue *e = arg;
+    outcome_go_on(&e->outcome);
+    if (error != 0) {
+        storage_failed(e, uv_strerror(error), &e->outcome);
+    }
+    answer(e, &e->outcome);
+}
+
+static str received_field(struct enqueue *e)
+{
+    const struct enqueue_session *s = &e->session;
+    struct header_received r = {
+        .helo = s->helo,
+        .peer_ip = s->peer_ip,
+        .by = channel_local_name(e->runtime->snapshot, s->source),
+        .channel = s->source->name,
+        .esmtp = s->esmtp,
+        .tls = s->tls,
+        .tls_version = s->tls_version,
+        .tls_cipher = s->tls_cipher,
+        .id = str_from(e->id),
+        .recipient = e->recipients == 1 ? e->only : STR_NONE,
+        .now_ms = e->message->created_ms,
+    };
+    return header_received(e->arena, &r);
+}
+
+/* Puts the Received field in front. It is the first thing in the body, so it always
+ * stays in memory. */
+static void body_begin(struct enqueue *e)
+{
+    int error;
+    if (e->begun) {
+        return;
+    }
+    e->begun = true;
+    check(body_append(e->worker, e->body, received_field(e), NULL, NULL, &error));
+    check(error == 0);
+}
+
+bool enqueue_body(struct enqueue *e, str data, enqueue_cb cb, void *arg,
+                  struct outcome *out)
+{
+    int error;
+    check(!e->busy && !e->committing && e->recipients > 0);
+    body_begin(e);
+    header_scan(&e->scan, data);
+    if (e->scan.received > HEADER_RECEIVED_MAX) {
+        outcome_set(out, OUTCOME_FAILED, 554, 5, 4, 6,
+                    "too many hops: more than %d Received fields", HEADER_RECEIVED_MAX);
+        return true;
+    }
+    e->cb = cb;
+    e->arg = arg;
+    e->busy = true;
+    if (!body_append(e->worker, e->body, data, on_body_appended, e, &error)) {
+        return false;
+    }
+    e->busy = false;
+    outcome_go_on(out);
+    if (error != 0) {
+        storage_failed(e, uv_strerror(error), out);
+    }
+    return true;
+}
+
+/* --- commit: seal the body, store the message, hand it to dispatch --- */
+
+static void log_enqueue(struct enqueue *e, unsigned recipients, uint64_t size)
+{
+    struct log_line line;
+    log_begin(&line, e->worker->daemon->log, LOG_ENQUEUE);
+    log_str(&line, "session", e->session.session);
+    log_cstr(&line, "id", e->id);
+    log_str(&line, "from", e->message->sender);
+    log_int(&line, "size", (int64_t)size);
+    log_str(&line, "channel", e->session.source->name);
+    log_int(&line, "recipients", recipients);
+    log_fmt(&line, "ms", "%.1f", (double)(uv_hrtime() - e->started_ns) / 1e6);
+    log_end(&line);
+}
+
+static void on_committed(struct worker *w, struct queue_message *m,
+                         const struct queue_result *r, void *arg)
+{
+    struct enqueue *e = arg;
+    if (!r->ok) {
+        storage_failed(e, r->reason, &e->outcome);
+        answer(e, &e->outcome);
+        return;
+    }
+    if (e->logged) {
+        log_enqueue(e, e->recipients, body_size(m->body));
+    }
+    /* Also when the session is gone: the message is ours now, and may be the client's
+     * too; twice is allowed, never is not (RFC 5321 4.5.4.1, RFC 1047). */
+    e->message = NULL;
+    dispatch_add(w, m);
+    outcome_set(&e->outcome, OUTCOME_DELIVERED, 250, 2, 0, 0, "queued as %s", e->id);
+    answer(e, &e->outcome);
+}
+
+/* Turns the groups into the entries of the message. */
+static void entries_make(struct enqueue *e)
+{
+    struct queue_message *m = e->message;
+    m->eight_bit = e->scan.eight_bit;
+    m->entry_count = (unsigned)e->groups.n;
+    m->entries = arena_array(m->arena, struct queue_entry, e->groups.n);
+    for (size_t i = 0; i < e->groups.n; i++) {
+        const struct group *g = e->groups.at[i];
+        struct queue_entry *entry = &m->entries[i];
+        size_t n = g->recipients.n;
+        entry->channel = arena_str(m->arena, g->channel->name);
+        entry->host = g->host;
+        entry->recipients = arena_array(m->arena, str, n);
+        memcpy(entry->recipients, g->recipients.at, n * sizeof(str));
+        entry->recipient_count = (unsigned)n;
+    }
+}
+
+static void on_sealed(struct body *b, int error, void *arg)
+{
+    (void)b;
+    struct enqueue *e = arg;
+    if (error != 0) {
+        storage_failed(e, uv_strerror(error), &e->outcome);
+        answer(e, &e->outcome);
+    } else if (e->dead) {
+        answer(e, &e->outcome); /* nobody was told anything: it may be forgotten */
+    } else {
+        queue_commit(e->worker->daemon->queue, e->worker, e->message, on_committed, e);
+    }
+}
+
+void enqueue_commit(struct enqueue *e, enqueue_cb cb, void *arg)
+{
+    int error;
+    check(!e->busy && !e->committing && e->recipients > 0);
+    body_begin(e); /* an empty message has only our field */
+    e->committing = true;
+    e->started_ns = uv_hrtime();
+    e->cb = cb;
+    e->arg = arg;
+    e->busy = true;
+    entries_make(e);
+    if (!body_seal(e->worker, e->body, on_sealed, e, &error)) {
+        return;
+    }
+    if (error != 0) {
+        storage_failed(e, uv_strerror(error), &e->outcome);
+        answer_later(e);
+        return;
+    }
+    queue_commit(e->worker->daemon->queue, e->worker, e->message, on_committed, e);
+}

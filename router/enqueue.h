@@ -1,0 +1,62 @@
+/* enqueue: the accept path of one transaction: sender, recipients (each routed), body,
+ * commit. Recipients are grouped by channel and next hop. Lives on one worker. */
+#ifndef ROUTER_ENQUEUE_H
+#define ROUTER_ENQUEUE_H
+
+#include <stdbool.h>
+
+#include "base/address.h"
+#include "router/outcome.h"
+#include "router/queue.h"
+#include "router/runtime.h"
+#include "router/worker.h"
+#include "tables/route.h"
+
+/* More recipients than this in one transaction get 452 4.5.3 (RFC 5321 4.5.3.1.8: at
+ * least 100 must be taken). */
+enum { ENQUEUE_RECIPIENTS_MAX = 1000 };
+
+/* What the session knows; borrowed for the transaction. */
+struct enqueue_session {
+    struct worker *worker;
+    struct runtime *runtime;          /* a reference is taken */
+    const struct channel *source;     /* after all switches */
+    bool trusted;                     /* the IP switch led here */
+    str session;                      /* name in the log */
+    str peer_ip, helo;                /* for Received */
+    bool esmtp, tls;
+    str tls_version, tls_cipher;      /* empty without TLS */
+};
+
+struct enqueue;
+
+/* Begins a transaction. Never NULL. */
+struct enqueue *enqueue_begin(const struct enqueue_session *s, const struct address *sender);
+/* Forgets it (RSET, lost connection); clears *e. Allowed while an answer is
+ * outstanding: it then never comes. */
+void enqueue_abort(struct enqueue **e);
+
+/* Routes one recipient, applies the relay rule, asks the kind's verify(). true: taken.
+ * false: *out holds the reply (code and enhanced code set). Logs `route` or nothing;
+ * the caller logs refusals. */
+bool enqueue_recipient(struct enqueue *e, const struct address *to, struct outcome *out);
+
+/* Called once per request, on the loop, never inside the call that asked. outcome is
+ * DELIVERED (go on), DEFERRED (4xx) or FAILED (5xx) with code and text set. */
+typedef void (*enqueue_cb)(struct enqueue *e, const struct outcome *outcome, void *arg);
+
+/* After the last recipient: prepends Received (RFC 5321 4.4; PMDF `for` clause only with
+ * one recipient). Then body bytes (CRLF lines as received). Return true when done at
+ * once; false: cb comes. After a failure only enqueue_abort() is allowed. More than 100
+ * Received fields in the header: FAILED 5.4.6. */
+bool enqueue_body(struct enqueue *e, str data, enqueue_cb cb, void *arg,
+                  struct outcome *out);
+/* The body is complete: always answers by cb. DELIVERED means it is on disk (250, text
+ * "2.0.0 queued as ID" is the caller's). After DELIVERED the entries are with dispatch
+ * and e is empty: call enqueue_abort() to free it. */
+void enqueue_commit(struct enqueue *e, enqueue_cb cb, void *arg);
+/* The queue id given to this transaction. */
+const char *enqueue_id(const struct enqueue *e);
+unsigned enqueue_recipients(const struct enqueue *e);
+
+#endif

@@ -1,0 +1,145 @@
+/* job: one running delivery, between the scheduler's choice and job_done(). */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "router/dispatch_state.h"
+#include "router/runtime.h"
+#include "tables/route.h"
+
+static struct delivery *delivery_of(struct job *job)
+{
+    return (struct delivery *)((char *)job - offsetof(struct delivery, job));
+}
+
+/* --- the next hop --- */
+
+/* The host all open recipients would be handed to on channel c, in *host; false when
+ * they differ or an address cannot be read. Slices point into the snapshot or the
+ * entry. */
+static bool common_host(const struct channel *c, const struct queue_entry *e, str *host)
+{
+    for (unsigned i = 0; i < e->recipient_count; i++) {
+        struct address address;
+        if (address_parse(e->recipients[i], &address) != NULL) {
+            return false;
+        }
+        str one = route_next_hop(c, &address);
+        if (i > 0 && !str_ieq(one, *host)) {
+            return false;
+        }
+        *host = one;
+    }
+    return e->recipient_count > 0;
+}
+
+void delivery_add(struct delivery *d, bool claimed)
+{
+    const struct queue_entry *e = d->entry;
+    const struct snapshot *s = d->dispatch->worker->current->snapshot;
+    const struct channel *c = claimed ? snapshot_channel(s, e->channel) : NULL;
+    str host;
+    if (c == NULL || c->type != CHANNEL_TCP || !common_host(c, e, &host)) {
+        host = e->host;
+    }
+    bool changed = !str_ieq(host, e->host);
+    d->job.host = changed ? arena_str(d->parcel->message->arena, host) : e->host;
+    scheduler_add(d->dispatch->scheduler, &d->item, e->channel, d->job.host);
+}
+
+/* --- starting --- */
+
+static void job_fill(struct delivery *d, struct runtime *runtime)
+{
+    const struct queue_message *m = d->parcel->message;
+    const struct queue_entry *e = d->entry;
+    struct job *job = &d->job;
+    job->worker = d->dispatch->worker;
+    job->runtime = runtime_ref(runtime);
+    job->channel = snapshot_channel(runtime->snapshot, e->channel);
+    job->message_id = str_from(m->id);
+    job->sender = m->sender;
+    job->body = m->body;
+    job->eight_bit = m->eight_bit;
+    job->attempts = e->attempts;
+    job->recipient_count = e->recipient_count;
+    job->recipients = calloc(e->recipient_count, sizeof *job->recipients);
+    check(e->recipient_count > 0 && job->recipients != NULL);
+    for (unsigned i = 0; i < e->recipient_count; i++) {
+        job->recipients[i].address = e->recipients[i];
+        outcome_init(&job->recipients[i].outcome);
+    }
+    d->running = true;
+    counter_add(&job->worker->counters.deliveries_open, 1);
+}
+
+static void delivery_end(struct delivery *d)
+{
+    d->running = false;
+    counter_add(&d->job.worker->counters.deliveries_open, -1);
+    scheduler_finish(d->dispatch->scheduler, &d->item);
+    delivery_settle(d);
+}
+
+/* The configuration was changed since the message was queued: it waits for the channel
+ * to come back, and the operator is told at every attempt. */
+static void channel_gone(struct delivery *d)
+{
+    for (unsigned i = 0; i < d->job.recipient_count; i++) {
+        outcome_set(&d->job.recipients[i].outcome, OUTCOME_DEFERRED, 0, 4, 3, 5,
+                    "the configuration has no channel '%.*s' any more",
+                    STR_ARG(d->entry->channel));
+    }
+    delivery_end(d);
+}
+
+void delivery_start(struct delivery *d)
+{
+    struct worker *w = d->dispatch->worker;
+    job_fill(d, w->current);
+    if (d->job.channel == NULL) {
+        channel_gone(d);
+        return;
+    }
+    const struct channel_kind *kind = runtime_kind(d->job.runtime, d->job.channel);
+    d->in_deliver = true;
+    kind->deliver(w, runtime_state(d->job.runtime, d->job.channel), &d->job);
+    d->in_deliver = false;
+}
+
+void delivery_clear(struct delivery *d)
+{
+    check(!d->running);
+    free(d->job.recipients);
+    d->job.recipients = NULL;
+    runtime_unref(&d->job.runtime);
+}
+
+/* --- for the drivers --- */
+
+void job_done(struct job *job)
+{
+    struct delivery *d = delivery_of(job);
+    check(d->running && !d->in_deliver);
+    struct dispatch *dispatch = d->dispatch;
+    delivery_end(d);
+    dispatch_pump_soon(dispatch);
+}
+
+struct job *job_next(struct job *job)
+{
+    struct delivery *d = delivery_of(job);
+    check(d->running);
+    struct dispatch *dispatch = d->dispatch;
+    /* A connection made under an older configuration serves no later message. */
+    if (dispatch->stopping || job->runtime != dispatch->worker->current) {
+        return NULL;
+    }
+    struct scheduler_item *item = scheduler_take(dispatch->scheduler, &d->item);
+    if (item == NULL) {
+        return NULL;
+    }
+    struct delivery *next = (struct delivery *)item;
+    job_fill(next, job->runtime);
+    check(next->job.channel != NULL);
+    return &next->job;
+}

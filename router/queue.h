@@ -1,0 +1,125 @@
+/* queue: the durable set of messages and their entries (message, channel, next hop,
+ * recipients). This is the contract; queue_sqlite.c is the embedded store and
+ * queue_pgsql a later one. One store thread turns all waiting requests into ONE
+ * transaction; each request is its own savepoint; a failed COMMIT fails all in it,
+ * and the store is closed and reopened before the next batch.
+ *
+ * An entry is CLAIMED by the daemon that works on it. Freshly committed entries are
+ * born claimed by the committing worker and handed to it with the body in memory. At
+ * open every claim of an earlier run is void. */
+#ifndef ROUTER_QUEUE_H
+#define ROUTER_QUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "router/body.h"
+#include "router/worker.h"
+
+enum { QUEUE_ID_MAX = 16 };
+
+struct queue_entry {
+    int64_t id;              /* set by the store */
+    str channel, host;
+    unsigned attempts;
+    str *recipients;         /* those still open */
+    unsigned recipient_count;
+};
+
+/* A message with its open entries. Immutable; lives in its own arena. */
+struct queue_message {
+    struct arena *arena;     /* owned: freed by queue_message_free() */
+    uint64_t number;
+    char id[QUEUE_ID_MAX];   /* number in Crockford base 32 */
+    int64_t created_ms;
+    str sender;              /* empty: null sender */
+    str source_channel;
+    bool eight_bit;
+    struct body *body;       /* one reference */
+    struct queue_entry *entries;
+    unsigned entry_count;
+};
+/* An empty message of its own arena, numbered, without a body. Any thread. */
+struct queue_message *queue_message_new(struct queue *q, int64_t now_ms);
+void queue_message_free(struct queue_message **m);
+/* Writes number in Crockford base 32 (no I, L, O, U), most significant first. */
+void queue_id_print(uint64_t number, char out[QUEUE_ID_MAX]);
+/* Reads it back, case-blind; false if it is none. */
+bool queue_id_parse(str text, uint64_t *number);
+
+/* --- life --- */
+
+/* Takes the exclusive lock on the folder (made, mode 0700, if missing; an owner can be
+ * given to a new one with uid/gid, (uid_t)-1 keeps). Returns the lock's descriptor or
+ * -1 with a reason naming the holder's pid. Call before any bind, may be as root. */
+int queue_lock(const char *directory, unsigned uid, unsigned gid, char *reason,
+               size_t reason_size);
+/* Opens (creates, migrates) the store, voids old claims, removes orphaned body files,
+ * starts the store thread. As the queue's user, after privileges were dropped. NULL
+ * with a reason; then the lock is still the caller's. Blocks. */
+struct queue *queue_open(const char *directory, int lock_fd, struct log *log,
+                         const struct clock *clock, char *reason, size_t reason_size);
+/* Ends the store thread after it has done what was asked; closes the store and the
+ * lock. Clears *q. Pending answers are posted before it returns. */
+void queue_close(struct queue **q);
+/* The folder for large bodies. */
+const char *queue_body_directory(const struct queue *q);
+
+/* --- requests: one callback each, on the asking worker's loop, never inside the
+ *     call --- */
+
+struct queue_result {
+    bool ok;
+    char reason[160];        /* when not ok, e.g. "database or disk is full" */
+};
+
+/* Commits m: ok means message, envelope and body are on stable storage. The caller
+ * keeps m; on ok its entries have ids and are claimed by w. */
+typedef void (*queue_commit_cb)(struct worker *w, struct queue_message *m,
+                                const struct queue_result *r, void *arg);
+void queue_commit(struct queue *q, struct worker *w, struct queue_message *m,
+                  queue_commit_cb cb, void *arg);
+
+/* Claims up to limit entries (never more than 1000) due at now_ms, oldest due time
+ * first. Each comes as a message of its own with exactly one entry and its body loaded;
+ * the callback owns them, the array is borrowed for the call. next_due_ms: when the earliest unclaimed entry falls due, 0 if there is none. */
+typedef void (*queue_claim_cb)(struct worker *w, struct queue_message **messages,
+                               unsigned count, int64_t next_due_ms,
+                               const struct queue_result *r, void *arg);
+void queue_claim(struct queue *q, struct worker *w, unsigned limit, int64_t now_ms,
+                 queue_claim_cb cb, void *arg);
+
+/* What became of one claimed entry; all in one transaction. */
+struct queue_settlement {
+    int64_t entry_id;
+    uint64_t number;               /* of its message */
+    const str *keep;               /* recipients still open (deferred); others are gone */
+    unsigned keep_count;
+    int64_t next_try_ms;           /* when keep_count > 0 */
+    bool hold;                     /* keep them, but set aside until an operator acts */
+    const char *last_error;        /* one line, NULL: leave */
+    struct queue_message *report;  /* a notification committed together with this, or NULL;
+                                      its entries are born claimed by w */
+};
+typedef void (*queue_settle_cb)(struct worker *w, const struct queue_result *r, void *arg);
+/* Everything in *s is borrowed until the callback. With keep_count 0 the entry is
+ * removed; the message with its last entry; its body file after that commit. When not
+ * ok nothing changed: the entry stays claimed and settling may be tried again. */
+void queue_settle(struct queue *q, struct worker *w, const struct queue_settlement *s,
+                  queue_settle_cb cb, void *arg);
+
+/* Gives claims back untouched (shutdown, memory limit): due again at next_try_ms. */
+void queue_release(struct queue *q, int64_t entry_id, int64_t next_try_ms);
+
+struct queue_counts {
+    int64_t messages, entries, deferred, held;
+    int64_t oldest_ms;             /* created_ms of the oldest message, 0: none */
+};
+typedef void (*queue_counts_cb)(struct worker *w, const struct queue_counts *c,
+                                const struct queue_result *r, void *arg);
+void queue_count(struct queue *q, struct worker *w, queue_counts_cb cb, void *arg);
+
+#endif

@@ -1,0 +1,502 @@
+/* queue_sqlite: the embedded store: a database in WAL mode with synchronous=FULL, in
+ * which small bodies lie beside their messages; large ones are files (see body.c and
+ * queue_sqlite_bodies.c). Opening, transactions, insert, settle and counting are here;
+ * claiming is in queue_sqlite_claim.c. */
+#include "router/queue_sqlite.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/check.h"
+
+static const char *const STATEMENTS[] = {
+#define STATEMENT_SQL(id, sql) sql,
+    SQLITE_STATEMENTS(STATEMENT_SQL)
+#undef STATEMENT_SQL
+};
+
+bool store_fail(struct queue_store *s, struct queue_result *r)
+{
+    int code = sqlite3_extended_errcode(s->db);
+    return queue_result_fail(r, "%s (SQLite %d)", sqlite3_errmsg(s->db), code);
+}
+
+sqlite3_stmt *store_statement(struct queue_store *s, enum sqlite_statement id,
+                              struct queue_result *r)
+{
+    sqlite3_stmt **q = &s->statements[id];
+    if (*q == NULL &&
+        sqlite3_prepare_v3(s->db, STATEMENTS[id], -1, SQLITE_PREPARE_PERSISTENT, q,
+                           NULL) != SQLITE_OK) {
+        store_fail(s, r);
+        return NULL;
+    }
+    sqlite3_reset(*q);
+    return *q;
+}
+
+sqlite3_stmt *store_entry_statement(struct queue_store *s, enum sqlite_statement id,
+                                    int64_t entry, struct queue_result *r)
+{
+    sqlite3_stmt *q = store_statement(s, id, r);
+    if (q != NULL) {
+        sqlite3_bind_int64(q, 1, entry_number(entry));
+        sqlite3_bind_int64(q, 2, entry_position(entry));
+    }
+    return q;
+}
+
+bool store_run(struct queue_store *s, sqlite3_stmt *q, struct queue_result *r)
+{
+    if (q == NULL) {
+        return false;
+    }
+    bool good = sqlite3_step(q) == SQLITE_DONE || store_fail(s, r);
+    sqlite3_reset(q);
+    return good;
+}
+
+/* Runs a statement without parameters. */
+static bool store_do(struct queue_store *s, enum sqlite_statement id,
+                     struct queue_result *r)
+{
+    return store_run(s, store_statement(s, id, r), r);
+}
+
+/* Runs a statement whose only parameter is a number. */
+static bool store_do_number(struct queue_store *s, enum sqlite_statement id,
+                            int64_t value, struct queue_result *r)
+{
+    sqlite3_stmt *q = store_statement(s, id, r);
+    if (q != NULL) {
+        sqlite3_bind_int64(q, 1, value);
+    }
+    return store_run(s, q, r);
+}
+
+void store_log(struct queue_store *s, const char *what, uint64_t number,
+               const char *reason)
+{
+    struct log_line line;
+    char id[QUEUE_ID_MAX];
+    queue_id_print(number, id);
+    log_begin(&line, s->place->log, LOG_QUEUE);
+    log_cstr(&line, "what", what);
+    log_cstr(&line, "id", id);
+    log_cstr(&line, "reason", reason);
+    log_end(&line);
+}
+
+/* --- opening --- */
+
+/* Makes the database file, so that it and what SQLite puts beside it (which takes over
+ * its mode) are readable by the owner only. */
+static bool database_make(const char *path, struct queue_result *r)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0 && errno != EEXIST) {
+        return queue_result_fail(r, "cannot create %s: %s", path, strerror(errno));
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return true;
+}
+
+static bool database_open(struct queue_store *s, const char *path, struct queue_result *r)
+{
+    static const char settings[] =
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+        "PRAGMA journal_size_limit = 33554432; PRAGMA temp_store = MEMORY;"
+        "PRAGMA cache_size = -16384; PRAGMA cell_size_check = ON;"
+        "PRAGMA trusted_schema = OFF";
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW |
+                SQLITE_OPEN_EXRESCODE;
+    if (sqlite3_open_v2(path, &s->db, flags, NULL) != SQLITE_OK) {
+        return s->db == NULL ? queue_result_fail(r, "out of memory") : store_fail(s, r);
+    }
+    sqlite3_busy_timeout(s->db, 5000); /* somebody inspects the queue */
+    if (sqlite3_exec(s->db, settings, NULL, NULL, NULL) != SQLITE_OK) {
+        return store_fail(s, r);
+    }
+    return true;
+}
+
+static void sqlite_close(struct queue_store **s)
+{
+    struct queue_store *gone = *s;
+    *s = NULL;
+    for (size_t i = 0; i < SQL_COUNT; i++) {
+        sqlite3_finalize(gone->statements[i]);
+    }
+    sqlite3_close(gone->db); /* rolls back what is open */
+    free(gone->doomed);
+    free(gone);
+}
+
+static struct queue_store *sqlite_open(const struct queue_place *place,
+                                       struct queue_result *r)
+{
+    struct queue_store *s = calloc(1, sizeof *s);
+    check(s != NULL);
+    s->place = place;
+    char *path = sqlite3_mprintf("%s/queue.db", place->directory);
+    check(path != NULL);
+    bool good =
+        database_make(path, r) && database_open(s, path, r) && schema_prepare(s, r);
+    sqlite3_free(path);
+    if (!good) {
+        sqlite_close(&s);
+    }
+    return s;
+}
+
+static bool sqlite_recover(struct queue_store *s, int64_t now_ms, struct queue_result *r)
+{
+    return store_do_number(s, SQL_VOID_CLAIMS, now_ms, r) && bodies_recover(s, r);
+}
+
+/* --- transactions --- */
+
+static bool sqlite_begin(struct queue_store *s, struct queue_result *r)
+{
+    s->doomed_count = 0;
+    return store_do(s, SQL_BEGIN, r);
+}
+
+static bool sqlite_commit(struct queue_store *s, struct queue_result *r)
+{
+    if (!store_do(s, SQL_COMMIT, r)) {
+        return false;
+    }
+    for (size_t i = 0; i < s->doomed_count; i++) {
+        bodies_unlink(s, s->doomed[i]);
+    }
+    s->doomed_count = 0;
+    return true;
+}
+
+static bool sqlite_alive(struct queue_store *s)
+{
+    return sqlite3_get_autocommit(s->db) == 0;
+}
+
+static bool sqlite_savepoint(struct queue_store *s, struct queue_result *r)
+{
+    s->doomed_mark = s->doomed_count;
+    return store_do(s, SQL_SAVEPOINT, r);
+}
+
+static bool sqlite_keep(struct queue_store *s, struct queue_result *r)
+{
+    return store_do(s, SQL_KEEP, r);
+}
+
+static bool sqlite_undo(struct queue_store *s, struct queue_result *r)
+{
+    s->doomed_count = s->doomed_mark;
+    return store_do(s, SQL_UNDO, r) && store_do(s, SQL_KEEP, r);
+}
+
+/* --- numbers --- */
+
+static bool sqlite_load_bound(struct queue_store *s, uint64_t *bound,
+                              struct queue_result *r)
+{
+    sqlite3_stmt *q = store_statement(s, SQL_LOAD_BOUND, r);
+    if (q == NULL) {
+        return false;
+    }
+    int rc = sqlite3_step(q);
+    if (rc == SQLITE_ROW) {
+        *bound = (uint64_t)sqlite3_column_int64(q, 0);
+    } else if (rc == SQLITE_DONE) {
+        queue_result_fail(r, "the queue has lost its next_number");
+    } else {
+        store_fail(s, r);
+    }
+    sqlite3_reset(q);
+    return rc == SQLITE_ROW;
+}
+
+static bool sqlite_save_bound(struct queue_store *s, uint64_t bound,
+                              struct queue_result *r)
+{
+    return store_do_number(s, SQL_SAVE_BOUND, (int64_t)bound, r);
+}
+
+/* --- insert --- */
+
+static void bind_str(sqlite3_stmt *q, int at, str text)
+{
+    sqlite3_bind_text(q, at, text.ptr == NULL ? "" : text.ptr, (int)text.len,
+                      SQLITE_STATIC);
+}
+
+static bool insert_message(struct queue_store *s, const struct queue_message *m,
+                           struct queue_result *r)
+{
+    sqlite3_stmt *q = store_statement(s, SQL_INSERT_MESSAGE, r);
+    if (q == NULL) {
+        return false;
+    }
+    sqlite3_bind_int64(q, 1, (int64_t)m->number);
+    sqlite3_bind_int64(q, 2, m->created_ms);
+    bind_str(q, 3, m->sender);
+    bind_str(q, 4, m->source_channel);
+    sqlite3_bind_int(q, 5, m->eight_bit);
+    sqlite3_bind_int64(q, 6, (int64_t)body_size(m->body));
+    sqlite3_bind_text(q, 7, body_file(m->body), -1, SQLITE_STATIC); /* NULL: inline */
+    return store_run(s, q, r);
+}
+
+static bool insert_body(struct queue_store *s, const struct queue_message *m,
+                        struct queue_result *r)
+{
+    if (body_file(m->body) != NULL) {
+        return true;
+    }
+    str data = body_data(m->body);
+    sqlite3_stmt *q = store_statement(s, SQL_INSERT_BODY, r);
+    if (q == NULL) {
+        return false;
+    }
+    sqlite3_bind_int64(q, 1, (int64_t)m->number);
+    sqlite3_bind_blob64(q, 2, data.ptr, data.len, SQLITE_STATIC);
+    bool good = store_run(s, q, r);
+    sqlite3_clear_bindings(q);
+    return good;
+}
+
+static bool insert_recipients(struct queue_store *s, int64_t entry, const str *addresses,
+                              unsigned count, struct queue_result *r)
+{
+    for (unsigned i = 0; i < count; i++) {
+        sqlite3_stmt *q = store_entry_statement(s, SQL_INSERT_RECIPIENT, entry, r);
+        if (q == NULL) {
+            return false;
+        }
+        sqlite3_bind_int64(q, 3, i);
+        bind_str(q, 4, addresses[i]);
+        if (!store_run(s, q, r)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool insert_entry(struct queue_store *s, const struct queue_message *m,
+                         struct queue_entry *e, struct queue_result *r)
+{
+    sqlite3_stmt *q = store_entry_statement(s, SQL_INSERT_ENTRY, e->id, r);
+    if (q == NULL) {
+        return false;
+    }
+    bind_str(q, 3, e->channel);
+    bind_str(q, 4, e->host);
+    sqlite3_bind_int64(q, 5, m->created_ms);
+    return store_run(s, q, r) &&
+           insert_recipients(s, e->id, e->recipients, e->recipient_count, r);
+}
+
+static bool sqlite_remove(struct queue_store *s, uint64_t number, struct queue_result *r)
+{
+    return store_do_number(s, SQL_DELETE_MESSAGE, (int64_t)number, r);
+}
+
+static bool sqlite_insert(struct queue_store *s, struct queue_message *m,
+                          struct queue_result *r)
+{
+    check(m->body != NULL && m->entry_count > 0);
+    check(m->number < (uint64_t)1 << (63 - ENTRY_POSITION_BITS));
+    check(m->entry_count < 1u << ENTRY_POSITION_BITS);
+    if (!insert_message(s, m, r)) {
+        /* The number is new, but for a message whose commit failed and whose owner
+         * tries again, while the failed commit had reached the disk. */
+        if (sqlite3_extended_errcode(s->db) != SQLITE_CONSTRAINT_PRIMARYKEY ||
+            !sqlite_remove(s, m->number, r) || !insert_message(s, m, r)) {
+            return false;
+        }
+    }
+    if (!insert_body(s, m, r)) {
+        return false;
+    }
+    for (unsigned i = 0; i < m->entry_count; i++) {
+        m->entries[i].id = entry_id(m->number, i);
+        if (!insert_entry(s, m, &m->entries[i], r)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* --- settle --- */
+
+/* One row with one number, or `otherwise`; false with *r. */
+static bool query_number(struct queue_store *s, sqlite3_stmt *q, int64_t otherwise,
+                         int64_t *value, struct queue_result *r)
+{
+    if (q == NULL) {
+        return false;
+    }
+    int rc = sqlite3_step(q);
+    *value = rc == SQLITE_ROW ? sqlite3_column_int64(q, 0) : otherwise;
+    bool good = rc == SQLITE_ROW || rc == SQLITE_DONE || store_fail(s, r);
+    sqlite3_reset(q);
+    return good;
+}
+
+static void doom_body(struct queue_store *s, uint64_t number)
+{
+    if (s->doomed_count == s->doomed_cap) {
+        s->doomed_cap = s->doomed_cap > 0 ? s->doomed_cap * 2 : 16;
+        s->doomed = realloc(s->doomed, s->doomed_cap * sizeof *s->doomed);
+        check(s->doomed != NULL);
+    }
+    s->doomed[s->doomed_count++] = number;
+}
+
+/* Removes the message when its last entry is gone; its file goes after the commit. */
+static bool message_reap(struct queue_store *s, int64_t number, struct queue_result *r)
+{
+    int64_t left;
+    sqlite3_stmt *q = store_statement(s, SQL_ENTRY_LEFT, r);
+    if (q != NULL) {
+        sqlite3_bind_int64(q, 1, number);
+    }
+    if (!query_number(s, q, 0, &left, r)) {
+        return false;
+    }
+    if (left != 0) {
+        return true;
+    }
+    q = store_statement(s, SQL_BODY_FILE, r);
+    if (q == NULL) {
+        return false;
+    }
+    sqlite3_bind_int64(q, 1, number);
+    int rc = sqlite3_step(q);
+    bool file = rc == SQLITE_ROW && sqlite3_column_type(q, 0) != SQLITE_NULL;
+    bool good = rc == SQLITE_ROW || rc == SQLITE_DONE || store_fail(s, r);
+    sqlite3_reset(q);
+    if (!good || !store_do_number(s, SQL_DELETE_MESSAGE, number, r)) {
+        return false;
+    }
+    if (file) {
+        doom_body(s, (uint64_t)number);
+    }
+    return true;
+}
+
+/* The recipients still open are a subset of those stored: the same number of them
+ * means the same ones, which is what a host that is down gives. */
+static bool settle_recipients(struct queue_store *s, const struct queue_settlement *t,
+                              struct queue_result *r)
+{
+    int64_t stored;
+    sqlite3_stmt *q = store_entry_statement(s, SQL_COUNT_RECIPIENTS, t->entry_id, r);
+    if (!query_number(s, q, 0, &stored, r)) {
+        return false;
+    }
+    if (stored == (int64_t)t->keep_count) {
+        return true;
+    }
+    q = store_entry_statement(s, SQL_DELETE_RECIPIENTS, t->entry_id, r);
+    return store_run(s, q, r) &&
+           insert_recipients(s, t->entry_id, t->keep, t->keep_count, r);
+}
+
+static bool settle_keep(struct queue_store *s, const struct queue_settlement *t,
+                        struct queue_result *r)
+{
+    sqlite3_stmt *q = store_entry_statement(s, SQL_KEEP_ENTRY, t->entry_id, r);
+    if (q == NULL) {
+        return false;
+    }
+    sqlite3_bind_int(q, 3, t->hold ? QUEUE_HELD : QUEUE_WAITING);
+    sqlite3_bind_int64(q, 4, t->next_try_ms);
+    sqlite3_bind_text(q, 5, t->last_error, -1, SQLITE_STATIC); /* NULL: leave */
+    if (!store_run(s, q, r)) {
+        return false;
+    }
+    return sqlite3_changes(s->db) == 0 || settle_recipients(s, t, r);
+}
+
+static bool sqlite_settle(struct queue_store *s, const struct queue_settlement *t,
+                          struct queue_result *r)
+{
+    check(entry_number(t->entry_id) == (int64_t)t->number);
+    if (t->keep_count > 0) {
+        return settle_keep(s, t, r);
+    }
+    sqlite3_stmt *q = store_entry_statement(s, SQL_DELETE_ENTRY, t->entry_id, r);
+    return store_run(s, q, r) && message_reap(s, (int64_t)t->number, r);
+}
+
+static bool sqlite_release(struct queue_store *s, int64_t entry, int64_t next_try_ms,
+                           struct queue_result *r)
+{
+    sqlite3_stmt *q = store_entry_statement(s, SQL_RELEASE, entry, r);
+    if (q != NULL) {
+        sqlite3_bind_int64(q, 3, next_try_ms);
+    }
+    return store_run(s, q, r);
+}
+
+static bool sqlite_set_state(struct queue_store *s, int64_t entry, enum queue_state state,
+                             struct queue_result *r)
+{
+    sqlite3_stmt *q = store_entry_statement(s, SQL_SET_STATE, entry, r);
+    if (q != NULL) {
+        sqlite3_bind_int(q, 3, state);
+    }
+    return store_run(s, q, r);
+}
+
+/* --- counting --- */
+
+static bool sqlite_count(struct queue_store *s, struct queue_counts *c,
+                         struct queue_result *r)
+{
+    if (!query_number(s, store_statement(s, SQL_COUNT_MESSAGES, r), 0, &c->messages, r) ||
+        !query_number(s, store_statement(s, SQL_OLDEST, r), 0, &c->oldest_ms, r)) {
+        return false;
+    }
+    sqlite3_stmt *q = store_statement(s, SQL_COUNT_ENTRIES, r);
+    if (q == NULL) {
+        return false;
+    }
+    bool good = sqlite3_step(q) == SQLITE_ROW || store_fail(s, r);
+    if (good) {
+        c->entries = sqlite3_column_int64(q, 0);
+        c->deferred = sqlite3_column_int64(q, 1);
+        c->held = sqlite3_column_int64(q, 2);
+    }
+    sqlite3_reset(q);
+    return good;
+}
+
+const struct queue_engine queue_sqlite = {
+    .name = "sqlite",
+    .open = sqlite_open,
+    .close = sqlite_close,
+    .recover = sqlite_recover,
+    .begin = sqlite_begin,
+    .commit = sqlite_commit,
+    .alive = sqlite_alive,
+    .savepoint = sqlite_savepoint,
+    .keep = sqlite_keep,
+    .undo = sqlite_undo,
+    .load_bound = sqlite_load_bound,
+    .save_bound = sqlite_save_bound,
+    .insert = sqlite_insert,
+    .claim = sqlite_claim,
+    .settle = sqlite_settle,
+    .release = sqlite_release,
+    .count = sqlite_count,
+    .remove = sqlite_remove,
+    .set_state = sqlite_set_state,
+};

@@ -1,0 +1,124 @@
+/* queue_sqlite: what the files of the embedded store share. Nobody else includes it,
+ * but offline tools that read a queue. */
+#ifndef ROUTER_QUEUE_SQLITE_H
+#define ROUTER_QUEUE_SQLITE_H
+
+#include <sqlite3.h>
+
+#include "router/queue_store.h"
+
+/* An entry's id: its message's number and its position in it. Numbers are never used
+ * twice, so neither are ids. */
+enum { ENTRY_POSITION_BITS = 20 };
+static inline int64_t entry_id(uint64_t number, int64_t position)
+{
+    return (int64_t)(number << ENTRY_POSITION_BITS) | position;
+}
+static inline int64_t entry_number(int64_t id)
+{
+    return id >> ENTRY_POSITION_BITS;
+}
+static inline int64_t entry_position(int64_t id)
+{
+    return id & (((int64_t)1 << ENTRY_POSITION_BITS) - 1);
+}
+
+/* The statements, prepared when first used: X(name, SQL). */
+#define SQLITE_STATEMENTS(X)                                                             \
+    X(BEGIN, "BEGIN IMMEDIATE")                                                          \
+    X(COMMIT, "COMMIT")                                                                  \
+    X(ROLLBACK, "ROLLBACK")                                                              \
+    X(SAVEPOINT, "SAVEPOINT request")                                                    \
+    X(KEEP, "RELEASE request")                                                           \
+    X(UNDO, "ROLLBACK TO request")                                                       \
+    X(LOAD_BOUND, "SELECT value FROM meta WHERE key = 'next_number'")                    \
+    X(SAVE_BOUND, "UPDATE meta SET value = ?1 WHERE key = 'next_number'")                \
+    X(INSERT_MESSAGE, "INSERT INTO messages (number, created_ms, sender, source_channel," \
+                      " eight_bit, size, body_file) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)") \
+    X(INSERT_BODY, "INSERT INTO bodies (number, data) VALUES (?1, ?2)")                  \
+    X(INSERT_ENTRY, "INSERT INTO entries (number, position, channel, host, state,"       \
+                    " attempts, next_try_ms) VALUES (?1, ?2, ?3, ?4, 1, 0, ?5)")         \
+    X(INSERT_RECIPIENT, "INSERT INTO recipients (number, position, rank, address)"       \
+                        " VALUES (?1, ?2, ?3, ?4)")                                      \
+    X(DUE, "SELECT e.number, e.position, e.channel, e.host, e.attempts, m.created_ms,"   \
+           " m.sender, m.source_channel, m.eight_bit, m.size, m.body_file"               \
+           " FROM entries e JOIN messages m ON m.number = e.number"                      \
+           " WHERE e.state = 0 AND e.next_try_ms <= ?1"                                  \
+           " ORDER BY e.next_try_ms, e.number, e.position LIMIT ?2")                     \
+    X(BODY, "SELECT data FROM bodies WHERE number = ?1")                                 \
+    X(RECIPIENTS, "SELECT address FROM recipients WHERE number = ?1 AND position = ?2"   \
+                  " ORDER BY rank")                                                      \
+    X(NEXT_DUE, "SELECT min(next_try_ms) FROM entries WHERE state = 0")                  \
+    X(SET_STATE, "UPDATE entries SET state = ?3 WHERE number = ?1 AND position = ?2")    \
+    X(SET_ASIDE, "UPDATE entries SET state = 2, last_error = ?3"                         \
+                 " WHERE number = ?1 AND position = ?2")                                 \
+    X(RELEASE, "UPDATE entries SET state = 0, next_try_ms = ?3"                          \
+               " WHERE number = ?1 AND position = ?2 AND state = 1")                     \
+    X(KEEP_ENTRY, "UPDATE entries SET state = ?3, attempts = attempts + 1,"              \
+                  " next_try_ms = ?4, last_error = coalesce(?5, last_error)"             \
+                  " WHERE number = ?1 AND position = ?2")                                \
+    X(COUNT_RECIPIENTS, "SELECT count(*) FROM recipients"                                \
+                        " WHERE number = ?1 AND position = ?2")                          \
+    X(DELETE_RECIPIENTS, "DELETE FROM recipients WHERE number = ?1 AND position = ?2")   \
+    X(DELETE_ENTRY, "DELETE FROM entries WHERE number = ?1 AND position = ?2")           \
+    X(ENTRY_LEFT, "SELECT 1 FROM entries WHERE number = ?1 LIMIT 1")                     \
+    X(BODY_FILE, "SELECT body_file FROM messages WHERE number = ?1")                     \
+    X(DELETE_MESSAGE, "DELETE FROM messages WHERE number = ?1")                          \
+    X(COUNT_MESSAGES, "SELECT count(*) FROM messages")                                   \
+    X(OLDEST, "SELECT created_ms FROM messages ORDER BY number LIMIT 1")                 \
+    X(COUNT_ENTRIES, "SELECT count(*), total(attempts > 0 AND state <> 2),"              \
+                     " total(state = 2) FROM entries")                                   \
+    X(VOID_CLAIMS, "UPDATE entries SET state = 0, next_try_ms = ?1 WHERE state = 1")     \
+    X(FILES, "SELECT number, body_file FROM messages WHERE body_file IS NOT NULL")       \
+    X(HOLD_MESSAGE, "UPDATE entries SET state = 2, last_error = ?2 WHERE number = ?1")
+
+enum sqlite_statement {
+#define STATEMENT_ID(id, sql) SQL_##id,
+    SQLITE_STATEMENTS(STATEMENT_ID)
+#undef STATEMENT_ID
+        SQL_COUNT
+};
+
+struct queue_store {
+    sqlite3 *db;
+    sqlite3_stmt *statements[SQL_COUNT];
+    const struct queue_place *place;
+    /* Numbers whose body files go after the commit. */
+    uint64_t *doomed;
+    size_t doomed_count, doomed_cap, doomed_mark; /* mark: at the savepoint */
+};
+
+/* --- queue_sqlite.c --- */
+
+/* The statement, reset, or NULL with *r. Values bound must live until the reset. */
+sqlite3_stmt *store_statement(struct queue_store *s, enum sqlite_statement id,
+                              struct queue_result *r);
+/* Runs a statement that gives no rows, then resets it. */
+bool store_run(struct queue_store *s, sqlite3_stmt *q, struct queue_result *r);
+/* Writes what the database says went wrong; returns false. */
+bool store_fail(struct queue_store *s, struct queue_result *r);
+/* Prepares, binds (number, position) and leaves the rest to the caller. */
+sqlite3_stmt *store_entry_statement(struct queue_store *s, enum sqlite_statement id,
+                                    int64_t entry, struct queue_result *r);
+void store_log(struct queue_store *s, const char *what, uint64_t number,
+               const char *reason);
+
+/* --- queue_sqlite_schema.c --- */
+
+/* Creates or migrates; checks that the file is a queue and not a newer one. */
+bool schema_prepare(struct queue_store *s, struct queue_result *r);
+
+/* --- queue_sqlite_claim.c --- */
+
+bool sqlite_claim(struct queue_store *s, struct queue_store_claim *c,
+                  struct queue_result *r);
+
+/* --- queue_sqlite_bodies.c --- */
+
+/* Body files without a message are removed, messages whose file is missing or of
+ * another size are held. */
+bool bodies_recover(struct queue_store *s, struct queue_result *r);
+/* Removes a body file; a failure is logged, the sweep of the next start repeats it. */
+void bodies_unlink(struct queue_store *s, uint64_t number);
+
+#endif

@@ -1,0 +1,212 @@
+/* queue_sqlite_claim: taking entries that are due out of the store, each as a message
+ * of its own with its body. An entry that cannot be read is set aside and logged; it
+ * never stands in the way of the others. */
+#include "router/queue_sqlite.h"
+
+#include <uv.h>
+
+#include "base/check.h"
+#include "base/vec.h"
+
+static str column_str(struct arena *a, sqlite3_stmt *q, int column)
+{
+    const void *text = sqlite3_column_text(q, column);
+    return arena_str(a, str_n(text, (size_t)sqlite3_column_bytes(q, column)));
+}
+
+/* A message with one entry from a row of SQL_DUE; its body and recipients come later.
+ * The name of the body file is left in *file, its size in *size. */
+static struct queue_message *message_from_row(sqlite3_stmt *q, int64_t *size, str *file)
+{
+    uint64_t number = (uint64_t)sqlite3_column_int64(q, 0);
+    struct queue_message *m = queue_message_empty(number, sqlite3_column_int64(q, 5));
+    m->sender = column_str(m->arena, q, 6);
+    m->source_channel = column_str(m->arena, q, 7);
+    m->eight_bit = sqlite3_column_int(q, 8) != 0;
+    *size = sqlite3_column_int64(q, 9);
+    *file = sqlite3_column_type(q, 10) == SQLITE_NULL ? STR_NONE
+                                                      : column_str(m->arena, q, 10);
+    m->entries = arena_array(m->arena, struct queue_entry, 1);
+    m->entry_count = 1;
+    m->entries->id = entry_id(number, sqlite3_column_int64(q, 1));
+    m->entries->channel = column_str(m->arena, q, 2);
+    m->entries->host = column_str(m->arena, q, 3);
+    m->entries->attempts = (unsigned)sqlite3_column_int64(q, 4);
+    return m;
+}
+
+static bool load_recipients(struct queue_store *s, struct queue_message *m,
+                            struct queue_result *r)
+{
+    VEC(str) list = {0};
+    int rc;
+    sqlite3_stmt *q = store_entry_statement(s, SQL_RECIPIENTS, m->entries->id, r);
+    if (q == NULL) {
+        return false;
+    }
+    while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
+        *vec_add(m->arena, &list) = column_str(m->arena, q, 0);
+    }
+    bool good = rc == SQLITE_DONE || store_fail(s, r);
+    sqlite3_reset(q);
+    m->entries->recipients = list.at;
+    m->entries->recipient_count = (unsigned)list.n;
+    return good;
+}
+
+/* Leaves m->body NULL and a reason in *why when the body is lost. */
+static bool load_inline(struct queue_store *s, struct queue_message *m, const char **why,
+                        struct queue_result *r)
+{
+    sqlite3_stmt *q = store_statement(s, SQL_BODY, r);
+    if (q == NULL) {
+        return false;
+    }
+    sqlite3_bind_int64(q, 1, (int64_t)m->number);
+    int rc = sqlite3_step(q);
+    if (rc == SQLITE_ROW) {
+        const void *data = sqlite3_column_blob(q, 0);
+        m->body = body_from_memory(data, (size_t)sqlite3_column_bytes(q, 0));
+    } else {
+        *why = "its body is not in the store";
+    }
+    bool good = rc == SQLITE_ROW || rc == SQLITE_DONE || store_fail(s, r);
+    sqlite3_reset(q);
+    return good;
+}
+
+static bool load_body(struct queue_store *s, struct queue_message *m, str file,
+                      int64_t size, const char **why, struct queue_result *r)
+{
+    int error = 0;
+    if (str_empty(file)) {
+        if (!load_inline(s, m, why, r)) {
+            return false;
+        }
+    } else {
+        m->body = body_from_file(s->place->bodies, file.ptr, &error);
+    }
+    if (error == UV_ENOENT || error == UV_EINVAL || error == UV_ELOOP) {
+        *why = "its body file is missing";
+    } else if (error != 0) {
+        return queue_result_fail(r, "cannot look at a body file: %s", uv_strerror(error));
+    }
+    if (m->body != NULL && body_size(m->body) != (uint64_t)size) {
+        *why = "its body has another size than when it was stored";
+        body_unref(&m->body);
+    }
+    return true;
+}
+
+static bool set_aside(struct queue_store *s, const struct queue_message *m,
+                      const char *why, struct queue_result *r)
+{
+    sqlite3_stmt *q = store_entry_statement(s, SQL_SET_ASIDE, m->entries->id, r);
+    if (q == NULL) {
+        return false;
+    }
+    sqlite3_bind_text(q, 3, why, -1, SQLITE_STATIC);
+    if (!store_run(s, q, r)) {
+        return false;
+    }
+    store_log(s, "held", m->number, why);
+    return true;
+}
+
+/* Completes one message and marks it; a broken one is set aside and freed. */
+static bool claim_one(struct queue_store *s, struct queue_message **m,
+                      const struct queue_message *before, int64_t size, str file,
+                      struct queue_result *r)
+{
+    const char *why = NULL;
+    if (before != NULL && before->number == (*m)->number) {
+        (*m)->body = body_ref(before->body); /* another entry of the same message */
+    } else if (!load_body(s, *m, file, size, &why, r)) {
+        return false;
+    }
+    if (!load_recipients(s, *m, r)) {
+        return false;
+    }
+    if (why == NULL && (*m)->entries->recipient_count == 0) {
+        why = "it has no recipients";
+    }
+    if (why != NULL) {
+        bool good = set_aside(s, *m, why, r);
+        queue_message_free(m);
+        return good;
+    }
+    sqlite3_stmt *q = store_entry_statement(s, SQL_SET_STATE, (*m)->entries->id, r);
+    if (q != NULL) {
+        sqlite3_bind_int(q, 3, QUEUE_CLAIMED);
+    }
+    return store_run(s, q, r);
+}
+
+struct due {
+    struct queue_message *message;
+    int64_t size;
+    str file;
+};
+
+/* Reads the rows first: they are changed below, and a changed index must not be
+ * walked. */
+static bool read_due(struct queue_store *s, struct queue_store_claim *c, struct due *due,
+                     unsigned *count, struct queue_result *r)
+{
+    sqlite3_stmt *q = store_statement(s, SQL_DUE, r);
+    int rc;
+    *count = 0;
+    if (q == NULL) {
+        return false;
+    }
+    sqlite3_bind_int64(q, 1, c->now_ms);
+    sqlite3_bind_int64(q, 2, c->limit);
+    while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
+        struct due *d = &due[(*count)++];
+        d->message = message_from_row(q, &d->size, &d->file);
+    }
+    bool good = rc == SQLITE_DONE || store_fail(s, r);
+    sqlite3_reset(q);
+    return good;
+}
+
+static bool read_next_due(struct queue_store *s, struct queue_store_claim *c,
+                          struct queue_result *r)
+{
+    sqlite3_stmt *q = store_statement(s, SQL_NEXT_DUE, r);
+    if (q == NULL) {
+        return false;
+    }
+    bool good = sqlite3_step(q) == SQLITE_ROW || store_fail(s, r);
+    c->next_due_ms = 0;
+    if (good && sqlite3_column_type(q, 0) != SQLITE_NULL) {
+        int64_t at = sqlite3_column_int64(q, 0);
+        c->next_due_ms = at > 0 ? at : 1; /* 0 means none */
+    }
+    sqlite3_reset(q);
+    return good;
+}
+
+bool sqlite_claim(struct queue_store *s, struct queue_store_claim *c,
+                  struct queue_result *r)
+{
+    struct arena *scratch = arena_new();
+    struct due *due = arena_array(scratch, struct due, c->limit);
+    unsigned count;
+    bool good = read_due(s, c, due, &count, r);
+    c->count = 0;
+    for (unsigned i = 0; i < count; i++) {
+        struct due *d = &due[i];
+        const struct queue_message *before =
+            c->count > 0 ? c->messages[c->count - 1] : NULL;
+        good = good && claim_one(s, &d->message, before, d->size, d->file, r);
+        if (good && d->message != NULL) {
+            c->messages[c->count++] = d->message;
+        } else {
+            queue_message_free(&d->message);
+        }
+    }
+    good = good && read_next_due(s, c, r);
+    arena_free(&scratch);
+    return good;
+}

@@ -1,0 +1,97 @@
+/* scheduler: which entry of one worker may start now. Entries are kept in lanes, one per
+ * (channel, next hop); lanes take turns, so that one slow destination never delays the
+ * others. Also the backoff table. Pure: no clock, no I/O; what an entry is, only
+ * dispatch.c knows. */
+#ifndef ROUTER_SCHEDULER_H
+#define ROUTER_SCHEDULER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/str.h"
+
+struct scheduler;
+struct scheduler_lane;
+
+/* Embedded in what is scheduled; all zero at first. */
+struct scheduler_item {
+    struct scheduler_lane *lane; /* NULL: not in the scheduler */
+    struct scheduler_item *next; /* in its lane, while ready */
+};
+
+struct scheduler_limits {
+    unsigned per_lane;    /* running at the same time to one channel and host */
+    unsigned per_worker;  /* running at the same time in all */
+    unsigned max_entries; /* held in memory, ready or running */
+    size_t max_bytes;     /* of bodies held in memory */
+};
+/* 20, 200, 10,000 entries, 64 MiB. */
+extern const struct scheduler_limits scheduler_limits_default;
+
+/* Never NULL. */
+struct scheduler *scheduler_new(const struct scheduler_limits *limits);
+/* Nothing may be ready or running. Clears *s. */
+void scheduler_free(struct scheduler **s);
+
+/* --- memory --- */
+
+/* Is there room for that much more? Always when nothing is held at all: one message
+ * alone may exceed the limits. */
+bool scheduler_room(const struct scheduler *s, unsigned entries, size_t bytes);
+/* Entries that may still come, each bringing up to bytes_each. */
+unsigned scheduler_space(const struct scheduler *s, size_t bytes_each);
+void scheduler_hold(struct scheduler *s, unsigned entries, size_t bytes);
+void scheduler_unhold(struct scheduler *s, unsigned entries, size_t bytes);
+/* Memory is full: takes the oldest ready entry out of a lane that holds a quarter of all
+ * that may be held, so that a backlog for one dead host does not keep fresh mail for
+ * others out. NULL when there is no such lane. */
+struct scheduler_item *scheduler_evict(struct scheduler *s);
+
+/* --- order --- */
+
+/* The item is ready, last in its lane. channel and host are copied, compared case-blind.
+ */
+void scheduler_add(struct scheduler *s, struct scheduler_item *item, str channel,
+                   str host);
+/* The next one to start; it counts as running. Lanes where nothing runs yet come first,
+ * then the others, each in turn. A quarter of all places is kept for the former, so that
+ * ten dead hosts cannot take them all. NULL when nothing may start. */
+struct scheduler_item *scheduler_start(struct scheduler *s);
+/* Another ready one of the lane in which `running` is, for the same connection; counts
+ * as running. NULL when there is none, or when the lane has more than its share of the
+ * places and another one waits for them. */
+struct scheduler_item *scheduler_take(struct scheduler *s,
+                                      struct scheduler_item *running);
+/* A running one has ended; it is no longer in the scheduler. */
+void scheduler_finish(struct scheduler *s, struct scheduler_item *item);
+/* Takes any ready one out, for shutdown. NULL when none is left. */
+struct scheduler_item *scheduler_drop(struct scheduler *s);
+/* Would scheduler_start() return one? */
+bool scheduler_can_start(const struct scheduler *s);
+unsigned scheduler_ready(const struct scheduler *s);
+unsigned scheduler_running(const struct scheduler *s);
+
+/* --- retries --- */
+
+enum { SCHEDULER_BACKOFF_MAX = 16 };
+
+struct scheduler_policy {
+    int64_t backoff_ms[SCHEDULER_BACKOFF_MAX]; /* after attempt 1, 2, ...; last repeats */
+    unsigned backoff_count;                    /* at least 1 */
+    int64_t give_up_ms;                        /* age at which what is deferred fails */
+};
+/* 1, 5, 15, 30 minutes, 1, 2, 4 hours, then every 4 hours; five days (RFC 5321 4.5.4.1:
+ * at least 30 minutes in general, give up after 4 to 5 days). */
+extern const struct scheduler_policy scheduler_policy_default;
+
+/* When to try again after `attempts` attempts in all (at least 1): now plus the backoff,
+ * plus or minus up to a tenth of it as `random` says, so that what failed together does
+ * not come back together; but not after the time to give up. */
+int64_t scheduler_next_try_ms(const struct scheduler_policy *p, unsigned attempts,
+                              int64_t created_ms, int64_t now_ms, uint32_t random);
+/* Is a message of that age given up? A clock set back never makes it so. */
+bool scheduler_expired(const struct scheduler_policy *p, int64_t created_ms,
+                       int64_t now_ms);
+
+#endif

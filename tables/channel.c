@@ -1,0 +1,317 @@
+/* channel: channel blocks, with what `defaults` gave them, into channels and the host
+ * table (PMDF 2.3). */
+#include "tables/channel.h"
+
+#include "base/address.h"
+#include "base/vec.h"
+#include "parser/channel_opts.h"
+#include "tables/compile.h"
+#include "tables/pattern.h"
+
+enum {
+    CHANNEL_NAME_MAX = 32,  /* PMDF 2.3.6 */
+    CHANNEL_HOST_MAX = 128,
+    CHANNEL_MESSAGES_MAX = 1000
+};
+
+/* Names PMDF gives a driver of their own (2.3.6); with '_' at the end: prefixes. */
+static const char *const RESERVED[] = {
+    "bsin_",     "bsout_",    "circuitcheck", "conversion", "defragment", "directory",
+    "filter_discard", "hold", "ims-ms",       "ims-ms_",    "mailserv",   "msgstore",
+    "native",    "pipe",      "pipe_",        "popstore",   "printer",    "process",
+    "process_",  "reprocess", "reprocess_"};
+
+struct channels {
+    struct compile *c;
+    struct channel_opts base; /* built-ins and all defaults so far */
+    VEC(struct channel *) list;
+    bool misread_rules; /* a rule was found where a block should be; told once */
+};
+
+str channel_local_name(const struct snapshot *s, const struct channel *c)
+{
+    return c != NULL && c->local_alias.len > 0 ? c->local_alias : s->local_host;
+}
+
+const char *channel_type_name(enum channel_type t)
+{
+    switch (t) {
+    case CHANNEL_TCP:
+        return "tcp";
+    case CHANNEL_LOCAL:
+        return "local";
+    case CHANNEL_BITBUCKET:
+        return "bitbucket";
+    case CHANNEL_UNSUPPORTED:
+        break;
+    }
+    return "unsupported";
+}
+
+static bool is_reserved(str name)
+{
+    for (size_t i = 0; i < sizeof RESERVED / sizeof RESERVED[0]; i++) {
+        str word = str_from(RESERVED[i]);
+        bool prefix = word.ptr[word.len - 1] == '_';
+        if (prefix ? str_istarts(name, word) : str_ieq(name, word)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum channel_type type_of(const struct channel *ch)
+{
+    if (str_ieq(ch->name, STR("l"))) {
+        return CHANNEL_LOCAL;
+    }
+    if (str_ieq(ch->name, STR("bitbucket"))) {
+        return CHANNEL_BITBUCKET;
+    }
+    if (str_istarts(ch->name, STR("tcp_"))) {
+        return CHANNEL_TCP;
+    }
+    return ch->opts.smtp_eol != SMTP_EOL_NO && !is_reserved(ch->name)
+               ? CHANNEL_TCP
+               : CHANNEL_UNSUPPORTED;
+}
+
+static void check_name(struct channels *on, str name, struct span at)
+{
+    bool good = name.len <= CHANNEL_NAME_MAX;
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        good = good && (ascii_is_digit(c) || (c >= 'a' && c <= 'z') || c == '_' || c == '$');
+    }
+    if (!good && !is_reserved(name)) {
+        diag_error(on->c->diags, at, "channel-name",
+                   "a channel name has up to %d lower-case letters, digits, '_' and '$'",
+                   CHANNEL_NAME_MAX);
+    }
+}
+
+/* Host names are looked up as routing does: literals in one form only. */
+static bool host_key(struct channels *on, str name, struct span at, str *key)
+{
+    *key = name;
+    bool good = domain_literal_ok(name)
+                    ? literal_canonical(on->c->arena, name, key)
+                    : domain_name_ok(name) && name.len <= CHANNEL_HOST_MAX;
+    if (!good) {
+        diag_error(on->c->diags, at, "bad-host-name",
+                   "'%.*s' is no host name (letters, digits, '-', '_' and dots, up to %d "
+                   "bytes) and no address in brackets",
+                   STR_ARG(name), CHANNEL_HOST_MAX);
+    }
+    return good;
+}
+
+static void add_host(struct channels *on, struct channel *ch, const struct ast_host *h,
+                     bool official)
+{
+    struct host_entry *entry = arena_new_of(on->c->arena, struct host_entry);
+    str key, proper = STR("");
+    bool good = host_key(on, h->name, h->name_at, &key);
+    if (h->second.len > 0) {
+        good = host_key(on, h->second, h->second_at, &proper) && good;
+    }
+    *entry = (struct host_entry){ch, key, official ? STR("") : proper, h->name_at};
+    if (official) {
+        ch->official_host = key;
+        ch->local_alias = h->second;
+    }
+    const struct host_entry *first = good ? map_add(on->c->s->hosts, key, entry) : entry;
+    if (first != entry) {
+        struct diag *d = diag_error(on->c->diags, h->name_at, "duplicate-host",
+                                    "host '%.*s' leads to channel '%.*s' already",
+                                    STR_ARG(key), STR_ARG(first->channel->name));
+        diag_note(on->c->diags, d, first->span, "here it was given first");
+    }
+}
+
+static void add_hosts(struct channels *on, struct channel *ch, const struct ast_block *b)
+{
+    if (b->hosts == NULL) {
+        diag_error(on->c->diags, b->name_at, "no-official-host",
+                   "channel '%.*s' has no official host; its name stands on the line below",
+                   STR_ARG(b->name));
+    }
+    for (const struct ast_host *h = b->hosts; h != NULL; h = h->next) {
+        add_host(on, ch, h, h == b->hosts);
+    }
+}
+
+static void add_channel(struct channels *on, const struct ast_block *b)
+{
+    struct compile *c = on->c;
+    struct channel *ch = arena_new_of(c->arena, struct channel);
+    ch->index = (unsigned)on->list.n;
+    ch->name = b->name;
+    ch->span = b->name_at;
+    ch->opts = on->base;
+    check_name(on, b->name, b->name_at);
+    const struct channel *first = map_add(c->s->channels_by_name, b->name, ch);
+    if (first != ch) {
+        struct diag *d = diag_error(c->diags, b->name_at, "duplicate-channel",
+                                    "there is a channel '%.*s' already", STR_ARG(b->name));
+        diag_note(c->diags, d, first->span, "here it was defined first");
+    }
+    channel_opts_apply(&ch->opts, b->keywords, c->allow_unhonoured, c->arena, c->diags);
+    ch->type = type_of(ch);
+    ch->final = ch->type == CHANNEL_LOCAL || ch->type == CHANNEL_BITBUCKET;
+    *vec_add(c->arena, &on->list) = ch;
+    add_hosts(on, ch, b);
+}
+
+bool channel_wrote(const struct compile *c, const struct channel *ch, struct span at)
+{
+    const struct host_entry *h = snapshot_host(c->s, ch->official_host);
+    return h != NULL && at.source == ch->span.source && h->span.source == at.source &&
+           at.offset > ch->span.offset && at.offset < h->span.offset;
+}
+
+/* A block that begins with a pattern and a template comes from a blank line among the
+ * rules (PMDF 2.4.1); everything said about its words would only mislead. */
+static bool is_misread_rule(struct channels *on, const struct ast *ast,
+                            const struct ast_block *b)
+{
+    const struct ast_keyword *k = b->keywords;
+    if (b->kind != AST_CHANNEL || k == NULL || k->known != NULL ||
+        (str_find(k->name, '@') < 0 && str_find(k->name, '$') < 0)) {
+        return false;
+    }
+    if (!on->misread_rules) {
+        struct diag *d = diag_error(on->c->diags, ast->rules_end, "blank-line-in-rules",
+                                    "the first blank line ends the rewrite rules: all "
+                                    "below it is read as channel blocks");
+        diag_note(on->c->diags, d, b->name_at, "but this reads like a rule");
+        on->misread_rules = true;
+    }
+    return true;
+}
+
+static void warn_ignored(struct channels *on, const struct ast_block *b)
+{
+    if (b->hosts != NULL) {
+        diag_warning(on->c->diags, b->hosts->name_at, "ignored-line",
+                     "lines below '%.*s' mean nothing", STR_ARG(b->name));
+    }
+    if (b->kind == AST_NODEFAULTS && b->keywords != NULL) {
+        diag_warning(on->c->diags, b->keywords->at, "ignored-line",
+                     "words behind 'nodefaults' mean nothing");
+    }
+}
+
+static void add_block(struct channels *on, const struct ast_block *b)
+{
+    struct compile *c = on->c;
+    switch (b->kind) {
+    case AST_CHANNEL:
+        add_channel(on, b);
+        break;
+    case AST_DEFAULTS:
+        channel_opts_apply(&on->base, b->keywords, c->allow_unhonoured, c->arena,
+                           c->diags);
+        warn_ignored(on, b);
+        break;
+    case AST_NODEFAULTS:
+        channel_opts_init(&on->base);
+        warn_ignored(on, b);
+        break;
+    }
+}
+
+/* The first channel is the local one (PMDF 2.3). */
+static void check_local(struct channels *on, const struct ast *ast)
+{
+    struct compile *c = on->c;
+    if (on->list.n == 0) {
+        diag_error(c->diags, (struct span){ast->source, 0, 0}, "no-channels",
+                   "there are no channel blocks; they come after the first blank line");
+        return;
+    }
+    struct channel *first = on->list.at[0];
+    c->s->local_host = first->official_host;
+    if (first->type != CHANNEL_LOCAL) {
+        diag_warning(c->diags, first->span, "no-local-channel",
+                     "the first channel should be the local one, 'l'; now '%.*s' gives "
+                     "this system its name",
+                     STR_ARG(first->name));
+    }
+}
+
+/* The argument in the span of a keyword and its argument. */
+static struct span argument_span(struct span at, str argument)
+{
+    if (at.length > argument.len) {
+        at.offset += at.length - (uint32_t)argument.len;
+        at.length = (uint32_t)argument.len;
+    }
+    return at;
+}
+
+/* A name that came from `defaults` is looked at once. */
+static void resolve_switches(struct channels *on)
+{
+    struct span wrong = SPAN_NONE;
+    for (size_t i = 0; i < on->list.n; i++) {
+        struct channel *ch = on->list.at[i];
+        struct span at = ch->opts.tlsswitchchannel_at;
+        if (at.source == 0 || (at.source == wrong.source && at.offset == wrong.offset)) {
+            continue;
+        }
+        str name = ch->opts.tlsswitchchannel;
+        const struct channel *target =
+            channel_resolve(on->c, name, argument_span(at, name), "unknown-channel");
+        if (target != NULL) {
+            ch->tls_switch = on->list.at[target->index];
+        } else {
+            wrong = at;
+        }
+    }
+}
+
+void channel_compile(struct compile *c, const struct ast *ast)
+{
+    struct channels on = {.c = c};
+    channel_opts_init(&on.base);
+    for (const struct ast_block *b = ast->blocks; b != NULL; b = b->next) {
+        if (is_misread_rule(&on, ast, b)) {
+            continue;
+        }
+        add_block(&on, b);
+        if (diags_errors(c->diags) + diags_warnings(c->diags) > CHANNEL_MESSAGES_MAX) {
+            diag_error(c->diags, b->name_at, "too-many-messages",
+                       "there is too much to say; the channels below are not read");
+            break;
+        }
+    }
+    c->s->channels = on.list.at;
+    c->s->channel_count = (unsigned)on.list.n;
+    check_local(&on, ast);
+    resolve_switches(&on);
+}
+
+const struct channel *channel_resolve(struct compile *c, str name, struct span at,
+                                      const char *slug)
+{
+    const struct channel *found = snapshot_channel(c->s, name);
+    if (found != NULL) {
+        return found;
+    }
+    str best = STR("");
+    unsigned least = 4;
+    for (size_t i = 0; i < map_count(c->s->channels_by_name); i++) {
+        str key;
+        map_at(c->s->channels_by_name, i, &key);
+        unsigned d = str_distance(name, key, 3);
+        if (d < least && d < key.len) {
+            least = d;
+            best = key;
+        }
+    }
+    diag_error(c->diags, at, slug, "channel '%.*s' does not exist%s%.*s%s", STR_ARG(name),
+               best.len > 0 ? "; did you mean '" : "", STR_ARG(best),
+               best.len > 0 ? "'?" : "");
+    return NULL;
+}

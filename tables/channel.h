@@ -1,0 +1,37 @@
+/* channel: one configured channel: what the block, its defaults and the built-ins
+ * mean together. Immutable once compiled; lives in the snapshot's arena. */
+#ifndef TABLES_CHANNEL_H
+#define TABLES_CHANNEL_H
+
+#include <stdbool.h>
+
+#include "base/diag.h"
+#include "base/str.h"
+#include "parser/keywords.h"
+
+/* The driver that serves a channel, derived from its name (PMDF 2.3.6). */
+enum channel_type {
+    CHANNEL_TCP,        /* tcp_*, and any name with the smtp keyword */
+    CHANNEL_LOCAL,      /* l */
+    CHANNEL_BITBUCKET,  /* bitbucket */
+    CHANNEL_UNSUPPORTED /* reserved by PMDF, not served yet: an error if mail can reach it */
+};
+
+struct channel {
+    unsigned index;            /* position in snapshot->channels */
+    str name;
+    enum channel_type type;
+    struct channel_opts opts;
+    str official_host;
+    str local_alias;           /* empty: use snapshot->local_host */
+    struct channel *tls_switch;/* resolved tlsswitchchannel, NULL: none */
+    bool final;                /* delivers here: a destination that is ours by kind */
+    struct span span;          /* the channel name on its line */
+};
+
+/* The name this system goes by on this channel: local_alias or the local host. */
+struct snapshot;
+str channel_local_name(const struct snapshot *s, const struct channel *c);
+const char *channel_type_name(enum channel_type t);
+
+#endif

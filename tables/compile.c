@@ -1,0 +1,203 @@
+/* compile: drives the passes from files to snapshot. Every pass goes on after a fault,
+ * so that one run finds them all; passes that need the result of another one look only
+ * at what it could make. */
+#include "tables/compile.h"
+
+#include <arpa/inet.h>
+#include <stdarg.h>
+
+#include "tables/rewrite.h"
+
+enum { COMPILE_SUGGEST_DISTANCE = 3 };
+
+void compile_restriction(struct compile *c, struct span at, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    str text = arena_vprintf(c->arena, fmt, ap);
+    va_end(ap);
+    if (c->allow_unhonoured) {
+        diag_warning(c->diags, at, "unhonoured-restriction", "%.*s", STR_ARG(text));
+    } else {
+        diag_error(c->diags, at, "unhonoured-restriction",
+                   "%.*s; remove it, or accept that with --allow-unhonoured",
+                   STR_ARG(text));
+    }
+}
+
+/* An option nobody knows. What is written about TLS is meant to protect, so there it is
+ * an error. */
+static void unknown_option(struct compile *c, enum option_file file,
+                           const struct ast_option *o)
+{
+    unsigned limit = o->name.len > 4 ? COMPILE_SUGGEST_DISTANCE : 1;
+    const struct option_row *near = option_nearest(file, o->name, limit);
+    str text = arena_printf(c->arena, "there is no option '%.*s'%s%s%s", STR_ARG(o->name),
+                            near != NULL ? "; did you mean '" : "",
+                            near != NULL ? near->name : "", near != NULL ? "'?" : "");
+    if (file == OPTION_TLS) {
+        diag_error(c->diags, o->name_at, "unknown-tls-option", "%.*s", STR_ARG(text));
+    } else {
+        diag_warning(c->diags, o->name_at, "unknown-option", "%.*s", STR_ARG(text));
+    }
+}
+
+const struct option_row *compile_option(struct compile *c, enum option_file file,
+                                        const struct ast_option *o)
+{
+    const struct option_row *row = option_find(file, o->name);
+    if (row == NULL) {
+        unknown_option(c, file, o);
+        return NULL;
+    }
+    switch (row->status) {
+    case KEYWORD_HONOURED:
+        return row;
+    case KEYWORD_NO_EFFECT:
+        diag_warning(c->diags, o->name_at, "no-effect", "'%s' has no effect here: %s",
+                     row->name, row->text);
+        break;
+    case KEYWORD_LATER:
+        diag_warning(c->diags, o->name_at, "unhonoured-option",
+                     "'%s' is not honoured yet: %s", row->name, row->text);
+        break;
+    case KEYWORD_RESTRICTS:
+        compile_restriction(c, o->name_at, "'%s' is not honoured yet: %s", row->name,
+                            row->text);
+        break;
+    }
+    return NULL;
+}
+
+void compile_once(struct compile *c, struct span *seen, const struct ast_option *o)
+{
+    if (seen->source != 0) {
+        struct diag *d = diag_error(c->diags, o->name_at, "repeated-option",
+                                    "'%.*s' was given before", STR_ARG(o->name));
+        diag_note(c->diags, d, *seen, "here");
+    }
+    *seen = span_join(o->name_at, o->value_at);
+}
+
+bool compile_ip(const struct compile *c, str text, str *canonical)
+{
+    unsigned char address[16];
+    char printed[INET6_ADDRSTRLEN];
+    if (text.len >= sizeof printed || (text.len > 0 && memchr(text.ptr, 0, text.len))) {
+        return false;
+    }
+    const char *given = arena_str(c->arena, text).ptr;
+    int family = str_find(text, ':') >= 0 ? AF_INET6 : AF_INET;
+    if (inet_pton(family, given, address) != 1) {
+        return false;
+    }
+    inet_ntop(family, address, printed, sizeof printed);
+    *canonical = str_from(arena_strdup(c->arena, printed));
+    return true;
+}
+
+/* Parses a file beside the main one; NULL when there is none. */
+static const struct ast *read_beside(struct compile *c, const char *name,
+                                     enum syntax syntax)
+{
+    str path = locate_beside(c, name);
+    if (loader_kind_of(c->loader, path) == LOADER_NOTHING) {
+        return NULL;
+    }
+    return parse_file(c->arena, c->loader, c->s->sources, path, str_from(name), syntax,
+                      c->diags);
+}
+
+/* The first line of `aliases` that is neither comment nor blank. */
+static void check_aliases(struct compile *c)
+{
+    str path = locate_beside(c, "aliases"), text, reason, line;
+    if (loader_kind_of(c->loader, path) == LOADER_NOTHING) {
+        return;
+    }
+    if (!c->loader->read(c->loader, c->arena, path, &text, &reason)) {
+        diag_error(c->diags, SPAN_NONE, "unreadable-file", "cannot read 'aliases': %.*s",
+                   STR_ARG(reason));
+        return;
+    }
+    uint32_t id = sources_add(c->s->sources, STR("aliases"), path, text, SPAN_NONE);
+    str rest = text;
+    while (str_split(&rest, '\n', &line)) {
+        str used = str_trim(line);
+        if (used.len > 0 && line.ptr[0] != '!') {
+            struct span at = {id, (uint32_t)(used.ptr - text.ptr), (uint32_t)used.len};
+            diag_warning(c->diags, at, "unhonoured-aliases",
+                         "not honoured yet: addresses on the local channel are not "
+                         "expanded");
+            return;
+        }
+    }
+}
+
+static void run_passes(struct compile *c, const struct ast *main)
+{
+    struct snapshot *s = c->s;
+    s->rules = rewrite_compile(s, main->rules, c->diags);
+    channel_compile(c, main);
+    site_options_compile(c, read_beside(c, "option.dat", SYNTAX_OPTIONS));
+    services_compile(c, read_beside(c, "dispatcher.cnf", SYNTAX_OPTIONS));
+    tls_files_compile(c, read_beside(c, "tls.cnf", SYNTAX_OPTIONS));
+    local_domains_compile(c, read_beside(c, "localdomains", SYNTAX_LIST));
+    mapping_check(c, read_beside(c, "mappings", SYNTAX_MAPPINGS));
+    check_aliases(c);
+    if (s->channel_count > 0) {
+        lint_snapshot(c);
+    }
+}
+
+static struct snapshot *snapshot_new(void)
+{
+    struct arena *a = arena_new();
+    struct snapshot *s = arena_new_of(a, struct snapshot);
+    atomic_init(&s->refs, 1);
+    s->arena = a;
+    s->sources = sources_new(a);
+    s->channels_by_name = map_new(a, MAP_NOCASE);
+    s->hosts = map_new(a, MAP_NOCASE);
+    s->localdomains = map_new(a, MAP_NOCASE);
+    return s;
+}
+
+/* Gives the messages texts of their own: they may outlive the snapshot. */
+static void copy_sources(const struct sources *from, struct sources *to, struct arena *a)
+{
+    for (uint32_t id = 1; id <= sources_count(from); id++) {
+        const struct source *s = sources_get(from, id);
+        sources_add(to, arena_str(a, s->name), arena_str(a, s->path),
+                    arena_str(a, s->text), s->from);
+    }
+}
+
+struct snapshot *snapshot_load(const struct snapshot_request *req, struct arena *diag_arena,
+                               struct diags **diags, bool *unreadable)
+{
+    struct sources *shown = sources_new(diag_arena);
+    struct snapshot *s = snapshot_new();
+    struct compile c = {.loader = req->loader != NULL ? req->loader : &loader_files,
+                        .allow_unhonoured = req->allow_unhonoured,
+                        .s = s,
+                        .arena = s->arena,
+                        .diags = diags_new(diag_arena, shown)};
+    *diags = c.diags;
+    *unreadable = false;
+    if (locate_main(&c, req->path)) {
+        const struct ast *main = parse_file(s->arena, c.loader, s->sources, s->main_file,
+                                            c.main_name, SYNTAX_CONFIG, c.diags);
+        *unreadable = main->source == 0;
+        if (!*unreadable) {
+            run_passes(&c, main);
+        }
+    } else {
+        *unreadable = true;
+    }
+    copy_sources(s->sources, shown, diag_arena);
+    if (diags_failed(c.diags, req->strict)) {
+        snapshot_unref(&s);
+    }
+    return s;
+}

@@ -1,0 +1,56 @@
+/* compile: the passes that make a snapshot of the ASTs, and what they share. Internal
+ * to tables/. snapshot_load() in compile.c runs them in the order given here. */
+#ifndef TABLES_COMPILE_H
+#define TABLES_COMPILE_H
+
+#include "parser/options.h"
+#include "tables/snapshot.h"
+
+struct compile {
+    const struct loader *loader;
+    bool allow_unhonoured;
+    struct snapshot *s; /* being filled */
+    struct arena *arena;/* the snapshot's */
+    struct diags *diags;
+    str main_name;      /* of the main file, as shown */
+};
+
+/* locate.c: finds the main file for the path given with -c and sets s->directory,
+ * s->main_file and main_name. False (and reported) when there is none. */
+bool locate_main(struct compile *c, str path);
+/* A file beside the main file, by name. Absolute. */
+str locate_beside(const struct compile *c, const char *name);
+/* A path written in a configuration file: absolute, or in the configuration folder. */
+str locate_written(const struct compile *c, str path);
+
+/* channel.c: channel blocks into s->channels, s->channels_by_name and s->hosts. */
+void channel_compile(struct compile *c, const struct ast *ast);
+/* Does the place lie on the channel's own first line? Else it is in `defaults`. */
+bool channel_wrote(const struct compile *c, const struct channel *ch, struct span at);
+/* The channel of that name, or NULL; that is reported then, with the nearest name. */
+const struct channel *channel_resolve(struct compile *c, str name, struct span at,
+                                      const char *slug);
+/* services.c, site_options.c, tls_files.c, local_domains.c: one file each; ast is NULL
+ * when the file is not there. */
+void services_compile(struct compile *c, const struct ast *ast);
+void site_options_compile(struct compile *c, const struct ast *ast);
+void tls_files_compile(struct compile *c, const struct ast *ast);
+void local_domains_compile(struct compile *c, const struct ast *ast);
+/* mapping.c: says what of `mappings` is not honoured. */
+void mapping_check(struct compile *c, const struct ast *ast);
+/* lint.c: what can only be said of the whole. */
+void lint_snapshot(struct compile *c);
+
+/* Something known that would restrict is not honoured: an error, or a warning with
+ * --allow-unhonoured. text says what is lost. */
+void compile_restriction(struct compile *c, struct span at, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The row of an option, when it is honoured; else it is reported and NULL. */
+const struct option_row *compile_option(struct compile *c, enum option_file file,
+                                    const struct ast_option *o);
+/* Reports that *seen was given before, and sets it. */
+void compile_once(struct compile *c, struct span *seen, const struct ast_option *o);
+/* Is it an IPv4 or IPv6 address? *canonical (may be NULL) is how it is printed. */
+bool compile_ip(const struct compile *c, str text, str *canonical);
+
+#endif

@@ -1,0 +1,118 @@
+/* dump: see dump.h. */
+#include "tables/dump.h"
+
+#include "parser/channel_opts.h"
+#include "tables/rewrite.h"
+
+static void dump_rules(const struct snapshot *s, struct buf *out)
+{
+    for (const struct rewrite_rule *r = rewrite_first(s->rules); r; r = r->next) {
+        buf_printf(out, "%.*s %.*s\n", STR_ARG(r->pattern_text), STR_ARG(r->template_text));
+    }
+}
+
+static void dump_channel(const struct snapshot *s, const struct channel *ch,
+                         struct buf *out)
+{
+    buf_printf(out, "\n%.*s", STR_ARG(ch->name));
+    channel_opts_print(&ch->opts, out);
+    buf_printf(out, "\n%.*s", STR_ARG(ch->official_host));
+    if (ch->local_alias.len > 0) {
+        buf_printf(out, " %.*s", STR_ARG(ch->local_alias));
+    }
+    buf_putc(out, '\n');
+    for (size_t i = 0; i < map_count(s->hosts); i++) {
+        const struct host_entry *h = map_at(s->hosts, i, NULL);
+        if (h->channel == ch && !str_ieq(h->host, ch->official_host)) {
+            buf_printf(out, h->proper_name.len > 0 ? "%.*s %.*s\n" : "%.*s%.*s\n",
+                       STR_ARG(h->host), STR_ARG(h->proper_name));
+        }
+    }
+}
+
+/* Paths in the configuration folder are written without it. */
+static void dump_path(const struct snapshot *s, const char *name, str path, struct span at,
+                      struct buf *out)
+{
+    str folder = s->directory;
+    if (at.source == 0) {
+        return;
+    }
+    if (str_starts(path, folder) && path.len > folder.len + 1 && folder.len > 1 &&
+        path.ptr[folder.len] == '/') {
+        path = str_from_pos(path, folder.len + 1);
+    }
+    buf_printf(out, "%s=%.*s\n", name, STR_ARG(path));
+}
+
+static void dump_options(const struct snapshot *s, struct buf *out)
+{
+    const struct site_options *o = &s->options;
+    buf_puts(out, "!== option.dat\n");
+    dump_path(s, "QUEUE_DIRECTORY", o->queue_directory, o->queue_directory_at, out);
+    dump_path(s, "MAILDIR_ROOT", o->maildir_root, o->maildir_root_at, out);
+    dump_path(s, "CONTROL_SOCKET", o->control_socket, o->control_socket_at, out);
+    dump_path(s, "DNSSEC_ANCHOR", o->dnssec_anchor, o->dnssec_anchor_at, out);
+    if (o->user_at.source != 0) {
+        buf_printf(out, "USER=%.*s\n", STR_ARG(o->user));
+    }
+    if (o->workers_at.source != 0) {
+        buf_printf(out, "WORKERS=%u\n", o->workers);
+    }
+    if (o->log_format_at.source != 0) {
+        buf_printf(out, "LOG_FORMAT=%u\n", o->log_format);
+    }
+}
+
+/* One section per listener: what belongs together was resolved. */
+static void dump_services(const struct snapshot *s, struct buf *out)
+{
+    buf_puts(out, "!== dispatcher.cnf\n");
+    for (unsigned i = 0; i < s->service_count; i++) {
+        const struct service *v = &s->services[i];
+        unsigned nth = 1;
+        for (unsigned n = 0; n < i; n++) {
+            nth += str_ieq(s->services[n].name, v->name);
+        }
+        buf_printf(out, "[SERVICE=%.*s", STR_ARG(v->name));
+        if (nth > 1) {
+            buf_printf(out, "#%u", nth);
+        }
+        buf_printf(out, "]\n%s=%u\n", v->implicit_tls ? "TLS_PORT" : "PORT",
+                   (unsigned)v->port);
+        if (v->interface_address.len > 0) {
+            buf_printf(out, "INTERFACE_ADDRESS=%.*s\n", STR_ARG(v->interface_address));
+        }
+        buf_printf(out, "PARAMETER=CHANNEL=%.*s\nBACKLOG=%u\n", STR_ARG(v->channel->name),
+                   v->backlog);
+    }
+}
+
+static void dump_tls(const struct snapshot *s, struct buf *out)
+{
+    buf_puts(out, "!== tls.cnf\n");
+    if (s->tls.server_cert.len > 0) {
+        struct span any = {1, 0, 0};
+        buf_puts(out, "[*]\n");
+        dump_path(s, "server_cert", s->tls.server_cert, any, out);
+        dump_path(s, "server_key", s->tls.server_key, any, out);
+    }
+}
+
+void dump_snapshot(const struct snapshot *s, struct buf *out)
+{
+    buf_puts(out, "!== pointsman.cnf\n");
+    dump_rules(s, out);
+    for (unsigned i = 0; i < s->channel_count; i++) {
+        dump_channel(s, s->channels[i], out);
+    }
+    dump_options(s, out);
+    dump_services(s, out);
+    dump_tls(s, out);
+    buf_puts(out, "!== localdomains\n");
+    for (size_t i = 0; i < map_count(s->localdomains); i++) {
+        str domain;
+        map_at(s->localdomains, i, &domain);
+        buf_printf(out, "%.*s\n", STR_ARG(domain));
+    }
+}

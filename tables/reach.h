@@ -1,0 +1,17 @@
+/* reach: on which channels a session can begin: the channels of the services, and
+ * those the IP switch can lead to from there (PMDF 2.3.4.42). It errs on the side of
+ * "can" where a rule's routing host is not literal text. */
+#ifndef TABLES_REACH_H
+#define TABLES_REACH_H
+
+#include "tables/snapshot.h"
+
+/* One entry per channel, by its index: a service from which a session gets there
+ * before TLS has started, or with TLS from the first byte. NULL: none. */
+struct reach {
+    const struct service **plain, **implicit_tls;
+};
+/* Needs channels, hosts, rules and services of s. Results are in the arena. */
+void reach_sources(const struct snapshot *s, struct arena *a, struct reach *out);
+
+#endif

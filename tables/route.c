@@ -1,0 +1,320 @@
+/* route: from an address to its channel: the iteration of PMDF 2.2.3 around one
+ * look-up of rewrite.c, then proper names, the relay rule, the switches and the next
+ * hop. */
+#include "tables/route.h"
+
+#include "tables/hostspec.h"
+#include "tables/pattern.h"
+#include "tables/relay.h"
+#include "tables/rewrite.h"
+
+/* Passes over one address: repeat rules and local stripping together. */
+enum { ROUTE_PASSES_MAX = 32 };
+
+struct routing {
+    const struct snapshot *snapshot;
+    const struct rewrite_context *ctx;
+    struct rewrite_trace *trace;
+    struct arena *arena;
+    struct address address;          /* as it stands in this pass */
+    const struct rewrite_rule *rule; /* the last one that applied */
+    bool nameless;                   /* a host without a local part (IP switch) */
+    bool only_all;                   /* nothing but the pattern "." applied so far */
+    struct route *out;
+};
+
+static void route_fail(struct route *out, unsigned class, unsigned subject,
+                       unsigned detail, str error)
+{
+    out->channel = NULL;
+    out->error = error;
+    out->status[0] = class;
+    out->status[1] = subject;
+    out->status[2] = detail;
+}
+
+static bool channel_is_local(const struct snapshot *s, const struct channel *c)
+{
+    return c == s->channels[0] || c->type == CHANNEL_LOCAL;
+}
+
+static bool has_more_hosts(struct routing *r, const struct address *addr)
+{
+    struct hostspec next;
+
+    hostspec_extract(r->arena, addr, &next);
+    return next.kind != HOSTSPEC_NONE;
+}
+
+/* A bare local part belongs to the local channel. */
+static void route_local(struct routing *r)
+{
+    const struct snapshot *s = r->snapshot;
+    const struct host_entry *entry = snapshot_host(s, s->local_host);
+
+    r->out->channel = s->channels[0];
+    r->out->address = r->address;
+    r->out->address.domain = s->local_host;
+    r->out->routing_host = s->local_host;
+    r->out->host = entry ? entry->span : s->channels[0]->span;
+}
+
+static const char *spec_kind_text(enum hostspec_kind kind)
+{
+    return kind == HOSTSPEC_PERCENT || kind == HOSTSPEC_BANG ? " in the local part" : "";
+}
+
+static void route_unknown_host(struct routing *r, const struct hostspec *spec, str host)
+{
+    str via = STR("");
+
+    if (!str_ieq(host, spec->host))
+        via = arena_printf(r->arena, " (for '%.*s')", STR_ARG(spec->host));
+    route_fail(r->out, 5, 1, 2,
+               arena_printf(r->arena, "unknown host or domain '%.*s'%s%.*s",
+                            STR_ARG(host), spec_kind_text(spec->kind), STR_ARG(via)));
+}
+
+static void route_bad_rule(struct routing *r, const struct rewrite_rule *rule, str reason)
+{
+    str where = span_text(r->arena, r->snapshot->sources, rule->span);
+
+    route_fail(r->out, 5, 3, 5,
+               arena_printf(r->arena, "rewrite rule %.*s made %.*s", STR_ARG(where),
+                            STR_ARG(reason)));
+}
+
+/* Makes user@domain the address of this pass. */
+static bool route_replace(struct routing *r, const struct hostspec *spec,
+                          const struct rewrite_found *found)
+{
+    struct address made, parsed;
+    const char *reason =
+        hostspec_replace(r->arena, spec, found->user, found->domain, &made);
+
+    if (!reason && made.local.len == 0)
+        reason = r->nameless ? NULL : "its local part is empty";
+    else if (!reason) /* it travels in envelopes and logs: it must parse back */
+        reason = address_parse(address_print(r->arena, &made), &parsed);
+    if (reason && !found->rule) {
+        route_fail(r->out, 5, 1, 3,
+                   arena_printf(r->arena, "no address is left: %s", reason));
+        return false;
+    }
+    if (reason) {
+        route_bad_rule(r, found->rule, arena_printf(r->arena, "no address: %s", reason));
+        return false;
+    }
+    r->address = made;
+    return true;
+}
+
+enum pass { PASS_AGAIN, PASS_END };
+
+/* The rule (or none) gave a routing host: channel, local stripping, or an error. */
+static enum pass route_to_host(struct routing *r, const struct hostspec *spec,
+                               const struct rewrite_found *found)
+{
+    const struct snapshot *s = r->snapshot;
+    const struct host_entry *entry = snapshot_host(s, found->routing_host);
+
+    if (!entry) {
+        route_unknown_host(r, spec, found->routing_host);
+        return PASS_END;
+    }
+    if (channel_is_local(s, entry->channel)) {
+        struct address rest = hostspec_strip(&r->address, spec);
+        if (has_more_hosts(r, &rest)) {
+            r->address = rest;
+            return PASS_AGAIN;
+        }
+    }
+    /* as is, but a percent or bang host becomes the domain it stands for */
+    if (!route_replace(r, spec, found))
+        return PASS_END;
+    r->out->channel = entry->channel;
+    r->out->address = r->address;
+    r->out->routing_host = found->routing_host;
+    r->out->host = entry->span;
+    return PASS_END;
+}
+
+static enum pass route_pass(struct routing *r)
+{
+    struct hostspec spec;
+    struct rewrite_found found;
+
+    hostspec_extract(r->arena, &r->address, &spec);
+    if (spec.kind == HOSTSPEC_NONE) {
+        route_local(r);
+        return PASS_END;
+    }
+    if (!domain_name_ok(spec.host) && !domain_literal_ok(spec.host)) {
+        route_fail(r->out, 5, 1, 2,
+                   arena_printf(r->arena, "'%.*s'%s is no host name", STR_ARG(spec.host),
+                                spec_kind_text(spec.kind)));
+        return PASS_END;
+    }
+    rewrite_match(r->snapshot, r->ctx, &spec, r->trace, r->arena, &found);
+    r->out->rule = found.rule ? found.rule->span : SPAN_NONE;
+    r->rule = found.rule ? found.rule : r->rule;
+    r->only_all &= found.rule && found.rule->pattern.kind == PATTERN_ALL;
+    switch (found.result) {
+    case REWRITE_BAD:
+        route_bad_rule(r, found.rule, found.reason);
+        return PASS_END;
+    case REWRITE_REPEAT:
+        return route_replace(r, &spec, &found) ? PASS_AGAIN : PASS_END;
+    default:
+        return route_to_host(r, &spec, &found);
+    }
+}
+
+static void route_loop(struct routing *r)
+{
+    str where = STR("-");
+
+    if (r->rule)
+        where = span_text(r->arena, r->snapshot->sources, r->rule->span);
+    route_fail(r->out, 5, 4, 6,
+               arena_printf(r->arena,
+                            "rewrite rules loop: no end after %d passes, last rule %.*s",
+                            ROUTE_PASSES_MAX, STR_ARG(where)));
+}
+
+/* Rewriting without what only envelope To gets afterwards. True when something more
+ * specific than the rule "." had a part in it. */
+static bool route_resolve(const struct snapshot *s, const struct rewrite_context *ctx,
+                          const struct address *addr, bool want_steps, struct arena *a,
+                          struct route *out)
+{
+    struct rewrite_trace trace = {.first = NULL};
+    struct routing r = {.snapshot = s,
+                        .ctx = ctx,
+                        .trace = want_steps ? &trace : NULL,
+                        .arena = a,
+                        .address = *addr,
+                        .nameless = addr->local.len == 0,
+                        .only_all = true,
+                        .out = out};
+    unsigned passes = 1;
+
+    trace.end = &trace.first;
+    *out = (struct route){.routing_host = STR(""), .error = STR("")};
+    while (route_pass(&r) == PASS_AGAIN) {
+        if (passes++ >= ROUTE_PASSES_MAX) {
+            route_loop(&r);
+            break;
+        }
+    }
+    out->steps = trace.first;
+    return !r.only_all;
+}
+
+/* Envelope To only: the host by which a line of the channel block was reached becomes
+ * that line's proper name, or the official host (PMDF 2.3.2.3). */
+static void route_proper_name(const struct snapshot *s, struct arena *a,
+                              struct route *out)
+{
+    const struct host_entry *entry = snapshot_host(s, out->routing_host);
+
+    if (!entry || str_ieq(entry->host, entry->channel->official_host))
+        return;
+    str proper =
+        entry->proper_name.len > 0 ? entry->proper_name : entry->channel->official_host;
+    if (out->address.route.len > 0) {
+        str host, rest;
+        hostspec_route_first(out->address.route, &host, &rest);
+        if (str_ieq(host, entry->host))
+            out->address.route = arena_printf(a, "@%.*s%s%.*s", STR_ARG(proper),
+                                              rest.len > 0 ? "," : "", STR_ARG(rest));
+    } else if (str_ieq(out->address.domain, entry->host)) {
+        out->address.domain = proper;
+    }
+}
+
+void route_rewrite(const struct snapshot *s, const struct rewrite_context *ctx,
+                   const struct address *addr, bool want_steps, struct arena *a,
+                   struct route *out)
+{
+    route_resolve(s, ctx, addr, want_steps, a, out);
+    if (out->channel && ctx->form == ROUTE_ENVELOPE && ctx->direction == ROUTE_FORWARD)
+        route_proper_name(s, a, out);
+}
+
+enum route_verdict route_recipient(const struct snapshot *s, const struct channel *source,
+                                   bool trusted, const struct address *addr,
+                                   struct arena *a, struct route *out)
+{
+    struct rewrite_context ctx = {source, ROUTE_FORWARD, ROUTE_ENVELOPE};
+    struct address given = *addr;
+
+    if (given.local.len == 0) {
+        *out = (struct route){.routing_host = STR("")};
+        route_fail(out, 5, 1, 3, STR("the recipient has no local part"));
+        return ROUTE_REFUSED_ROUTE;
+    }
+    if (given.domain.len == 0)
+        given.domain = s->local_host;
+    route_resolve(s, &ctx, &given, false, a, out);
+    if (!out->channel)
+        return ROUTE_REFUSED_ROUTE;
+    if (out->channel->type == CHANNEL_UNSUPPORTED) {
+        str name = out->channel->name;
+        route_fail(out, 5, 3, 2,
+                   arena_printf(a, "channel '%.*s' is of a kind that is not served yet",
+                                STR_ARG(name)));
+        return ROUTE_REFUSED_ROUTE;
+    }
+    if (!trusted && !relay_is_ours(s, out->channel, &given, &out->address, a)) {
+        out->error = STR("relaying denied");
+        out->status[0] = 5;
+        out->status[1] = 7;
+        out->status[2] = 1;
+        return ROUTE_REFUSED_RELAY;
+    }
+    route_proper_name(s, a, out);
+    return ROUTE_ACCEPT;
+}
+
+const struct channel *route_ip_switch(const struct snapshot *s,
+                                      const struct channel *from, str client_ip,
+                                      struct arena *a, struct span *rule)
+{
+    struct rewrite_context ctx = {from, ROUTE_BACKWARD, ROUTE_ENVELOPE};
+    struct address addr = {.route = STR(""), .local = STR(""), .domain = STR("")};
+    struct route found;
+
+    *rule = SPAN_NONE;
+    if (from->opts.ip_switch != IP_SWITCH_START ||
+        !literal_from_ip(a, client_ip, &addr.domain))
+        return from;
+    /* a switch makes its clients trusted, so "." (whoever it is) never switches */
+    if (!route_resolve(s, &ctx, &addr, false, a, &found))
+        return from;
+    if (!found.channel || found.channel == from ||
+        found.channel->opts.ip_switch == IP_SWITCH_NO)
+        return from;
+    *rule = found.rule.source != 0 ? found.rule : found.host;
+    return found.channel;
+}
+
+const struct channel *route_tls_switch(const struct channel *from)
+{
+    return from->tls_switch ? from->tls_switch : from;
+}
+
+str route_next_hop(const struct channel *c, const struct address *addr)
+{
+    str host = addr->domain, rest;
+
+    if (c->type != CHANNEL_TCP)
+        return STR("");
+    if (str_ieq(c->opts.daemon, STR("router")))
+        return c->official_host;
+    if (c->opts.daemon.len > 0)
+        return c->opts.daemon;
+    if (addr->route.len > 0)
+        hostspec_route_first(addr->route, &host, &rest);
+    return host;
+}

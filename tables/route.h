@@ -1,0 +1,82 @@
+/* route: snapshot + address -> channel, rewritten address, reasons. Pure functions;
+ * they fix the ORDER (rewrite, later alias, forward, reverse, access). Results live
+ * in the arena given and point into the snapshot. */
+#ifndef TABLES_ROUTE_H
+#define TABLES_ROUTE_H
+
+#include <stdbool.h>
+
+#include "base/address.h"
+#include "base/arena.h"
+#include "tables/snapshot.h"
+
+enum route_direction { ROUTE_FORWARD, ROUTE_BACKWARD };
+enum route_form { ROUTE_ENVELOPE, ROUTE_HEADER };
+
+struct rewrite_context {
+    const struct channel *source; /* NULL: the local channel */
+    enum route_direction direction;
+    enum route_form form;
+};
+
+/* One look at one pattern, for --trace. */
+struct route_step {
+    str probe;        /* the pattern looked up */
+    struct span rule; /* SPAN_NONE: no such rule */
+    str template;     /* empty when there is no rule */
+    str outcome;      /* "no rule", "applied", "repeat", "failed: $E" */
+    struct route_step *next;
+};
+
+struct route {
+    const struct channel *channel; /* NULL: no route, see error */
+    struct address address;        /* rewritten */
+    str routing_host;              /* the key into the host table */
+    struct span rule;              /* deciding rule, SPAN_NONE: host table entry */
+    struct span host;              /* host table line that gave the channel */
+    str error;                     /* text without codes, when channel is NULL */
+    unsigned status[3];       /* enhanced code x.y.z of the error, 5.1.2 if no other */
+    struct route_step *steps; /* only when asked for */
+};
+
+/* Rewrites one address and finds its channel (PMDF 2.2.3). want_steps fills steps. */
+void route_rewrite(const struct snapshot *s, const struct rewrite_context *ctx,
+                   const struct address *addr, bool want_steps, struct arena *a,
+                   struct route *out);
+
+/* The IP switch at accept (PMDF 2.3.4.42): the client's IP as a domain literal,
+ * rewritten as a backward-pointing envelope address, names a channel; accepted only
+ * from a `switchchannel` channel to one that allows it. The rule "." alone never
+ * switches: a switched client is trusted, and "." matches everybody. Returns the channel
+ * to use (from itself when nothing switches); *rule is the deciding rule. */
+const struct channel *route_ip_switch(const struct snapshot *s,
+                                      const struct channel *from, str client_ip,
+                                      struct arena *a, struct span *rule);
+
+/* The TLS switch: the target of tlsswitchchannel of the channel the session had when
+ * the handshake began, or `from`. Never follows a second one. */
+const struct channel *route_tls_switch(const struct channel *from);
+
+/* May this recipient be taken? Verdict at RCPT. */
+enum route_verdict {
+    ROUTE_ACCEPT,
+    ROUTE_REFUSED_ROUTE, /* no channel: r->error, r->status */
+    ROUTE_REFUSED_RELAY  /* untrusted source, destination not ours: 550 5.7.1 */
+};
+/* Routes an envelope To and applies the relay rule. `trusted`: the session's IP
+ * switch led to its channel. A destination is ours when its channel is final, or the
+ * domain as given AND as rewritten is in localdomains. "postmaster" without a domain
+ * is completed with the local host (RFC 5321 4.5.1); any other bare local part too.
+ * Refused by the relay rule: channel and address are set for the log, error and status
+ * say what to answer. */
+enum route_verdict route_recipient(const struct snapshot *s, const struct channel *source,
+                                   bool trusted, const struct address *addr,
+                                   struct arena *a, struct route *out);
+
+/* The host a message to addr on channel c is handed to: `daemon` when it is a name or
+ * "[ip]"; the official host when it is "router"; else the first source route entry;
+ * else the domain of addr. Never empty for a TCP channel; empty for the others. Slices
+ * point into the snapshot or addr. */
+str route_next_hop(const struct channel *c, const struct address *addr);
+
+#endif

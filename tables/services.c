@@ -1,0 +1,252 @@
+/* services: dispatcher.cnf into listeners. Options before the first head are defaults
+ * for every service. */
+#include "base/vec.h"
+#include "tables/compile.h"
+
+enum { SERVICE_BACKLOG = 511, SERVICE_LISTENERS_MAX = 1000 };
+
+struct port {
+    uint16_t number;
+    bool implicit_tls;
+    struct span at;
+};
+struct interface {
+    str ip;
+    struct span at;
+};
+typedef VEC(struct port) port_list;
+typedef VEC(struct interface) interface_list;
+
+/* What a section says, before the listeners are made of it. */
+struct draft {
+    str name;
+    struct span span;
+    port_list ports;
+    interface_list interfaces;
+    str channel;
+    struct span channel_at;
+    unsigned backlog;
+    struct span backlog_at;
+    bool broken; /* a fault was reported: what it misses is no second fault */
+};
+
+struct services {
+    struct compile *c;
+    struct map *by_name;     /* case-blind -> struct draft */
+    struct map *by_address;  /* "ip port" -> struct service */
+    VEC(struct service) list;
+};
+
+static void read_ports(struct services *on, struct draft *d, const struct ast_option *o,
+                       bool implicit_tls)
+{
+    str rest = o->value, part;
+    while (str_split(&rest, ',', &part)) {
+        uint64_t number;
+        part = str_trim(part);
+        if (!str_u64(part, 65535, &number) || number == 0) {
+            diag_error(on->c->diags, o->value_at, "service-port",
+                       "'%.*s' is no port; ports are numbers from 1 to 65535",
+                       STR_ARG(part));
+            d->broken = true;
+        } else if (d->ports.n < SERVICE_LISTENERS_MAX) {
+            *vec_add(on->c->arena, &d->ports) =
+                (struct port){(uint16_t)number, implicit_tls, o->value_at};
+        }
+    }
+}
+
+static void read_interfaces(struct services *on, struct draft *d,
+                            const struct ast_option *o)
+{
+    str rest = o->value, part, ip;
+    while (str_split(&rest, ',', &part)) {
+        part = str_trim(part);
+        if (!compile_ip(on->c, part, &ip)) {
+            diag_error(on->c->diags, o->value_at, "service-address",
+                       "'%.*s' is no IP address", STR_ARG(part));
+            d->broken = true;
+        } else if (d->interfaces.n < SERVICE_LISTENERS_MAX) {
+            *vec_add(on->c->arena, &d->interfaces) = (struct interface){ip, o->value_at};
+        }
+    }
+}
+
+/* PARAMETER=CHANNEL=name */
+static void read_parameter(struct services *on, struct draft *d,
+                           const struct ast_option *o)
+{
+    str value = o->value, name;
+    str_split(&value, '=', &name);
+    if (!str_ieq(str_trim(name), STR("CHANNEL")) || value.ptr == NULL) {
+        diag_warning(on->c->diags, o->value_at, "unhonoured-option",
+                     "only PARAMETER=CHANNEL=name is honoured");
+        return;
+    }
+    value = str_trim(value);
+    if (d->channel_at.source != 0) {
+        struct diag *m = diag_error(on->c->diags, o->value_at, "repeated-option",
+                                    "the channel of this service was given before");
+        diag_note(on->c->diags, m, d->channel_at, "here");
+        return;
+    }
+    d->channel = value;
+    d->channel_at = o->value_at;
+    if (value.len > 0) {
+        d->channel_at.offset += o->value_at.length - (uint32_t)value.len;
+        d->channel_at.length = (uint32_t)value.len;
+    }
+}
+
+static void read_backlog(struct services *on, struct draft *d, const struct ast_option *o)
+{
+    uint64_t number;
+    compile_once(on->c, &d->backlog_at, o);
+    if (!str_u64(o->value, 65535, &number) || number == 0) {
+        diag_error(on->c->diags, o->value_at, "option-range",
+                   "'BACKLOG' needs a number from 1 to 65535");
+        return;
+    }
+    d->backlog = (unsigned)number;
+}
+
+static void read_options(struct services *on, struct draft *d, const struct ast_section *s)
+{
+    for (const struct ast_option *o = s->options; o != NULL; o = o->next) {
+        const struct option_row *row = compile_option(on->c, OPTION_SERVICE, o);
+        switch (row != NULL ? row->id : OPTION_COUNT) {
+        case OPTION_SERVICE_PORT:
+            read_ports(on, d, o, false);
+            break;
+        case OPTION_SERVICE_TLS_PORT:
+            read_ports(on, d, o, true);
+            break;
+        case OPTION_SERVICE_INTERFACE_ADDRESS:
+            read_interfaces(on, d, o);
+            break;
+        case OPTION_SERVICE_PARAMETER:
+            read_parameter(on, d, o);
+            break;
+        case OPTION_SERVICE_BACKLOG:
+            read_backlog(on, d, o);
+            break;
+        default:
+            break;
+        }
+    }
+}
+
+static void add_listener(struct services *on, const struct service *v)
+{
+    struct compile *c = on->c;
+    if (on->list.n >= SERVICE_LISTENERS_MAX) {
+        diag_error(c->diags, v->span, "too-many-listeners",
+                   "there are more than %d listeners", SERVICE_LISTENERS_MAX);
+        return;
+    }
+    str key = arena_printf(c->arena, "%.*s %u", STR_ARG(v->interface_address),
+                           (unsigned)v->port);
+    struct service *copy = arena_new_of(c->arena, struct service);
+    *copy = *v;
+    const struct service *first = map_add(on->by_address, key, copy);
+    if (first != copy) {
+        struct diag *d =
+            diag_error(c->diags, v->span, "duplicate-listener",
+                       "service '%.*s' listens on %s%.*s port %u already",
+                       STR_ARG(first->name), v->interface_address.len > 0 ? "" : "all, ",
+                       STR_ARG(v->interface_address), (unsigned)v->port);
+        diag_note(c->diags, d, first->span, "here");
+        return;
+    }
+    *vec_add(c->arena, &on->list) = *v;
+}
+
+static const struct channel *service_channel(struct services *on, const struct draft *d)
+{
+    if (d->channel.len == 0) {
+        diag_error(on->c->diags, d->span, "service-without-channel",
+                   "service '%.*s' names no channel; add PARAMETER=CHANNEL=name",
+                   STR_ARG(d->name));
+        return NULL;
+    }
+    return channel_resolve(on->c, d->channel, d->channel_at, "service-unknown-channel");
+}
+
+static void add_listeners(struct services *on, const struct draft *d)
+{
+    static const struct interface ALL[] = {{{"", 0}, {0, 0, 0}}};
+    const struct interface *interfaces = d->interfaces.n > 0 ? d->interfaces.at : ALL;
+    size_t interface_count = d->interfaces.n > 0 ? d->interfaces.n : 1;
+    const struct channel *channel = service_channel(on, d);
+    if (d->ports.n == 0 && !d->broken) {
+        diag_error(on->c->diags, d->span, "service-without-port",
+                   "service '%.*s' has neither PORT nor TLS_PORT", STR_ARG(d->name));
+    }
+    if (channel == NULL || d->broken) {
+        return;
+    }
+    for (size_t i = 0; i < d->ports.n; i++) {
+        for (size_t n = 0; n < interface_count && on->list.n <= SERVICE_LISTENERS_MAX;
+             n++) {
+            struct service v = {.name = d->name,
+                                .interface_address = interfaces[n].ip,
+                                .port = d->ports.at[i].number,
+                                .implicit_tls = d->ports.at[i].implicit_tls,
+                                .channel = channel,
+                                .backlog = d->backlog,
+                                .span = d->ports.at[i].at};
+            add_listener(on, &v);
+        }
+    }
+}
+
+/* What the section leaves open is taken from the defaults. */
+static void complete(struct draft *d, const struct draft *defaults)
+{
+    d->ports = d->ports.n > 0 ? d->ports : defaults->ports;
+    d->interfaces = d->interfaces.n > 0 ? d->interfaces : defaults->interfaces;
+    d->channel = d->channel_at.source != 0 ? d->channel : defaults->channel;
+    d->channel_at = d->channel_at.source != 0 ? d->channel_at : defaults->channel_at;
+    d->backlog = d->backlog_at.source != 0 ? d->backlog : defaults->backlog;
+    d->broken = d->broken || defaults->broken;
+}
+
+static void add_section(struct services *on, const struct draft *defaults,
+                        const struct ast_section *s)
+{
+    struct compile *c = on->c;
+    if (!str_ieq(s->name, STR("SERVICE")) || s->value.len == 0) {
+        diag_error(c->diags, s->at, "unknown-section",
+                   "sections of this file are written [SERVICE=name]");
+        return;
+    }
+    struct draft *d = arena_new_of(c->arena, struct draft);
+    *d = (struct draft){.name = s->value, .span = s->at};
+    const struct draft *first = map_add(on->by_name, s->value, d);
+    if (first != d) {
+        struct diag *m = diag_error(c->diags, s->at, "duplicate-service",
+                                    "there is a service '%.*s' already",
+                                    STR_ARG(s->value));
+        diag_note(c->diags, m, first->span, "here");
+    }
+    read_options(on, d, s);
+    complete(d, defaults);
+    add_listeners(on, d);
+}
+
+void services_compile(struct compile *c, const struct ast *ast)
+{
+    struct services on = {.c = c,
+                          .by_name = map_new(c->arena, MAP_NOCASE),
+                          .by_address = map_new(c->arena, MAP_NOCASE)};
+    struct draft defaults = {.backlog = SERVICE_BACKLOG};
+    for (const struct ast_section *s = ast != NULL ? ast->sections : NULL; s; s = s->next) {
+        if (s->name.ptr == NULL) {
+            read_options(&on, &defaults, s);
+        } else if (s->name.len > 0) {
+            add_section(&on, &defaults, s);
+        }
+    }
+    c->s->services = on.list.at;
+    c->s->service_count = (unsigned)on.list.n;
+}

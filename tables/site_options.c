@@ -1,0 +1,111 @@
+/* site_options: option.dat, and the built-in values of what it leaves open. */
+#include "tables/compile.h"
+
+enum { SITE_WORKERS_MAX = 1024, SITE_USER_MAX = 32 };
+
+static void read_path(struct compile *c, const struct ast_option *o, str *out,
+                      struct span *at)
+{
+    compile_once(c, at, o);
+    if (o->value.len == 0) {
+        diag_error(c->diags, o->name_at, "option-empty", "'%.*s' needs a path",
+                   STR_ARG(o->name));
+        return;
+    }
+    *out = locate_written(c, o->value);
+}
+
+static void read_number(struct compile *c, const struct ast_option *o, uint64_t max,
+                        unsigned *out, struct span *at)
+{
+    uint64_t number;
+    compile_once(c, at, o);
+    if (!str_u64(o->value, max, &number)) {
+        diag_error(c->diags, o->value_at, "option-range",
+                   "'%.*s' needs a number from 0 to %llu", STR_ARG(o->name),
+                   (unsigned long long)max);
+        return;
+    }
+    *out = (unsigned)number;
+}
+
+static void read_log_format(struct compile *c, const struct ast_option *o)
+{
+    struct site_options *out = &c->s->options;
+    compile_once(c, &out->log_format_at, o);
+    if (str_eq(o->value, STR("1")) || str_eq(o->value, STR("5"))) {
+        out->log_format = (unsigned)(o->value.ptr[0] - '0');
+        return;
+    }
+    diag_error(c->diags, o->value_at, "option-range",
+               "'LOG_FORMAT' is 1 (key=value) or 5 (JSON)");
+}
+
+/* As useradd(8) takes it, so that a slip is found before it matters. */
+static void read_user(struct compile *c, const struct ast_option *o)
+{
+    struct site_options *out = &c->s->options;
+    str v = o->value;
+    bool good = v.len > 0 && v.len <= SITE_USER_MAX && v.ptr[0] != '-';
+    compile_once(c, &out->user_at, o);
+    for (size_t i = 0; i < v.len; i++) {
+        char ch = v.ptr[i];
+        good = good && (ascii_is_alnum(ch) || ch == '_' || ch == '-' || ch == '.');
+    }
+    if (!good) {
+        diag_error(c->diags, o->value_at, "option-user", "'%.*s' is no name of a user",
+                   STR_ARG(v));
+        return;
+    }
+    out->user = arena_str(c->arena, v);
+}
+
+static void read_option(struct compile *c, const struct ast_option *o)
+{
+    struct site_options *out = &c->s->options;
+    const struct option_row *row = compile_option(c, OPTION_SITE, o);
+    switch (row != NULL ? row->id : OPTION_COUNT) {
+    case OPTION_SITE_QUEUE_DIRECTORY:
+        read_path(c, o, &out->queue_directory, &out->queue_directory_at);
+        break;
+    case OPTION_SITE_MAILDIR_ROOT:
+        read_path(c, o, &out->maildir_root, &out->maildir_root_at);
+        break;
+    case OPTION_SITE_CONTROL_SOCKET:
+        read_path(c, o, &out->control_socket, &out->control_socket_at);
+        break;
+    case OPTION_SITE_DNSSEC_ANCHOR:
+        read_path(c, o, &out->dnssec_anchor, &out->dnssec_anchor_at);
+        break;
+    case OPTION_SITE_WORKERS:
+        read_number(c, o, SITE_WORKERS_MAX, &out->workers, &out->workers_at);
+        break;
+    case OPTION_SITE_LOG_FORMAT:
+        read_log_format(c, o);
+        break;
+    case OPTION_SITE_USER:
+        read_user(c, o);
+        break;
+    default:
+        break;
+    }
+}
+
+void site_options_compile(struct compile *c, const struct ast *ast)
+{
+    c->s->options = (struct site_options){.queue_directory = STR(POINTSMAN_QUEUE_DIRECTORY),
+                                          .maildir_root = STR(POINTSMAN_MAILDIR_ROOT),
+                                          .control_socket = STR(POINTSMAN_CONTROL_SOCKET),
+                                          .user = STR("pointsman"),
+                                          .dnssec_anchor = STR(""),
+                                          .log_format = 1};
+    for (const struct ast_section *s = ast != NULL ? ast->sections : NULL; s; s = s->next) {
+        if (s->name.len > 0) {
+            diag_warning(c->diags, s->at, "unknown-section",
+                         "this file has no sections; the head is passed over");
+        }
+        for (const struct ast_option *o = s->options; o != NULL; o = o->next) {
+            read_option(c, o);
+        }
+    }
+}

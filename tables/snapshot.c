@@ -1,0 +1,74 @@
+/* snapshot: counting references and looking names up. It is filled by compile.c. */
+#include "tables/snapshot.h"
+
+#include "tables/reach.h"
+
+struct snapshot *snapshot_ref(struct snapshot *s)
+{
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+    return s;
+}
+
+void snapshot_unref(struct snapshot **s)
+{
+    struct snapshot *old = *s;
+    *s = NULL;
+    /* Whoever frees must see what the others did before they let go. */
+    if (old != NULL && atomic_fetch_sub_explicit(&old->refs, 1, memory_order_acq_rel) == 1) {
+        struct arena *a = old->arena;
+        arena_free(&a);
+    }
+}
+
+const struct channel *snapshot_channel(const struct snapshot *s, str name)
+{
+    return map_get(s->channels_by_name, name);
+}
+
+const struct host_entry *snapshot_host(const struct snapshot *s, str host)
+{
+    return map_get(s->hosts, host);
+}
+
+bool snapshot_is_local_domain(const struct snapshot *s, str domain)
+{
+    if (domain.len == 0 || map_get(s->localdomains, domain) != NULL) {
+        return domain.len > 0;
+    }
+    if (domain.ptr[0] == '[') {
+        return false;
+    }
+    /* The first character belongs to a label, never to the dot of a parent. */
+    for (size_t i = 1; i < domain.len; i++) {
+        if (domain.ptr[i] == '.' &&
+            map_get(s->localdomains, str_from_pos(domain, i)) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+str snapshot_where(struct arena *a, const struct snapshot *s, struct span span)
+{
+    return span_text(a, s->sources, span);
+}
+
+bool snapshot_needs_certificate(const struct snapshot *s, struct span *why)
+{
+    struct arena *a = arena_new();
+    struct reach reach;
+    bool needed = false;
+    reach_sources(s, a, &reach);
+    for (unsigned i = 0; i < s->channel_count && !needed; i++) {
+        if (reach.implicit_tls[i] != NULL) {
+            *why = reach.implicit_tls[i]->span;
+            needed = true;
+        } else if (reach.plain[i] != NULL &&
+                   s->channels[i]->opts.tls_server != TLS_LEVEL_NO) {
+            *why = s->channels[i]->opts.tls_server_at;
+            needed = true;
+        }
+    }
+    arena_free(&a);
+    return needed;
+}

@@ -1,0 +1,109 @@
+/* snapshot: what a whole configuration MEANS: compiled, checked, immutable, counted
+ * by an atomic reference count. Everything in it lives in its one arena. Each entry
+ * keeps its span, so that logs and traces can name the deciding line. */
+#ifndef TABLES_SNAPSHOT_H
+#define TABLES_SNAPSHOT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "base/map.h"
+#include "parser/parse.h"
+#include "tables/channel.h"
+
+/* One key of the channel/host table (PMDF 2.3.2.3). */
+struct host_entry {
+    const struct channel *channel;
+    str host;
+    str proper_name; /* envelope To host becomes this; the official host if empty */
+    struct span span;
+};
+
+/* One listener of dispatcher.cnf: an address, a port, a channel. A service with
+ * several ports or PORT and TLS_PORT gives several of these. */
+struct service {
+    str name;                      /* [SERVICE=name] */
+    str interface_address;         /* IP literal; empty: all addresses, IPv4 and IPv6 */
+    uint16_t port;
+    bool implicit_tls;             /* from TLS_PORT */
+    const struct channel *channel; /* PARAMETER=CHANNEL= */
+    unsigned backlog;              /* listen(2) backlog, default 511 */
+    struct span span;
+};
+
+/* option.dat. Paths are absolute or relative to the configuration folder, and are
+ * resolved when compiled. */
+struct site_options {
+    str queue_directory, maildir_root, control_socket;
+    str user;                 /* default "pointsman" */
+    unsigned workers;         /* 0: one per core */
+    str dnssec_anchor;        /* file, empty: no validation */
+    unsigned log_format;      /* 1 or 5 */
+    struct span user_at, workers_at, log_format_at, queue_directory_at, maildir_root_at,
+        control_socket_at, dnssec_anchor_at;
+};
+
+/* Certificate files of the default profile (tls.cnf [*], else PMDF's server-pub.pem
+ * and server-priv.pem beside the main file). Absolute paths; empty: none. They are
+ * opened by channels/tls when the configuration is prepared. */
+struct tls_files {
+    str server_cert, server_key;
+    struct span server_cert_at, server_key_at;
+};
+
+struct rewrite_rules;
+
+struct snapshot {
+    atomic_uint refs;
+    struct arena *arena;
+    struct sources *sources;
+    str directory;                 /* absolute configuration folder */
+    str main_file;                 /* absolute path of the main file */
+    struct channel **channels;     /* in file order; [0] is the local channel */
+    unsigned channel_count;
+    struct map *channels_by_name;  /* case-blind -> struct channel */
+    struct map *hosts;             /* case-blind -> struct host_entry */
+    struct rewrite_rules *rules;
+    unsigned rule_count;
+    struct service *services;
+    unsigned service_count;
+    struct map *localdomains;      /* case-blind "dom" or ".dom" -> struct span* */
+    struct site_options options;
+    struct tls_files tls;
+    str local_host;                /* official host of the first channel */
+};
+
+struct snapshot_request {
+    str path;                /* file or folder given with -c */
+    bool strict;             /* warnings count as errors */
+    bool allow_unhonoured;   /* --allow-unhonoured */
+    const struct loader *loader; /* NULL: loader_files */
+};
+
+/* Loads and compiles the whole configuration. Returns a snapshot with one reference
+ * and no errors in *diags, or NULL; *diags (and its sources) live in diag_arena, which
+ * the caller owns and which must outlive the use of *diags only: the snapshot has an
+ * arena of its own. *unreadable is set when the main file could not be read at all
+ * (exit code 2 of `check`). Pure: may run on a pool thread. */
+struct snapshot *snapshot_load(const struct snapshot_request *req, struct arena *diag_arena,
+                               struct diags **diags, bool *unreadable);
+
+struct snapshot *snapshot_ref(struct snapshot *s);
+/* Drops the reference and clears *s; the last one frees everything. */
+void snapshot_unref(struct snapshot **s);
+
+/* NULL when there is none. Case-blind. */
+const struct channel *snapshot_channel(const struct snapshot *s, str name);
+const struct host_entry *snapshot_host(const struct snapshot *s, str host);
+/* True when domain, or a ".parent" of it, is in localdomains. Case-blind. */
+bool snapshot_is_local_domain(const struct snapshot *s, str domain);
+/* "file:line" of a span, formatted into a. */
+str snapshot_where(struct arena *a, const struct snapshot *s, struct span span);
+/* Can this channel (as source) ever offer TLS: some service starts on it or can be
+ * switched to it. Used to demand a certificate. */
+bool snapshot_needs_certificate(const struct snapshot *s, struct span *why);
+
+#endif

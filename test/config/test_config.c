@@ -1,0 +1,225 @@
+/* test_config: golden tests of configurations. Run in test/config of the source tree
+ * (top_srcdir in the environment); cases are *.cnf files or folders.
+ *   good/NAME       loads; NAME.out is its dump, which must read back to the same dump;
+ *                   NAME.err, if there, are its warnings
+ *   bad/SLUG[--VARIANT]   says [SLUG]; .err is all it says. Loads unless there is an
+ *                   error; never under --strict. .allow.err, if there, is what it says
+ *                   under --allow-unhonoured.
+ * UPDATE_GOLDEN=1 in the environment writes the expectations instead. */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "tables/dump.h"
+#include "tables/snapshot.h"
+#include "test/config/memory_loader.h"
+
+enum { TEXT_MAX = 1 << 22 };
+
+static unsigned test_number, failures;
+
+static void result(bool good, const char *folder, str name, const char *what)
+{
+    printf("%sok %u - %s/%.*s: %s\n", good ? "" : "not ", ++test_number, folder,
+           STR_ARG(name), what);
+    failures += !good;
+}
+
+static void read_file(const char *path, struct buf *out)
+{
+    FILE *f = fopen(path, "r");
+    char piece[4096];
+    size_t n;
+    while (f != NULL && (n = fread(piece, 1, sizeof piece, f)) > 0) {
+        buf_append(out, piece, n);
+    }
+    if (f != NULL) {
+        fclose(f);
+    }
+}
+
+/* Shows both texts as TAP comments. */
+static void show(const char *label, str text)
+{
+    str line;
+    while (str_split(&text, '\n', &line)) {
+        printf("# %s %.*s\n", label, STR_ARG(line));
+    }
+}
+
+/* Compares with the file, or writes it. What is empty has no file. */
+static bool compare(const char *path, const struct buf *text)
+{
+    if (getenv("UPDATE_GOLDEN") != NULL) {
+        FILE *f = text->len > 0 ? fopen(path, "w") : NULL;
+        bool written = f != NULL && fwrite(text->data, 1, text->len, f) == text->len;
+        return text->len > 0 ? written && fclose(f) == 0 : remove(path) == 0 || true;
+    }
+    struct buf expected;
+    buf_init(&expected, TEXT_MAX);
+    read_file(path, &expected);
+    bool same = str_eq(buf_slice(&expected), buf_slice(text));
+    if (!same) {
+        printf("# %s differs\n", path);
+        show("expected:", buf_slice(&expected));
+        show("     got:", buf_slice(text));
+    }
+    buf_free(&expected);
+    return same;
+}
+
+struct loaded {
+    struct snapshot *snapshot;
+    unsigned errors, warnings;
+    bool unreadable;
+    struct buf messages;
+};
+
+static void load(struct loaded *out, struct snapshot_request *req)
+{
+    struct arena *a = arena_new();
+    struct diags *diags;
+    buf_init(&out->messages, TEXT_MAX);
+    out->snapshot = snapshot_load(req, a, &diags, &out->unreadable);
+    out->errors = diags_errors(diags);
+    out->warnings = diags_warnings(diags);
+    diags_render(diags, false, &out->messages);
+    arena_free(&a);
+}
+
+static void unload(struct loaded *l)
+{
+    snapshot_unref(&l->snapshot);
+    buf_free(&l->messages);
+}
+
+/* The path of a case without its ending, and with another one. */
+static str stem_of(str path)
+{
+    return str_iends(path, STR(".cnf")) ? str_sub(path, 0, path.len - 4) : path;
+}
+
+static bool matches(const char *folder, str name, const char *ending,
+                    const struct buf *text)
+{
+    char path[512];
+    str stem = stem_of(name);
+    snprintf(path, sizeof path, "%s/%.*s%s", folder, STR_ARG(stem), ending);
+    return compare(path, text);
+}
+
+static void test_good(const char *folder, str name, str path)
+{
+    struct loaded first;
+    struct snapshot_request req = {.path = path};
+    load(&first, &req);
+    result(first.errors == 0 && first.snapshot != NULL, folder, name, "loads");
+    result(matches(folder, name, ".err", &first.messages), folder, name, "warnings");
+    if (first.snapshot != NULL) {
+        struct buf dump, again;
+        struct loaded second;
+        struct memory_loader memory;
+        buf_init(&dump, TEXT_MAX);
+        buf_init(&again, TEXT_MAX);
+        dump_snapshot(first.snapshot, &dump);
+        result(matches(folder, name, ".out", &dump), folder, name, "dump");
+        memory_loader_init(&memory, buf_slice(&dump));
+        struct snapshot_request from_dump = {.path = STR(MEMORY_LOADER_MAIN),
+                                             .loader = &memory.loader};
+        load(&second, &from_dump);
+        if (second.snapshot != NULL) {
+            dump_snapshot(second.snapshot, &again);
+        }
+        bool same = str_eq(buf_slice(&dump), buf_slice(&again));
+        result(same, folder, name, "the dump reads back");
+        if (!same) {
+            show("again:", buf_slice(&again));
+            show("said:", buf_slice(&second.messages));
+        }
+        unload(&second);
+        buf_free(&dump);
+        buf_free(&again);
+    }
+    unload(&first);
+}
+
+/* Is "[slug]" in the messages, for the slug the case is named after? */
+static bool says_slug(str name, const struct buf *messages)
+{
+    char wanted[128];
+    str slug = stem_of(name);
+    ptrdiff_t variant = str_find(slug, '-');
+    while (variant >= 0 && !str_starts(str_from_pos(slug, (size_t)variant), STR("--"))) {
+        ptrdiff_t next = str_find(str_from_pos(slug, (size_t)variant + 1), '-');
+        variant = next < 0 ? -1 : variant + 1 + next;
+    }
+    slug = variant < 0 ? slug : str_sub(slug, 0, (size_t)variant);
+    int n = snprintf(wanted, sizeof wanted, "[%.*s]\n", STR_ARG(slug));
+    return memmem(messages->data, messages->len, wanted, (size_t)n) != NULL;
+}
+
+static void test_bad(const char *folder, str name, str path)
+{
+    struct loaded l;
+    struct snapshot_request req = {.path = path};
+    char allowed[512];
+    load(&l, &req);
+    result(says_slug(name, &l.messages), folder, name, "says what it is named after");
+    result(matches(folder, name, ".err", &l.messages), folder, name, "messages");
+    result((l.snapshot == NULL) == (l.errors > 0), folder, name, "fails on errors only");
+    unload(&l);
+
+    req.strict = true;
+    load(&l, &req);
+    result(l.snapshot == NULL, folder, name, "fails under --strict");
+    unload(&l);
+
+    str stem = stem_of(name);
+    snprintf(allowed, sizeof allowed, "%s/%.*s.allow.err", folder, STR_ARG(stem));
+    if (access(allowed, F_OK) == 0) {
+        req.strict = false;
+        req.allow_unhonoured = true;
+        load(&l, &req);
+        result(matches(folder, name, ".allow.err", &l.messages), folder, name,
+               "messages under --allow-unhonoured");
+        result((l.snapshot == NULL) == (l.errors > 0), folder, name,
+               "fails on errors only, under --allow-unhonoured");
+        unload(&l);
+    }
+}
+
+static int is_case(const struct dirent *e)
+{
+    str name = str_from(e->d_name);
+    return name.ptr[0] != '.' && (str_find(name, '.') < 0 || str_iends(name, STR(".cnf")));
+}
+
+static void test_folder(const char *folder, void (*test)(const char *, str, str))
+{
+    struct dirent **names;
+    int n = scandir(folder, &names, is_case, alphasort);
+    for (int i = 0; i < n; i++) {
+        char path[512];
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]->d_name);
+        test(folder, str_from(names[i]->d_name), str_from(path));
+        free(names[i]);
+    }
+    result(n > 0, folder, STR("*"), "there are cases");
+    free(names);
+}
+
+int main(void)
+{
+    const char *top = getenv("top_srcdir");
+    if ((top != NULL && chdir(top) != 0) || chdir("test/config") != 0) {
+        perror("test/config");
+        return 2;
+    }
+    test_folder("good", test_good);
+    test_folder("bad", test_bad);
+    printf("1..%u\n", test_number);
+    return failures > 0;
+}

@@ -1,0 +1,60 @@
+#!/bin/sh
+# The documents name files that exist: every `path/name.ext` in backticks in README.md
+# and docs/*.md, when its first folder is one of ours, and every relative Markdown link.
+cd "${top_srcdir:-.}" || exit 1
+
+# Files that exist only after building or running, or are patterns and placeholders.
+is_generated()
+{
+    case "$1" in
+    var/* | parser/grammar.[ch] | parser/lexer.c | *[*\<\>{}\$]* | *...*) return 0 ;;
+    esac
+    return 1
+}
+
+names_in()
+{
+    grep -oE '`[^` ]+`' "$1" | tr -d '`' | sed -e 's/:[0-9].*$//' -e 's/^\.\///' |
+        grep -E '^(\.ci|base|parser|tables|router|channels|tools|test|docs|etc|bench)/.|^[A-Za-z_.-]+\.(md|ac|am)$'
+}
+
+links_in()
+{
+    grep -oE '\]\([^)# ]+' "$1" | sed 's/^](//' | grep -vE '^[a-z]+:' |
+        while read -r target; do
+            case "$target" in
+            /*) echo "$target" ;;
+            *) echo "$(dirname "$1")/$target" ;;
+            esac
+        done
+}
+
+set --
+for doc in README.md docs/*.md; do
+    [ -f "$doc" ] && set -- "$@" "$doc"
+done
+if [ $# -eq 0 ]; then
+    echo "1..0 # SKIP there are no documents"
+    exit 0
+fi
+
+echo "1..$#"
+number=0
+failed=0
+for doc in "$@"; do
+    number=$((number + 1))
+    missing=$({ names_in "$doc"; links_in "$doc"; } | sort -u | while read -r name; do
+        is_generated "$name" || [ -e "$name" ] || [ -e "docs/$name" ] || {
+            # "base/diag" stands for base/diag.c and base/diag.h
+            [ -e "$name.h" ] || [ -e "$name.c" ] || echo "$name"
+        }
+    done)
+    if [ -z "$missing" ]; then
+        echo "ok $number - $doc"
+    else
+        failed=1
+        echo "not ok $number - $doc"
+        printf '%s\n' "$missing" | sed 's/^/# does not exist: /'
+    fi
+done
+exit $failed

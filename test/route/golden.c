@@ -1,0 +1,227 @@
+/* Golden routes: for each test/route/<name>.cnf the queries of <name>.routes are asked
+ * and the answers compared with what stands there. A query line reads
+ *   route ADDRESS [from CHANNEL] [header] [backward] -> ADDRESS CHANNEL by FILE:LINE
+ *   trace ADDRESS [from CHANNEL] [header] [backward] -> PROBE: OUTCOME, ...
+ *   rcpt ADDRESS [from CHANNEL] [trusted]            -> accept|refuse ...
+ *   ip ADDRESS [from CHANNEL]                        -> CHANNEL by FILE:LINE
+ * Lines that begin with '#' and empty lines are kept. UPDATE_GOLDEN=1 writes the
+ * answers into the files instead. Speaks TAP. */
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "parser/parse.h"
+#include "tables/route.h"
+
+enum { OUTPUT_MAX = 1 << 20 };
+
+struct query {
+    str verb, address;
+    const struct channel *source;
+    bool trusted;
+    struct rewrite_context ctx;
+};
+
+static bool query_parse(const struct snapshot *s, str line, struct query *q)
+{
+    str word;
+
+    *q = (struct query){.source = s->channels[0]};
+    if (!str_word(&line, &q->verb) || !str_word(&line, &q->address))
+        return false;
+    while (str_word(&line, &word)) {
+        if (str_eq(word, STR("header")))
+            q->ctx.form = ROUTE_HEADER;
+        else if (str_eq(word, STR("backward")))
+            q->ctx.direction = ROUTE_BACKWARD;
+        else if (str_eq(word, STR("trusted")))
+            q->trusted = true;
+        else if (!str_eq(word, STR("from")) || !str_word(&line, &word) ||
+                 !(q->source = snapshot_channel(s, word)))
+            return false;
+    }
+    q->ctx.source = q->source;
+    return true;
+}
+
+static str by(struct arena *a, const struct snapshot *s, const struct route *r)
+{
+    return span_text(a, s->sources, r->rule.source != 0 ? r->rule : r->host);
+}
+
+static str answer_route(struct arena *a, const struct snapshot *s, const struct route *r)
+{
+    if (!r->channel)
+        return arena_printf(a, "error %u.%u.%u %.*s", r->status[0], r->status[1],
+                            r->status[2], STR_ARG(r->error));
+    return arena_printf(a, "%.*s %.*s by %.*s", STR_ARG(address_print(a, &r->address)),
+                        STR_ARG(r->channel->name), STR_ARG(by(a, s, r)));
+}
+
+static str answer_trace(struct arena *a, const struct route *r)
+{
+    str all = STR("");
+
+    for (const struct route_step *step = r->steps; step; step = step->next)
+        all = arena_printf(a, "%.*s%s%.*s: %.*s", STR_ARG(all), all.len > 0 ? ", " : "",
+                           STR_ARG(step->probe), STR_ARG(step->outcome));
+    return all;
+}
+
+static str answer_rcpt(struct arena *a, const struct snapshot *s, const struct query *q,
+                       const struct address *addr)
+{
+    struct route r;
+
+    if (route_recipient(s, q->source, q->trusted, addr, a, &r) == ROUTE_ACCEPT)
+        return arena_printf(a, "accept %.*s", STR_ARG(answer_route(a, s, &r)));
+    return arena_printf(a, "refuse %u.%u.%u %.*s", r.status[0], r.status[1], r.status[2],
+                        STR_ARG(r.error));
+}
+
+static str answer_ip(struct arena *a, const struct snapshot *s, const struct query *q)
+{
+    struct span rule;
+    const struct channel *c = route_ip_switch(s, q->source, q->address, a, &rule);
+
+    return arena_printf(a, "%.*s by %.*s", STR_ARG(c->name),
+                        STR_ARG(span_text(a, s->sources, rule)));
+}
+
+static str answer(struct arena *a, const struct snapshot *s, str line)
+{
+    struct query q;
+    struct address addr;
+    struct route r;
+
+    if (!query_parse(s, line, &q))
+        return STR("bad query");
+    if (str_eq(q.verb, STR("ip")))
+        return answer_ip(a, s, &q);
+    const char *reason = address_parse(q.address, &addr);
+    if (reason)
+        return arena_printf(a, "bad address: %s", reason);
+    if (str_eq(q.verb, STR("rcpt")))
+        return answer_rcpt(a, s, &q, &addr);
+    bool trace = str_eq(q.verb, STR("trace"));
+    route_rewrite(s, &q.ctx, &addr, trace, a, &r);
+    return trace ? answer_trace(a, &r) : answer_route(a, s, &r);
+}
+
+/* The queries with their answers. */
+static void answer_all(struct arena *a, const struct snapshot *s, str queries,
+                       struct buf *out)
+{
+    str line;
+
+    while (str_split(&queries, '\n', &line)) {
+        if (line.len == 0 && !queries.ptr)
+            break;
+        ptrdiff_t arrow = -1;
+        for (size_t i = 0; i + 2 <= line.len && arrow < 0; i++)
+            if (line.ptr[i] == '-' && line.ptr[i + 1] == '>')
+                arrow = (ptrdiff_t)i;
+        if (line.len > 0 && line.ptr[0] != '#') {
+            str query = arrow < 0 ? line : str_sub(line, 0, (size_t)arrow);
+            while (query.len > 0 && query.ptr[query.len - 1] == ' ')
+                query.len--;
+            int width = arrow < 0 ? 40 : (int)arrow - 1;
+            buf_printf(out, "%-*.*s -> %.*s\n", width, STR_ARG(query),
+                       STR_ARG(answer(a, s, query)));
+        } else {
+            buf_printf(out, "%.*s\n", STR_ARG(line));
+        }
+    }
+}
+
+static bool file_write(const char *path, const struct buf *text)
+{
+    FILE *f = fopen(path, "w");
+
+    if (!f)
+        return false;
+    size_t n = fwrite(text->data, 1, text->len, f);
+    return fclose(f) == 0 && n == text->len;
+}
+
+static void print_commented(str text)
+{
+    str line;
+
+    while (str_split(&text, '\n', &line))
+        if (line.len > 0)
+            printf("# %.*s\n", STR_ARG(line));
+}
+
+/* Compares (or writes) the answers; true when they are as expected. */
+static bool run_queries(struct arena *a, const struct snapshot *s, str routes)
+{
+    str queries, reason;
+    struct buf out;
+    bool good;
+
+    if (!loader_files.read(&loader_files, a, routes, &queries, &reason)) {
+        printf("# %.*s: %.*s\n", STR_ARG(routes), STR_ARG(reason));
+        return false;
+    }
+    buf_init(&out, OUTPUT_MAX);
+    answer_all(a, s, queries, &out);
+    good = str_eq(buf_slice(&out), queries);
+    if (!good && getenv("UPDATE_GOLDEN")) {
+        good = file_write(routes.ptr, &out);
+    } else if (!good) {
+        printf("# got:\n");
+        print_commented(buf_slice(&out));
+    }
+    buf_free(&out);
+    return good;
+}
+
+static bool run_case(const char *path)
+{
+    struct arena *a = arena_new();
+    struct snapshot_request request = {.path = str_from(path)};
+    struct diags *diags;
+    bool unreadable, good = false;
+    struct snapshot *s = snapshot_load(&request, a, &diags, &unreadable);
+
+    if (s) {
+        str name = str_from(path);
+        good = run_queries(a, s,
+                           arena_printf(a, "%.*s.routes", (int)name.len - 4, name.ptr));
+        snapshot_unref(&s);
+    } else {
+        struct buf text;
+        buf_init(&text, OUTPUT_MAX);
+        diags_render(diags, false, &text);
+        print_commented(buf_slice(&text));
+        buf_free(&text);
+    }
+    arena_free(&a);
+    return good;
+}
+
+int main(void)
+{
+    const char *top = getenv("top_srcdir");
+    char pattern[4096];
+    glob_t found;
+    int failed = 0;
+
+    snprintf(pattern, sizeof pattern, "%s/test/route/*.cnf", top ? top : ".");
+    if (glob(pattern, 0, NULL, &found) != 0) {
+        printf("Bail out! no file %s\n", pattern);
+        return 1;
+    }
+    printf("1..%zu\n", found.gl_pathc);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        bool good = run_case(found.gl_pathv[i]);
+        const char *slash = strrchr(found.gl_pathv[i], '/');
+        printf("%sok %zu - %s\n", good ? "" : "not ", i + 1,
+               slash ? slash + 1 : found.gl_pathv[i]);
+        failed += !good;
+    }
+    globfree(&found);
+    return failed > 0;
+}

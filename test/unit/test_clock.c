@@ -1,0 +1,98 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "base/clock.h"
+
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
+static void test_dates(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t ms;
+        const char *rfc5322, *rfc3339;
+    } cases[] = {
+        {0, "Thu, 1 Jan 1970 00:00:00 +0000", "1970-01-01T00:00:00.000000+00:00"},
+        {1795220530123, "Sat, 21 Nov 2026 00:22:10 +0000",
+         "2026-11-21T00:22:10.123000+00:00"},
+        {1709210096007, "Thu, 29 Feb 2024 12:34:56 +0000",
+         "2024-02-29T12:34:56.007000+00:00"},
+        {-1, "Wed, 31 Dec 1969 23:59:59 +0000", "1969-12-31T23:59:59.999000+00:00"},
+        {253402300799999, "Fri, 31 Dec 9999 23:59:59 +0000",
+         "9999-12-31T23:59:59.999000+00:00"},
+        {INT64_MAX, "Thu, 1 Jan 1970 00:00:00 +0000", "1970-01-01T00:00:00.000000+00:00"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char out[40];
+        clock_rfc5322(cases[i].ms, out, sizeof out);
+        assert_string_equal(out, cases[i].rfc5322);
+        clock_rfc3339(cases[i].ms, out, sizeof out);
+        assert_string_equal(out, cases[i].rfc3339);
+    }
+}
+
+static void test_periods(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t ms; /* -1: refused */
+    } cases[] = {{"PT10S", 10000},
+                 {"P1DT4H", 28 * 3600000LL},
+                 {"p1dt4h", 28 * 3600000LL},
+                 {"PT1H30M5S", 5405000},
+                 {"P5D", 5 * 86400000LL},
+                 {"PT0S", 0},
+                 {"PT90M", 5400000},
+                 {"", -1},
+                 {"P", -1},
+                 {"PT", -1},
+                 {"P1DT", -1},
+                 {"P1", -1},
+                 {"1D", -1},
+                 {"P1M", -1}, /* a month is not a fixed time */
+                 {"P1S", -1},
+                 {"PT1D", -1},
+                 {"PT1S1M", -1},
+                 {"PT1M1M", -1},
+                 {"PTT1M", -1},
+                 {"P-1D", -1},
+                 {"PT1.5S", -1},
+                 {"PT1S ", -1},
+                 {"P99999999999999999999D", -1}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        int64_t ms = -1;
+        bool good = clock_period_ms(str_from(cases[i].text), &ms);
+        if (good != (cases[i].ms >= 0) || ms != cases[i].ms) {
+            fail_msg("%s gave %lld", cases[i].text, (long long)ms);
+        }
+    }
+}
+
+static int64_t fixed_now(const struct clock *c)
+{
+    (void)c;
+    return 42;
+}
+
+static void test_clocks(void **state)
+{
+    (void)state;
+    const struct clock fixed = {fixed_now};
+    assert_int_equal(clock_now_ms(&fixed), 42);
+    assert_true(clock_now_ms(&clock_system) > 1600000000000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_dates),
+        cmocka_unit_test(test_periods),
+        cmocka_unit_test(test_clocks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,444 @@
+/* Routing decisions: the relay rule, the IP switch, the TLS switch, the next hop. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "test/unit/route_fixture.h"
+
+/* here.test is delivered here; ours.test and sub.zone.test are relayed inside; moved.test
+ * is rewritten to the outside, alias.test from the outside to the inside. */
+static const char site[] = "ours.test           $U%$D@tcp-inner\n"
+                           "second.test         $U%$D@tcp-inner\n"
+                           ".zone.test          $U%$H$D@tcp-inner\n"
+                           "zone.test           $U%$D@tcp-inner\n"
+                           "inner.test          $U%$D@tcp-inner\n"
+                           "moved.test          $U%outside.example@tcp-out\n"
+                           "alias.test          $U%ours.test@tcp-inner\n"
+                           "twice.test          $U%ours.test\n"
+                           "hack.test           $U$%evil.test%ours.test@tcp-inner\n"
+                           "sink.test           $U%$D@bin.test\n"
+                           "pipe.test           $U%$D@pipe-host\n"
+                           "[10.]               $E$R$U%[10.$L]@tcp-inner\n"
+                           "[192.0.2.7]         $E$R$U%$D@tcp-inner\n"
+                           "[192.0.2.8]         $E$R$U%$D@tcp-closed\n"
+                           "[192.0.2.9]         $E$R$U%$D@tcp-out\n"
+                           "[192.0.2.10]        $B$U%$D@tcp-inner\n"
+                           "[192.0.2.11]        $F$U%$D@tcp-inner\n"
+                           "[192.0.2.12]        $E$R$U%$D@nowhere\n"
+                           "[192.0.2.13]        $U%friend.test\n"
+                           "[192.0.2.14]        $U%stranger.test\n"
+                           "[IPv6:2001:db8::7]  $E$R$U%$D@tcp-inner\n"
+                           "friend.test         $U%$D@tcp-inner\n"
+                           ".                   $U%$H@tcp-out\n"
+                           "\n"
+                           "l\n"
+                           "here.test\n"
+                           "\n"
+                           "tcp_local switchchannel tls=tcp_tls\n"
+                           "tcp-local\n"
+                           "\n"
+                           "tcp_tls tls=tcp_inner\n"
+                           "tcp-tls\n"
+                           "\n"
+                           "tcp_inner\n"
+                           "tcp-inner\n"
+                           "pier.zone.test p1.elsewhere.example\n"
+                           "\n"
+                           "tcp_out\n"
+                           "tcp-out\n"
+                           "\n"
+                           "tcp_closed noswitchchannel\n"
+                           "tcp-closed\n"
+                           "\n"
+                           "bitbucket\n"
+                           "bin.test\n"
+                           "\n"
+                           "pipe\n"
+                           "pipe-host\n";
+static const char domains[] = "ours.test second.test .zone.test moved.test outside2.test "
+                              "alias.test twice.test hack.test pipe.test [10.1.1.1]";
+
+struct relay_case {
+    const char *address;
+    char untrusted, trusted; /* A accepted, R relay, N no route */
+    const char *result;      /* of the trusted one, if accepted */
+};
+
+static char verdict_letter(enum route_verdict verdict)
+{
+    switch (verdict) {
+    case ROUTE_ACCEPT:
+        return 'A';
+    case ROUTE_REFUSED_ROUTE:
+        return 'N';
+    case ROUTE_REFUSED_RELAY:
+        return 'R';
+    }
+    return '?';
+}
+
+static void check_relay(const struct fixture *f, const struct relay_case *c)
+{
+    struct address addr = fixture_address(c->address);
+    const struct channel *source = fixture_channel(f, "tcp_local");
+    struct route r;
+    char got = verdict_letter(route_recipient(f->s, source, false, &addr, f->arena, &r));
+
+    if (got != c->untrusted)
+        fail_msg("%s untrusted: %c, expected %c (%.*s)", c->address, got, c->untrusted,
+                 STR_ARG(r.error));
+    if (got == 'R') {
+        assert_int_equal(r.status[0], 5);
+        assert_int_equal(r.status[1], 7);
+        assert_int_equal(r.status[2], 1);
+        assert_true(r.error.len > 0);
+        assert_non_null(r.channel);
+    }
+    if (got == 'N')
+        assert_null(r.channel);
+    got = verdict_letter(route_recipient(f->s, source, true, &addr, f->arena, &r));
+    if (got != c->trusted)
+        fail_msg("%s trusted: %c, expected %c", c->address, got, c->trusted);
+    if (got == 'A' && c->result) {
+        str line = arena_printf(f->arena, "%.*s %.*s",
+                                STR_ARG(address_print(f->arena, &r.address)),
+                                STR_ARG(r.channel->name));
+        assert_string_equal(line.ptr, c->result);
+    }
+}
+
+static void relay_rule(void **state)
+{
+    static const struct relay_case cases[] = {
+        /* final kinds are ours, whatever localdomains says */
+        {"u@here.test", 'A', 'A', "u@here.test l"},
+        {"u@HERE.TEST", 'A', 'A', NULL},
+        {"u@bin.test", 'A', 'A', "u@bin.test bitbucket"},
+        {"u@sink.test", 'A', 'A', "u@sink.test bitbucket"},
+        {"postmaster", 'A', 'A', "postmaster@here.test l"},
+        {"PostMaster", 'A', 'A', NULL},
+        {"bare", 'A', 'A', "bare@here.test l"},
+        /* relayed, in localdomains */
+        {"u@ours.test", 'A', 'A', "u@ours.test tcp_inner"},
+        {"u@OURS.Test", 'A', 'A', "u@OURS.Test tcp_inner"},
+        {"u@sub.zone.test", 'A', 'A', "u@sub.zone.test tcp_inner"},
+        {"u@a.SUB.Zone.test", 'A', 'A', NULL},
+        {"u@outside2.test", 'A', 'A', "u@outside2.test tcp_out"},
+        {"u@[10.1.1.1]", 'A', 'A', "u@[10.1.1.1] tcp_out"},
+        {"u@[IPv6:::FFFF:10.1.1.1]", 'A', 'A', "u@[10.1.1.1] tcp_out"},
+        /* ".zone.test" is subdomains only */
+        {"u@zone.test", 'R', 'A', "u@zone.test tcp_inner"},
+        {"u@xzone.test", 'R', 'A', "u@xzone.test tcp_out"},
+        /* not in localdomains */
+        {"u@inner.test", 'R', 'A', "u@inner.test tcp_inner"},
+        {"u@evil.test", 'R', 'A', "u@evil.test tcp_out"},
+        {"u@ours.test.evil.test", 'R', 'A', NULL},
+        {"u@sub.ours.test", 'R', 'A', NULL},
+        {"u@xours.test", 'R', 'A', NULL},
+        {"u@test", 'R', 'A', NULL},
+        {"u@[10.1.1.2]", 'R', 'A', "u@[10.1.1.2] tcp_out"},
+        {"u@[IPv6:2001:db8::7]", 'R', 'A', NULL},
+        /* given ours, rewritten to the outside; the other way round; both ours */
+        {"u@moved.test", 'R', 'A', "u@outside.example tcp_out"},
+        {"u@friend.test", 'R', 'A', NULL},
+        {"u@alias.test", 'A', 'A', "u@ours.test tcp_inner"},
+        {"u@twice.test", 'A', 'A', "u@ours.test tcp_inner"},
+        /* an administrator's rule that puts the relay into the local part */
+        {"u@hack.test", 'R', 'A', NULL},
+        /* a proper name is given after the decision */
+        {"u@pier.zone.test", 'A', 'A', "u@pier.zone.test tcp_inner"},
+        /* percent */
+        {"u%evil.test@here.test", 'R', 'A', "u@evil.test tcp_out"},
+        {"u%evil.test@ours.test", 'R', 'A', "u%evil.test@ours.test tcp_inner"},
+        {"u%EVIL.test@OURS.test", 'R', 'A', NULL},
+        {"u%ours.test@second.test", 'A', 'A', NULL},
+        {"u%evil.test%ours.test@second.test", 'R', 'A', NULL},
+        {"u%ours.test%evil.test@second.test", 'R', 'A', NULL},
+        {"u%%evil.test@ours.test", 'R', 'A', "u%%evil.test@ours.test tcp_inner"},
+        {"u%@ours.test", 'R', 'A', NULL},
+        {"%@ours.test", 'R', 'A', NULL},
+        {"u%evil.test", 'R', 'A', "u@evil.test tcp_out"},
+        {"u%ours.test@evil.test", 'R', 'A', NULL},
+        {"\"u%[192.0.2.99]\"@ours.test", 'R', 'A', NULL},
+        {"u%@here.test", 'N', 'N', NULL},
+        {"u%ev{il@here.test", 'N', 'N', NULL},
+        /* bang */
+        {"evil.test!u@here.test", 'R', 'A', "u@evil.test tcp_out"},
+        {"evil.test!u@ours.test", 'R', 'A', "evil.test!u@ours.test tcp_inner"},
+        {"evil!u@ours.test", 'R', 'A', NULL},
+        {"ours.test!evil.test!u@second.test", 'R', 'A', NULL},
+        {"ours.test!second.test!u@second.test", 'A', 'A', NULL},
+        {"evil.test!u%ours.test@second.test", 'R', 'A', NULL},
+        {"ours.test!u%evil.test@second.test", 'R', 'A', NULL},
+        {"evil.test!u", 'R', 'A', NULL},
+        {"!u@ours.test", 'R', 'A', NULL},
+        /* source routes */
+        {"@ours.test:u@evil.test", 'R', 'A', "@ours.test:u@evil.test tcp_inner"},
+        {"@evil.test:u@ours.test", 'R', 'A', "@evil.test:u@ours.test tcp_out"},
+        {"@here.test:u@evil.test", 'R', 'A', "u@evil.test tcp_out"},
+        {"@here.test:u@here.test", 'A', 'A', "u@here.test l"},
+        {"@ours.test,@evil.test:u@second.test", 'R', 'A', NULL},
+        {"@ours.test:u@second.test", 'A', 'A', NULL},
+        {"@ours.test:u%evil.test@second.test", 'R', 'A', NULL},
+        {"@here.test,@HERE.test:u%evil.test@here.test", 'R', 'A', NULL},
+        /* quoted: data for routing, but the next hop may see it otherwise */
+        {"\"u@evil.test\"@here.test", 'A', 'A', "\"u@evil.test\"@here.test l"},
+        {"\"u%evil.test\"@here.test", 'A', 'A', "\"u%evil.test\"@here.test l"},
+        {"\"u@evil.test\"@ours.test", 'R', 'A', "\"u@evil.test\"@ours.test tcp_inner"},
+        {"\"u%evil.test\"@ours.test", 'R', 'A', NULL},
+        {"\"evil.test!u\"@ours.test", 'R', 'A', NULL},
+        {"\"u\\@evil.test\"@ours.test", 'R', 'A', NULL},
+        {"\"u\\%evil.test\"@ours.test", 'R', 'A', NULL},
+        {"\"@evil.test:u\"@ours.test", 'R', 'A', NULL},
+        {"\"u@second.test\"@ours.test", 'A', 'A', NULL},
+        {"\"a b\"@ours.test", 'A', 'A', "\"a b\"@ours.test tcp_inner"},
+        {"\"u@ours.test\"@evil.test", 'R', 'A', NULL},
+        /* a kind that is not served */
+        {"u@pipe.test", 'N', 'N', NULL},
+        {"u@pipe-host", 'N', 'N', NULL},
+    };
+    struct fixture f = fixture_new(site, domains);
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check_relay(&f, &cases[i]);
+    fixture_free(&f);
+    (void)state;
+}
+
+/* Without a file localdomains nothing but final kinds is ours. */
+static void relay_without_localdomains(void **state)
+{
+    struct fixture f = fixture_new(site, NULL);
+    static const struct relay_case cases[] = {
+        {"u@here.test", 'A', 'A', NULL},
+        {"u@ours.test", 'R', 'A', NULL},
+        {"u@evil.test", 'R', 'A', NULL},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check_relay(&f, &cases[i]);
+    fixture_free(&f);
+    (void)state;
+}
+
+static void recipient_without_local_part(void **state)
+{
+    struct fixture f = fixture_new(site, domains);
+    struct address null = {STR(""), STR(""), STR("")};
+    struct route r;
+
+    assert_int_equal(
+        route_recipient(f.s, fixture_channel(&f, "tcp_local"), true, &null, f.arena, &r),
+        ROUTE_REFUSED_ROUTE);
+    assert_int_equal(r.status[0], 5);
+    assert_true(r.error.len > 0);
+    fixture_free(&f);
+    (void)state;
+}
+
+static void recipient_proper_name(void **state)
+{
+    struct fixture f = fixture_new("\nl\nhere.test\n\ntcp_a\nhub.test\n"
+                                   "pier1.test p1.inner.example\npier2.test\n",
+                                   "pier1.test pier2.test");
+    struct address addr = fixture_address("u@pier1.test");
+    const struct channel *source = fixture_channel(&f, "tcp_a");
+    struct route r;
+
+    /* ours by the name in localdomains, then the proper name goes out */
+    assert_int_equal(route_recipient(f.s, source, false, &addr, f.arena, &r),
+                     ROUTE_ACCEPT);
+    assert_true(str_eq(r.address.domain, STR("p1.inner.example")));
+    assert_int_equal(span_place(f.s->sources, r.host).line, 7);
+    assert_int_equal(r.rule.source, 0);
+    addr = fixture_address("u@pier2.test");
+    assert_int_equal(route_recipient(f.s, source, false, &addr, f.arena, &r),
+                     ROUTE_ACCEPT);
+    assert_true(str_eq(r.address.domain, STR("hub.test")));
+    fixture_free(&f);
+    (void)state;
+}
+
+struct switch_case {
+    const char *from, *ip, *to;
+    unsigned line; /* of the deciding rule, 0: none */
+};
+
+static void ip_switch(void **state)
+{
+    static const struct switch_case cases[] = {
+        {"tcp_local", "10.9.1.2", "tcp_inner", 12},
+        {"tcp_local", "11.9.1.2", "tcp_local", 0},
+        {"tcp_local", "192.0.2.7", "tcp_inner", 13},
+        {"tcp_local", "192.0.2.70", "tcp_local", 0},
+        /* the target forbids it, is the channel itself, or is not there */
+        {"tcp_local", "192.0.2.8", "tcp_local", 0},
+        {"tcp_local", "192.0.2.9", "tcp_out", 15},
+        {"tcp_local", "192.0.2.12", "tcp_local", 0},
+        /* rules for headers and recipients do not count */
+        {"tcp_local", "192.0.2.10", "tcp_local", 0},
+        {"tcp_local", "192.0.2.11", "tcp_local", 0},
+        /* by a repeat rule; one that ends at "." */
+        {"tcp_local", "192.0.2.13", "tcp_inner", 22},
+        {"tcp_local", "192.0.2.14", "tcp_out", 23},
+        /* IPv6, also mapped, with a zone, in other spellings */
+        {"tcp_local", "2001:db8::7", "tcp_inner", 21},
+        {"tcp_local", "2001:0DB8:0:0::7", "tcp_inner", 21},
+        {"tcp_local", "2001:db8::8", "tcp_local", 0},
+        {"tcp_local", "::ffff:10.9.1.2", "tcp_inner", 12},
+        {"tcp_local", "::FFFF:c000:207", "tcp_inner", 13},
+        {"tcp_local", "fe80::1%eth0", "tcp_local", 0},
+        /* only from a channel with switchchannel */
+        {"tcp_out", "10.9.1.2", "tcp_out", 0},
+        {"tcp_closed", "10.9.1.2", "tcp_closed", 0},
+        /* no address at all */
+        {"tcp_local", "", "tcp_local", 0},
+        {"tcp_local", "10.9.1", "tcp_local", 0},
+        {"tcp_local", "10.9.1.2]x", "tcp_local", 0},
+    };
+    struct fixture f = fixture_new(site, domains);
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct span rule;
+        const struct channel *got =
+            route_ip_switch(f.s, fixture_channel(&f, cases[i].from),
+                            str_from(cases[i].ip), f.arena, &rule);
+        if (!str_eq(got->name, str_from(cases[i].to)) ||
+            span_place(f.s->sources, rule).line != cases[i].line)
+            fail_msg("%s from %s: %.*s by line %u", cases[i].ip, cases[i].from,
+                     STR_ARG(got->name), span_place(f.s->sources, rule).line);
+    }
+    fixture_free(&f);
+    (void)state;
+}
+
+/* "." matches everybody: it must not make everybody trusted. */
+static void ip_switch_not_by_match_all(void **state)
+{
+    struct fixture f = fixture_new(". $U%$H@tcp-out\n\nl\nhere.test\n\n"
+                                   "tcp_local switchchannel\ntcp-local\n\n"
+                                   "tcp_out\ntcp-out\n",
+                                   NULL);
+    const struct channel *from = fixture_channel(&f, "tcp_local");
+    struct span rule;
+
+    assert_ptr_equal(route_ip_switch(f.s, from, STR("192.0.2.1"), f.arena, &rule), from);
+    assert_int_equal(rule.source, 0);
+    fixture_free(&f);
+    (void)state;
+}
+
+/* A literal can be a host of the channel table. */
+static void ip_switch_by_host_table(void **state)
+{
+    struct fixture f = fixture_new("\nl\nhere.test\n\n"
+                                   "tcp_local switchchannel\ntcp-local\n\n"
+                                   "tcp_in\ntcp-in\n[192.0.2.1]\n",
+                                   NULL);
+    struct span rule;
+
+    assert_ptr_equal(route_ip_switch(f.s, fixture_channel(&f, "tcp_local"),
+                                     STR("192.0.2.1"), f.arena, &rule),
+                     fixture_channel(&f, "tcp_in"));
+    assert_int_equal(span_place(f.s->sources, rule).line, 10);
+    fixture_free(&f);
+    (void)state;
+}
+
+static void switch_everybody_warning(void **state)
+{
+    static const struct {
+        const char *rule, *target;
+        bool warned;
+    } cases[] = {
+        {"[] $U%[$L]@tcp-in", "", true},
+        {"[] $E$R$U%[$L]@tcp-in", "", true},
+        {"[] $F$U%[$L]@tcp-in", "", false},
+        {"[] $B$U%[$L]@tcp-in", "", false},
+        {"[10.] $U%[$L]@tcp-in", "", false},
+        {"[] $U%[$L]@tcp-in", " noswitchchannel", false},
+        {"[] $U%[$L]@tcp-local", "", false},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char config[256];
+        snprintf(config, sizeof config,
+                 "%s\n\nl\nhere.test\n\ntcp_local switchchannel\ntcp-local\n\n"
+                 "tcp_in%s\ntcp-in\n",
+                 cases[i].rule, cases[i].target);
+        struct fixture f = fixture_new(config, NULL);
+        bool warned = strstr(fixture_messages(&f), "[switch-everybody]") != NULL;
+        if (warned != cases[i].warned)
+            fail_msg("%s%s: %s", cases[i].rule, cases[i].target, fixture_messages(&f));
+        fixture_free(&f);
+    }
+    (void)state;
+}
+
+static void tls_switch(void **state)
+{
+    struct fixture f = fixture_new(site, domains);
+    const struct channel *local = fixture_channel(&f, "tcp_local");
+    const struct channel *tls = fixture_channel(&f, "tcp_tls");
+
+    /* tcp_tls has a tlsswitchchannel of its own, which is not followed */
+    assert_ptr_equal(route_tls_switch(local), tls);
+    assert_ptr_equal(route_tls_switch(tls), fixture_channel(&f, "tcp_inner"));
+    assert_ptr_equal(route_tls_switch(fixture_channel(&f, "tcp_inner")),
+                     fixture_channel(&f, "tcp_inner"));
+    fixture_free(&f);
+    (void)state;
+}
+
+static void next_hop(void **state)
+{
+    static const struct {
+        const char *channel, *address, *expect;
+    } cases[] = {
+        {"tcp_plain", "u@x.test", "x.test"},
+        {"tcp_plain", "u@[192.0.2.1]", "[192.0.2.1]"},
+        {"tcp_plain", "@hop.test:u@x.test", "hop.test"},
+        {"tcp_plain", "@hop.test,@b.test:u@x.test", "hop.test"},
+        {"tcp_named", "u@x.test", "relay.test"},
+        {"tcp_named", "@hop.test:u@x.test", "relay.test"},
+        {"tcp_ip", "u@x.test", "[127.0.0.1]"},
+        {"tcp_router", "@hop.test:u@x.test", "official.test"},
+        {"l", "u@x.test", ""},
+        {"bitbucket", "u@x.test", ""},
+    };
+    struct fixture f = fixture_new("\nl\nhere.test\n\ntcp_plain\nplain\n\n"
+                                   "tcp_named daemon=relay.test\nnamed\n\n"
+                                   "tcp_ip daemon=[127.0.0.1]\nip\n\n"
+                                   "tcp_router daemon=Router\nofficial.test\n\n"
+                                   "bitbucket\nbin\n",
+                                   NULL);
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct address addr = fixture_address(cases[i].address);
+        str got = route_next_hop(fixture_channel(&f, cases[i].channel), &addr);
+        if (!str_eq(got, str_from(cases[i].expect)))
+            fail_msg("%s %s: %.*s", cases[i].channel, cases[i].address, STR_ARG(got));
+    }
+    fixture_free(&f);
+    (void)state;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(relay_rule),
+        cmocka_unit_test(relay_without_localdomains),
+        cmocka_unit_test(recipient_without_local_part),
+        cmocka_unit_test(recipient_proper_name),
+        cmocka_unit_test(ip_switch),
+        cmocka_unit_test(ip_switch_not_by_match_all),
+        cmocka_unit_test(ip_switch_by_host_table),
+        cmocka_unit_test(switch_everybody_warning),
+        cmocka_unit_test(tls_switch),
+        cmocka_unit_test(next_hop),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,301 @@
+/* scheduler: limits, fairness between lanes, memory, and the backoff table. */
+#include "router/scheduler.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+enum { ITEMS = 400 };
+
+struct fixture {
+    struct scheduler *s;
+    struct scheduler_item items[ITEMS];
+    char host[ITEMS];
+    unsigned used;
+};
+
+static void start_up(struct fixture *f, unsigned per_lane, unsigned per_worker)
+{
+    struct scheduler_limits limits = {per_lane, per_worker, 100, 1000};
+    *f = (struct fixture){.s = scheduler_new(&limits)};
+}
+
+/* One ready entry per letter; the letter is the host. */
+static void add(struct fixture *f, const char *hosts)
+{
+    for (; *hosts; hosts++) {
+        assert_true(f->used < ITEMS);
+        f->host[f->used] = *hosts;
+        scheduler_add(f->s, &f->items[f->used], STR("tcp_local"), str_n(hosts, 1));
+        f->used++;
+    }
+}
+
+static char host_of(const struct fixture *f, const struct scheduler_item *item)
+{
+    return f->host[item - f->items];
+}
+
+/* Starts what may start; writes the hosts in the order in which they started. */
+static const char *start_all(struct fixture *f, char *out)
+{
+    struct scheduler_item *item;
+    size_t n = 0;
+    while ((item = scheduler_start(f->s)) != NULL) {
+        out[n++] = host_of(f, item);
+    }
+    out[n] = '\0';
+    return out;
+}
+
+/* Ends one running entry of a host. */
+static void end_one(struct fixture *f, char host, const bool *waiting)
+{
+    for (unsigned i = 0; i < f->used; i++) {
+        if (f->host[i] == host && f->items[i].lane != NULL && !waiting[i]) {
+            scheduler_finish(f->s, &f->items[i]);
+            return;
+        }
+    }
+    fail_msg("nothing runs for %c", host);
+}
+
+static void clean_up(struct fixture *f)
+{
+    struct scheduler_item *item;
+    while ((item = scheduler_drop(f->s)) != NULL) {
+        assert_null(item->lane);
+    }
+    for (unsigned i = 0; i < f->used; i++) {
+        if (f->items[i].lane != NULL) {
+            scheduler_finish(f->s, &f->items[i]);
+        }
+    }
+    scheduler_free(&f->s);
+    assert_null(f->s);
+}
+
+static void test_order(void **state)
+{
+    static const struct {
+        const char *name, *hosts, *started;
+        unsigned per_lane, per_worker;
+    } cases[] = {
+        {"one host, in order, up to its limit", "aaaaa", "aaa", 3, 100},
+        {"hosts take turns", "aaaabbbbc", "abcabab", 3, 100},
+        {"hosts are compared case-blind", "aAaA", "aA", 2, 100},
+        {"the worker's limit", "abcdefghijkl", "abcdefgh", 3, 8},
+        {"a quarter is kept for hosts without any", "aaaabbbbcccc", "abcabc", 9, 8},
+        {"the limit of one", "ab", "a", 1, 1},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct fixture f;
+        char out[ITEMS + 1];
+        start_up(&f, cases[i].per_lane, cases[i].per_worker);
+        add(&f, cases[i].hosts);
+        if (strcmp(start_all(&f, out), cases[i].started) != 0) {
+            fail_msg("%s: %s", cases[i].name, out);
+        }
+        assert_int_equal(scheduler_running(f.s), strlen(out));
+        assert_int_equal(scheduler_ready(f.s), f.used - strlen(out));
+        clean_up(&f);
+    }
+}
+
+static void test_place_becomes_free(void **state)
+{
+    struct fixture f;
+    char out[ITEMS + 1];
+    bool waiting[ITEMS] = {false};
+    (void)state;
+    start_up(&f, 2, 100);
+    add(&f, "aaaa");
+    assert_string_equal(start_all(&f, out), "aa");
+    assert_false(scheduler_can_start(f.s));
+    scheduler_finish(f.s, &f.items[0]);
+    assert_true(scheduler_can_start(f.s));
+    assert_ptr_equal(scheduler_start(f.s), &f.items[2]);
+    add(&f, "b");
+    assert_string_equal(start_all(&f, out), "b");
+    end_one(&f, 'b', waiting);
+    clean_up(&f);
+}
+
+static void test_reserve(void **state)
+{
+    struct fixture f;
+    char out[ITEMS + 1];
+    (void)state;
+    start_up(&f, 20, 8);
+    add(&f, "aaaaaaaaaaaa");
+    assert_string_equal(start_all(&f, out), "aaaaaa"); /* 8 less a quarter */
+    add(&f, "bbc");
+    assert_string_equal(start_all(&f, out), "bc"); /* the reserve, one each */
+    assert_int_equal(scheduler_running(f.s), 8);
+    clean_up(&f);
+}
+
+static void test_take(void **state)
+{
+    struct fixture f;
+    char out[ITEMS + 1];
+    (void)state;
+    start_up(&f, 2, 100);
+    add(&f, "aaab");
+    assert_string_equal(start_all(&f, out), "aba");
+    /* Over the lane's limit for a moment: the old one is finished next. */
+    assert_ptr_equal(scheduler_take(f.s, &f.items[0]), &f.items[2]);
+    assert_null(scheduler_take(f.s, &f.items[0])); /* none ready */
+    scheduler_finish(f.s, &f.items[0]);
+    assert_null(scheduler_take(f.s, &f.items[3])); /* nothing of another host */
+    clean_up(&f);
+}
+
+/* A host with all places gives connections up, one within its share does not. */
+static void test_take_owes(void **state)
+{
+    struct fixture f;
+    char out[ITEMS + 1];
+    (void)state;
+    start_up(&f, 20, 8);
+    add(&f, "aaaaaaaaaaaaaaaa");
+    assert_string_equal(start_all(&f, out), "aaaaaa");
+    assert_non_null(scheduler_take(f.s, &f.items[0])); /* nobody waits */
+    scheduler_finish(f.s, &f.items[0]);
+    add(&f, "bb");
+    assert_string_equal(start_all(&f, out),
+                        "b"); /* the other waits, in the shared part */
+    assert_null(scheduler_take(f.s, &f.items[1]));
+    scheduler_finish(f.s, &f.items[1]);
+    scheduler_finish(f.s, &f.items[2]);
+    assert_string_equal(start_all(&f, out), "a"); /* in turn */
+    assert_null(scheduler_take(f.s, &f.items[3]));
+    scheduler_finish(f.s, &f.items[3]);
+    assert_string_equal(start_all(&f, out), "b");
+    assert_non_null(scheduler_take(f.s, &f.items[4])); /* b got what it wanted */
+    clean_up(&f);
+}
+
+static void test_memory(void **state)
+{
+    struct fixture f;
+    (void)state;
+    start_up(&f, 2, 10);                         /* 100 entries, 1000 octets */
+    assert_true(scheduler_room(f.s, 500, 5000)); /* nothing held: anything */
+    assert_int_equal(scheduler_space(f.s, 100), 10);
+    assert_int_equal(scheduler_space(f.s, 1), 100);
+    scheduler_hold(f.s, 90, 900);
+    assert_true(scheduler_room(f.s, 10, 100));
+    assert_false(scheduler_room(f.s, 11, 0));
+    assert_false(scheduler_room(f.s, 1, 101));
+    assert_int_equal(scheduler_space(f.s, 50), 2);
+    scheduler_hold(f.s, 400, 4000); /* one large message */
+    assert_int_equal(scheduler_space(f.s, 1), 0);
+    assert_false(scheduler_room(f.s, 1, 0));
+    scheduler_unhold(f.s, 490, 4900);
+    assert_true(scheduler_room(f.s, 1, 1));
+    clean_up(&f);
+}
+
+static void test_evict(void **state)
+{
+    struct fixture f;
+    char out[ITEMS + 1];
+    (void)state;
+    start_up(&f, 2, 10); /* a large lane has 26 of 100 */
+    add(&f, "bbbb");
+    for (unsigned i = 0; i < 27; i++) {
+        add(&f, "a");
+    }
+    assert_string_equal(start_all(&f, out), "baba");
+    assert_null(scheduler_evict(f.s)); /* 25 left */
+    add(&f, "a");
+    struct scheduler_item *item = scheduler_evict(f.s);
+    assert_non_null(item);
+    assert_int_equal(host_of(&f, item), 'a');
+    assert_null(item->lane);
+    assert_null(scheduler_evict(f.s));
+    clean_up(&f);
+}
+
+/* Lanes come and go without end: memory does not grow, nothing is mixed up. */
+static void test_many_lanes(void **state)
+{
+    struct scheduler *s = scheduler_new(&scheduler_limits_default);
+    struct scheduler_item items[200] = {{0}};
+    (void)state;
+    for (unsigned round = 0; round < 200; round++) {
+        for (unsigned i = 0; i < 200; i++) {
+            char host[40];
+            snprintf(host, sizeof host, "mx%u.test", round * 200 + i);
+            scheduler_add(s, &items[i], STR("tcp_local"), str_from(host));
+        }
+        for (unsigned i = 0; i < 200; i++) {
+            assert_ptr_equal(scheduler_start(s), &items[i]);
+        }
+        assert_null(scheduler_start(s));
+        for (unsigned i = 0; i < 200; i++) {
+            scheduler_finish(s, &items[i]);
+        }
+    }
+    scheduler_free(&s);
+}
+
+static const int64_t MINUTE = 60 * 1000;
+static const int64_t DAY = 24 * 60 * 60 * 1000;
+
+static void test_backoff(void **state)
+{
+    static const struct {
+        unsigned attempts, minutes;
+    } cases[] = {{0, 1},   {1, 1},   {2, 5},   {3, 15},   {4, 30},           {5, 60},
+                 {6, 120}, {7, 240}, {8, 240}, {20, 240}, {4000000000u, 240}};
+    const struct scheduler_policy *p = &scheduler_policy_default;
+    const int64_t now = 1800000000000;
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int64_t wait = cases[i].minutes * MINUTE, least = INT64_MAX, most = 0;
+        for (uint32_t random = 0; random < 4000000000u - 7919777; random += 7919777) {
+            int64_t at =
+                scheduler_next_try_ms(p, cases[i].attempts, now, now, random) - now;
+            least = at < least ? at : least;
+            most = at > most ? at : most;
+        }
+        assert_in_range(least, wait - wait / 10, wait - wait / 20);
+        assert_in_range(most, wait + wait / 20, wait + wait / 10);
+    }
+}
+
+static void test_giving_up(void **state)
+{
+    const struct scheduler_policy *p = &scheduler_policy_default;
+    const int64_t created = 1800000000000;
+    (void)state;
+    assert_false(scheduler_expired(p, created, created));
+    assert_false(scheduler_expired(p, created, created + 5 * DAY - 1));
+    assert_true(scheduler_expired(p, created, created + 5 * DAY));
+    assert_false(scheduler_expired(p, created, created - 400 * DAY)); /* clock set back */
+    /* The last attempt is made when the time is up, not hours later. */
+    int64_t now = created + 5 * DAY - 90 * MINUTE;
+    assert_int_equal(scheduler_next_try_ms(p, 30, created, now, 0), created + 5 * DAY);
+    now = created + 6 * DAY;
+    assert_true(scheduler_next_try_ms(p, 30, created, now, 0) > now);
+    /* A policy for tests: at once, and never more than that. */
+    struct scheduler_policy fast = {
+        .backoff_ms = {0}, .backoff_count = 1, .give_up_ms = 0};
+    assert_int_equal(scheduler_next_try_ms(&fast, 1, created, created, 7), created);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_order),     cmocka_unit_test(test_place_becomes_free),
+        cmocka_unit_test(test_reserve),   cmocka_unit_test(test_take),
+        cmocka_unit_test(test_take_owes), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_evict),     cmocka_unit_test(test_many_lanes),
+        cmocka_unit_test(test_backoff),   cmocka_unit_test(test_giving_up),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,67 @@
+/* check: the whole configuration, certificates included. */
+#include "channels/tls.h"
+#include "parser/parse.h"
+#include "tools/configuration.h"
+
+struct counts {
+    unsigned rules, channels;
+};
+
+/* Counts for the summary when nothing could be compiled: as written in the main file. */
+static struct counts counts_written(const struct configuration *c)
+{
+    struct counts counts = {0, 0};
+    const struct sources *known = diags_sources(c->diags);
+
+    if (c->unreadable || sources_count(known) == 0)
+        return counts;
+    struct sources *sources = sources_new(c->arena);
+    const struct source *main_file = sources_get(known, 1);
+    const struct ast *ast =
+        parse_file(c->arena, &loader_files, sources, main_file->path, main_file->name,
+                   SYNTAX_CONFIG, diags_new(c->arena, sources));
+    for (const struct ast_rule *r = ast->rules; r; r = r->next)
+        counts.rules++;
+    for (const struct ast_block *b = ast->blocks; b; b = b->next)
+        counts.channels += b->kind == AST_CHANNEL;
+    return counts;
+}
+
+static const char *plural(unsigned n)
+{
+    return n == 1 ? "" : "s";
+}
+
+static void print_summary(const struct configuration *c)
+{
+    unsigned errors = diags_errors(c->diags), warnings = diags_warnings(c->diags);
+    unsigned files = sources_count(diags_sources(c->diags));
+    struct counts n =
+        c->snapshot ? (struct counts){c->snapshot->rule_count, c->snapshot->channel_count}
+                    : counts_written(c);
+
+    printf("%u error%s, %u warning%s in %u file%s (%u rule%s, %u channel%s)\n", errors,
+           plural(errors), warnings, plural(warnings), files, plural(files), n.rules,
+           plural(n.rules), n.channels, plural(n.channels));
+}
+
+int cmd_check(const struct invocation *in)
+{
+    struct configuration c;
+    int code = TOOL_OK;
+
+    configuration_load(&c, in);
+    if (c.snapshot)
+        tls_check_files(c.snapshot, c.diags);
+    configuration_messages(&c, stdout, in->colour);
+    if (c.unreadable) {
+        code = TOOL_USAGE;
+    } else {
+        print_summary(&c);
+        if (!c.snapshot || diags_errors(c.diags) > 0 ||
+            (in->options.strict && diags_warnings(c.diags) > 0))
+            code = TOOL_NO;
+    }
+    configuration_free(&c);
+    return code;
+}

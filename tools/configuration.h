@@ -1,0 +1,24 @@
+/* configuration: how the commands load it and show what is wrong with it. */
+#ifndef TOOLS_CONFIGURATION_H
+#define TOOLS_CONFIGURATION_H
+
+#include "base/buf.h"
+#include "tools/tool.h"
+
+struct configuration {
+    struct arena *arena; /* of diags; free for the command's own use */
+    struct diags *diags;
+    struct snapshot *snapshot; /* NULL: it has errors */
+    bool unreadable;           /* the main file could not be read */
+};
+
+/* Loads what -c names. Prints nothing. */
+void configuration_load(struct configuration *c, const struct invocation *in);
+void configuration_free(struct configuration *c);
+/* Prints all messages about it. */
+void configuration_messages(const struct configuration *c, FILE *out, bool colour);
+/* For commands that need a good one: loads it; on errors shows them on standard error,
+ * frees it and returns false. Warnings are not shown. */
+bool configuration_need(struct configuration *c, const struct invocation *in);
+
+#endif

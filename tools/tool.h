@@ -1,0 +1,74 @@
+/* tool: what the commands of `pointsman` share: one row per command, the options as
+ * the user gave them, exit codes. The rows stand in tools/pointsman.c; each command is
+ * one file cmd_<name>.c. Only this program prints and chooses exit codes. */
+#ifndef TOOLS_TOOL_H
+#define TOOLS_TOOL_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "tables/route.h"
+
+/* Exit codes; documented in pointsman.1. */
+enum {
+    TOOL_OK = 0,   /* yes, clean, routed */
+    TOOL_NO = 1,   /* no: errors found, not routable, refused */
+    TOOL_USAGE = 2 /* wrong usage, unreadable file, nobody to talk to */
+};
+
+/* Options a command may take; TAKES_* are bits of command.options. */
+enum {
+    TAKES_CONFIG = 1 << 0,
+    TAKES_HELP = 1 << 1,
+    TAKES_STRICT = 1 << 2,
+    TAKES_ALLOW = 1 << 3,
+    TAKES_SOURCE = 1 << 4,
+    TAKES_ENVELOPE = 1 << 5,
+    TAKES_HEADER = 1 << 6,
+    TAKES_FORWARD = 1 << 7,
+    TAKES_BACKWARD = 1 << 8,
+    TAKES_TRACE = 1 << 9,
+    TAKES_JSON = 1 << 10,
+    TAKES_SOCKET = 1 << 11
+};
+
+struct tool_options {
+    const char *config;         /* -c, or the default */
+    const char *source_channel; /* NULL: the local channel */
+    const char *socket;         /* NULL: from the configuration */
+    bool help, strict, allow_unhonoured, trace, json;
+    enum route_form form;
+    enum route_direction direction;
+};
+
+struct command;
+struct invocation {
+    const struct command *command;
+    struct tool_options options;
+    char **args; /* the words that are no options */
+    int arg_count;
+    bool colour; /* standard output is a terminal that wants it */
+};
+
+struct command {
+    const char *name;
+    const char *arguments;  /* as shown in the usage line */
+    const char *summary;    /* one line */
+    const char *about;      /* more lines for --help */
+    const char *examples;   /* two, each a line */
+    unsigned options;       /* TAKES_* bits; TAKES_HELP and TAKES_CONFIG always */
+    int min_args, max_args; /* max_args -1: any number */
+    int (*run)(const struct invocation *in);
+};
+
+int cmd_check(const struct invocation *in);
+int cmd_rewrite(const struct invocation *in);
+int cmd_keywords(const struct invocation *in);
+int cmd_print(const struct invocation *in);
+int cmd_control(const struct invocation *in); /* status, reload, stop */
+int cmd_version(const struct invocation *in);
+
+/* True when `stream` is a terminal that may be coloured (NO_COLOR unset). */
+bool tool_colour(FILE *stream);
+
+#endif
