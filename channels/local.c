@@ -125,7 +125,8 @@ static void deliver_one(const struct local_delivery *d, unsigned i)
         .now_us = now_us(),
     };
     maildir_deliver(d->root_fd, user, &m, path, &r->outcome);
-    if (r->outcome.class == OUTCOME_DELIVERED && job->peer[0] == '\0') {
+    /* With several recipients each outcome's text names its own file. */
+    if (r->outcome.class == OUTCOME_DELIVERED && job->recipient_count == 1) {
         snprintf(job->peer, sizeof job->peer, "%.*s", (int)sizeof job->peer - 1, path);
     }
 }

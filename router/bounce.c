@@ -143,8 +143,8 @@ static bool put_human_recipient(struct buf *out, const struct bounce_recipient *
     bool ok =
         buf_puts(out, "  <") && put_clean(out, r->address) && buf_puts(out, ">\r\n");
     ok = ok && buf_puts(out, "    ");
-    if (o->host[0] != '\0' && o->code != 0) {
-        ok = ok && put_clean(out, str_from(o->host)) && buf_puts(out, " said: ");
+    if (r->remote.len > 0) {
+        ok = ok && put_clean(out, r->remote) && buf_puts(out, " said: ");
     }
     return ok && put_reply(out, o) && buf_puts(out, "\r\n\r\n");
 }
@@ -187,8 +187,8 @@ static bool put_status_recipient(struct buf *out, const struct bounce *b,
     bool ok = put_field(out, "\r\nFinal-Recipient: rfc822; ", r->address);
     ok = ok && buf_puts(out, "Action: failed\r\n");
     ok = ok && buf_printf(out, "Status: %u.%u.%u\r\n", status[0], status[1], status[2]);
-    if (o->host[0] != '\0') {
-        ok = ok && put_field(out, "Remote-MTA: dns; ", str_from(o->host));
+    if (r->remote.len > 0) {
+        ok = ok && put_field(out, "Remote-MTA: dns; ", r->remote);
     }
     ok =
         ok && buf_printf(out, "Diagnostic-Code: %s; ", o->code != 0 ? "smtp" : "x-local");

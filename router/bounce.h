@@ -18,6 +18,7 @@ enum {
 
 struct bounce_recipient {
     str address;
+    str remote; /* name or "[address]" of who gave the reply; empty: nobody did */
     const struct outcome *outcome;
 };
 

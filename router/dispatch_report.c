@@ -162,6 +162,21 @@ static void body_write(struct report *r)
 
 /* --- the text --- */
 
+/* Who gave the reply: as the outcome says, else out of "mx1.far.test[192.0.2.1]:25" or
+ * "[192.0.2.1]:25". */
+static str remote_of(const struct job *job, const struct outcome *o)
+{
+    if (o->host[0] != '\0' || o->code == 0) {
+        return str_from(o->code != 0 ? o->host : "");
+    }
+    str peer = str_from(job->peer);
+    ptrdiff_t open = str_find(peer, '['), close = str_find(peer, ']');
+    if (open > 0) {
+        return str_sub(peer, 0, (size_t)open);
+    }
+    return close > 0 ? str_sub(peer, 0, (size_t)close + 1) : peer;
+}
+
 /* start: the first octets of the message; ptr NULL when it could not be read. */
 static void text_write(struct report *r, str start)
 {
@@ -181,8 +196,9 @@ static void text_write(struct report *r, str start)
     };
     for (unsigned i = 0; i < job->recipient_count; i++) {
         if (job->recipients[i].outcome.class == OUTCOME_FAILED) {
-            failed[b.count].address = job->recipients[i].address;
-            failed[b.count++].outcome = &job->recipients[i].outcome;
+            const struct job_recipient *r = &job->recipients[i];
+            failed[b.count++] = (struct bounce_recipient){
+                r->address, remote_of(job, &r->outcome), &r->outcome};
         }
     }
     if (start.ptr != NULL) {

@@ -16,6 +16,7 @@
 #include "router/dns_context.h"
 
 enum { DNS_TIMEOUT_MS = 30 * 1000, DNS_OPEN_MAX = 4096, DNS_RECORDS_MAX = 1024 };
+enum { DNS_LOG_AGAIN_MS = 60 * 1000 };
 enum { DNS_TYPE_A = 1, DNS_TYPE_MX = 15, DNS_TYPE_AAAA = 28, DNS_CLASS_IN = 1 };
 enum { DNS_RCODE_NXDOMAIN = 3 };
 
@@ -72,6 +73,8 @@ struct dns {
     struct dns_contexts contexts;
     struct dns_query *oldest, *newest; /* open ones, by deadline */
     unsigned open;
+    char logged[512]; /* the last reason, not said again for DNS_LOG_AGAIN_MS */
+    uint64_t logged_ms;
 };
 
 /* --- counting --- */
@@ -294,8 +297,15 @@ static void query_ask(struct dns_query *q)
     }
 }
 
+/* A whole queue may ask in vain: the same reason is logged once a minute. */
 static void dns_log(struct dns *d, const char *reason)
 {
+    uint64_t now_ms = uv_now(&d->loop);
+    if (strcmp(reason, d->logged) == 0 && now_ms - d->logged_ms < DNS_LOG_AGAIN_MS) {
+        return;
+    }
+    snprintf(d->logged, sizeof d->logged, "%s", reason);
+    d->logged_ms = now_ms;
     struct log_line line;
     log_begin(&line, d->log, LOG_ERROR);
     log_cstr(&line, "what", "dns");

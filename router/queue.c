@@ -339,10 +339,11 @@ static bool request_try(struct queue *q, struct request *k, struct queue_result 
     if (!q->engine->savepoint(q->store, r)) {
         return false;
     }
-    if (request_run(q, k)) {
+    bool good = request_run(q, k);
+    k->result.ok = good; /* a reason may be left of a first try that was repeated */
+    if (good) {
         return q->engine->keep(q->store, r);
     }
-    k->result.ok = false;
     if (k->kind == REQUEST_RELEASE) {
         amend_request(q, k);
     }

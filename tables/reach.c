@@ -3,20 +3,14 @@
 
 #include "tables/rewrite.h"
 
-/* Can the domain literal of some client lead to this pattern? */
-static bool takes_literals(const struct rewrite_rule *r)
+/* Can the domain literal of some client lead to this pattern? Not to ".": whoever it
+ * is never switches. */
+static bool takes_clients(const struct rewrite_rule *r)
 {
-    switch (r->pattern.kind) {
-    case PATTERN_LITERAL:
-    case PATTERN_LITERAL_PREFIX:
-    case PATTERN_LITERAL_ANY:
-    case PATTERN_ALL:
-        return !r->template->never;
-    case PATTERN_EXACT:
-    case PATTERN_SUFFIX:
-        break;
-    }
-    return false;
+    enum pattern_kind k = r->pattern.kind;
+    bool literal = k == PATTERN_LITERAL || k == PATTERN_LITERAL_PREFIX ||
+                   k == PATTERN_LITERAL_ANY;
+    return literal && r->template->for_clients && !r->template->never;
 }
 
 /* Marks the channels some client's address may rewrite to. */
@@ -24,7 +18,7 @@ static void mark_switch_targets(const struct snapshot *s, bool *target)
 {
     bool any = false;
     for (const struct rewrite_rule *r = rewrite_first(s->rules); r; r = r->next) {
-        if (!takes_literals(r)) {
+        if (!takes_clients(r)) {
             continue;
         }
         str host = r->template->routing_host;

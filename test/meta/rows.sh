@@ -49,10 +49,12 @@ else
     diff "$page" "$work/page" | sed 's/^/# /'
 fi
 
+sed 's/\\f[BIR]/ /g' "$top/docs/pointsman.cnf.5" >"$work/manual"
+
 # What is honoured stands in the manual page, too.
 missing=$("$tool" keywords --json | sed -n 's/^{"name":"\([^"]*\)".*"status":"honoured".*/\1/p' |
     while read -r name; do
-        grep -qw -e "$name" "$top/docs/pointsman.cnf.5" || echo "$name"
+        grep -qw -e "$name" "$work/manual" || echo "$name"
     done)
 if [ -z "$missing" ]; then
     echo "ok 3 - pointsman.cnf.5 names every honoured keyword"

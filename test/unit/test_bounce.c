@@ -24,13 +24,13 @@ static struct bounce_recipient recipients[4];
 static void make_recipients(void)
 {
     outcome_set(&outcomes[0], OUTCOME_FAILED, 550, 5, 1, 1, "No such user");
-    strcpy(outcomes[0].host, "mx1.far.test");
+    recipients[0].remote = STR("mx1.far.test");
     recipients[0].address = STR("bob@far.test");
     outcome_set(&outcomes[1], OUTCOME_FAILED, 0, 4, 4, 7,
                 "not delivered within 5 days; the last reason was: connection refused");
     recipients[1].address = STR("\"o \\\" b\"@far.test");
     outcome_set(&outcomes[2], OUTCOME_FAILED, 554, 0, 0, 0, "go away");
-    strcpy(outcomes[2].host, "[192.0.2.1]\r\nX-Evil: 1");
+    recipients[2].remote = STR("[192.0.2.1]\r\nX-Evil: 1");
     recipients[2].address = STR("x\r\nAction: delivered@far.test");
     for (unsigned i = 0; i < 3; i++) {
         recipients[i].outcome = &outcomes[i];

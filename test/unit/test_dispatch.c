@@ -117,7 +117,7 @@ static void set_outcomes(struct job *job)
         struct job_recipient *r = &job->recipients[i];
         if (str_starts(r->address, STR("fail"))) {
             outcome_set(&r->outcome, OUTCOME_FAILED, 550, 5, 1, 1, "no such user");
-            strcpy(r->outcome.host, "mx.far.test");
+            strcpy(job->peer, "mx.far.test[192.0.2.1]:25");
         } else if (str_starts(r->address, STR("defer"))) {
             outcome_set(&r->outcome, OUTCOME_DEFERRED, 450, 4, 2, 0, "come back");
             strcpy(r->outcome.host, "mx.far.test");
@@ -398,6 +398,7 @@ static void test_mixed(void **state)
     assert_string_equal(b->seen[1].sender, "");
     assert_non_null(strstr(b->text, "Final-Recipient: rfc822; fail@far.test\r\n"));
     assert_non_null(strstr(b->text, "Diagnostic-Code: smtp; 550 5.1.1 no such user\r\n"));
+    assert_non_null(strstr(b->text, "Remote-MTA: dns; mx.far.test\r\n"));
     assert_non_null(strstr(b->text, "\r\nSubject: hello\r\n\r\n--"));
     assert_null(strstr(b->text, "defer@"));
     assert_null(strstr(b->text, "ok@"));

@@ -368,6 +368,16 @@ static void test_bad_server(void **state)
     assert_non_null(strstr(a.answer.reason, "not-an-address"));
 }
 
+/* Nothing leaves this machine: the name is known without asking. */
+static void test_system_servers(void **state)
+{
+    struct world *w = *state;
+    w->servers = (struct dns_servers){NULL, 0, STR("")};
+    struct asked a = ask_addresses(w, "localhost");
+    assert_int_equal(a.answer.status, DNS_OK);
+    assert_true(a.answer.address_count >= 1);
+}
+
 static void write_anchor(const char *path, const char *text)
 {
     FILE *f = fopen(path, "w");
@@ -506,6 +516,7 @@ int main(void)
         TEST(server_that_is_not_there),
         TEST(second_server_helps),
         TEST(bad_server),
+        TEST(system_servers),
         TEST(anchor),
         TEST(many_workers),
     };

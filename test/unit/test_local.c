@@ -441,8 +441,15 @@ static void test_jobs(void **state)
     }
     assert_int_equal(count_files(f, "ann/new"), 1);
     assert_int_equal(count_files(f, "postmaster/new"), 1);
+    assert_string_equal(job.peer, ""); /* several files: each is in its outcome's text */
+    assert_memory_equal(recipients[0].outcome.text, "stored as ann/new/", 18);
+    job.recipient_count = 1;
+    assert_true(prepare(f->root, d, &kind_state));
+    run_job(&kind_local, kind_state, &job);
+    kind_local.retire(kind_state);
     assert_memory_equal(job.peer, "ann/new/", 8);
     assert_file(f, job.peer, STR("Return-Path: <you@here.test>\nx\n"));
+    job.recipient_count = 5;
 
     run_job(&kind_bitbucket, NULL, &job);
     for (unsigned i = 0; i < 5; i++) {

@@ -325,6 +325,20 @@ static void test_hold(void **state)
     fixture_end(&f);
 }
 
+/* As after a commit that failed and had reached the disk, when its owner tries again. */
+static void test_commit_again(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_start(&f);
+    struct queue_message *m = fixture_message(&f, 10, 2);
+    assert_true(fixture_commit(&f, m).ok);
+    assert_true(fixture_commit(&f, m).ok);
+    expect_counts(&f, 1, 2, 0, 0);
+    queue_message_free(&m);
+    fixture_end(&f);
+}
+
 /* --- many at once --- */
 
 enum { PER_WORKER = 50 };
@@ -418,6 +432,7 @@ int main(void)
         cmocka_unit_test(test_settle_all),
         cmocka_unit_test(test_settle_with_report),
         cmocka_unit_test(test_hold),
+        cmocka_unit_test(test_commit_again),
         cmocka_unit_test(test_crowd),
         cmocka_unit_test(test_close_with_requests),
     };

@@ -285,9 +285,10 @@ static void test_refused_settle_keeps_file(void **state)
 
 static void put_file(struct fixture *f, const char *name)
 {
-    char path[256];
+    char path[256], text[2000];
     int fd = open(fixture_path(f, name, path), O_WRONLY | O_CREAT | O_EXCL, 0600);
-    check(fd >= 0 && write(fd, "x", 1) == 1);
+    memset(text, 'x', sizeof text);
+    check(fd >= 0 && write(fd, text, sizeof text) == sizeof text);
     close(fd);
 }
 
