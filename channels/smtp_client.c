@@ -249,7 +249,7 @@ void smtp_client_tls_done(struct smtp_client *m, bool ok, const char *reason)
     m->ask = CLIENT_ASK_NONE;
     if (ok) {
         m->tls = true;
-        m->tls_unproved = true;
+        m->tls_by_starttls = true;
         smtp_reply_reset(&m->reply);
         client_say_ehlo(m);
     } else {
@@ -270,7 +270,6 @@ static void client_on_unasked(struct smtp_client *m)
 
 static void client_on_reply(struct smtp_client *m, bool more_input)
 {
-    m->tls_unproved = false;
     if (m->reply.code == 421 && m->state < CLIENT_IDLE && m->state != CLIENT_STARTTLS) {
         client_end_by_reply(m); /* RFC 5321 3.8: at any time */
         return;
@@ -370,7 +369,7 @@ void smtp_client_lost(struct smtp_client *m, const char *reason)
     /* With TLS 1.3 a server that does not like us says so only after we think the
      * handshake is done. */
     bool in_tls_setup = m->state == CLIENT_STARTTLS || m->state == CLIENT_HANDSHAKE ||
-                        (m->state == CLIENT_EHLO && m->tls_unproved);
+                        (m->state == CLIENT_EHLO && m->tls_by_starttls);
     if (m->state == CLIENT_CLOSED) {
         return;
     }
@@ -380,7 +379,8 @@ void smtp_client_lost(struct smtp_client *m, const char *reason)
         client_tls_failed(m, 5, why);
         return;
     }
-    client_end_deferred(m, 4, 2, "%.300s%s", reason,
+    /* RFC 3463: X.4.1 no answer from host, X.4.2 bad connection */
+    client_end_deferred(m, 4, m->state == CLIENT_GREETING ? 1 : 2, "%.300s%s", reason,
                         m->after_dot ? " (after the end of the message)" : "");
 }
 

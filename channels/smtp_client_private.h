@@ -47,8 +47,8 @@ struct smtp_client {
     struct smtp_reply reply;
     struct buf out;
 
-    bool tls;          /* completed on this connection */
-    bool tls_unproved; /* handshake done, but no reply came through it yet */
+    bool tls; /* completed on this connection */
+    bool tls_by_starttls;
     bool offers_starttls, offers_pipelining, offers_size, offers_8bit;
     uint64_t size_limit_bytes; /* 0: not told */
 

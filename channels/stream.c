@@ -699,9 +699,10 @@ static int stream_connect_begin(struct stream *s, const struct sockaddr *to, str
         int err = to->sa_family == AF_INET6
                       ? uv_ip6_addr(ip, 0, (struct sockaddr_in6 *)&from)
                       : uv_ip4_addr(ip, 0, (struct sockaddr_in *)&from);
-        if (err == 0) {
-            err = uv_tcp_bind(&s->tcp, (const struct sockaddr *)&from, 0);
+        if (err != 0) {
+            return UV_EAFNOSUPPORT; /* no address of the other's family */
         }
+        err = uv_tcp_bind(&s->tcp, (const struct sockaddr *)&from, 0);
         if (err != 0) {
             return err;
         }

@@ -94,10 +94,19 @@ void ast_table(struct ast_builder *b, str name, struct span at)
     b->table_end = &t->next;
 }
 
+/* What stands at the beginning of the text must not be taken for a byte order mark. */
+static void print_guard(str word, struct buf *out)
+{
+    if (out->len == 0 && str_starts(word, STR("\xEF\xBB\xBF"))) {
+        buf_puts(out, "!\n");
+    }
+}
+
 /* The first word of a line: away from column 1 if it would mean something else there. */
 static void print_first(str word, struct buf *out)
 {
     bool special = word.len > 0 && strchr("!<#", word.ptr[0]) != NULL;
+    print_guard(word, out);
     buf_printf(out, special ? " %.*s" : "%.*s", STR_ARG(word));
 }
 
@@ -162,6 +171,7 @@ void ast_print(const struct ast *ast, struct buf *out)
         print_section(s, out);
     }
     for (const struct ast_table *t = ast->tables; t != NULL; t = t->next) {
+        print_guard(t->name, out);
         buf_str(out, t->name);
         print_end(out);
     }

@@ -90,9 +90,9 @@ struct ast_builder {
     struct ast_keyword **keyword_end; /* of the block begun last */
     struct ast_host **host_end;       /* of the block begun last */
     struct ast_section **section_end;
-    struct ast_option **option_end;   /* of the section begun last */
+    struct ast_option **option_end; /* of the section begun last */
     struct ast_table **table_end;
-    struct ast_word **word_end;       /* arguments of the last keyword, or list words */
+    struct ast_word **word_end; /* arguments of the last keyword, or list words */
 };
 /* Starts an empty AST with its unnamed section, all in the arena. */
 void ast_begin(struct ast_builder *b, struct arena *a);

@@ -18,6 +18,8 @@ struct value {
 /* For the messages of one keyword. */
 struct applying {
     const struct ast_keyword *keyword;
+    const struct keyword *meant; /* what an unknown word before it was meant for: this
+                                  * one may be its argument */
     struct arena *arena;
     struct diags *diags;
 };
@@ -176,7 +178,8 @@ static bool read_server(struct arena *a, str text, struct nameserver *out)
     ptrdiff_t at = str_rfind(text, '@');
     uint64_t port = 53;
     out->ip = at < 0 ? text : str_sub(text, 0, (size_t)at);
-    if (at >= 0 && (!str_u64(str_from_pos(text, (size_t)at + 1), 65535, &port) || port == 0)) {
+    if (at >= 0 &&
+        (!str_u64(str_from_pos(text, (size_t)at + 1), 65535, &port) || port == 0)) {
         return false;
     }
     out->port = (uint16_t)port;
@@ -264,7 +267,8 @@ static bool read_value(const struct applying *on, struct value *v)
     return false;
 }
 
-static void report_unknown(const struct applying *on)
+/* Returns the keyword the word was probably meant for, or NULL. */
+static const struct keyword *report_unknown(const struct applying *on)
 {
     const struct ast_keyword *k = on->keyword;
     const struct keyword *slip = keyword_security_slip(k->name);
@@ -273,58 +277,68 @@ static void report_unknown(const struct applying *on)
                    "'%.*s' is not a keyword; did you mean '%s'? A slip in a TLS, SASL or "
                    "switch keyword is always an error",
                    STR_ARG(k->name), slip->name);
-        return;
+        return slip;
     }
     const struct keyword *near = keyword_nearest(k->name, k->name.len > 4 ? 2 : 1);
     if (near != NULL) {
         diag_warning(on->diags, k->at, "unknown-keyword",
                      "'%.*s' is not a keyword; did you mean '%s'?", STR_ARG(k->name),
                      near->name);
-    } else {
+    } else if (on->meant == NULL || on->meant->args == KEYWORD_ARGS_NONE) {
         diag_warning(on->diags, k->at, "unknown-keyword", "'%.*s' is not a keyword",
                      STR_ARG(k->name));
     }
+    return near;
 }
 
 /* Says what of a known word is lost. */
 static void report_status(const struct applying *on, bool allow_unhonoured)
 {
     const struct ast_keyword *k = on->keyword;
-    const struct keyword *row = k->known;
-    switch (row->status) {
+    const char *text = k->known->text;
+    switch (k->known->status) {
     case KEYWORD_HONOURED:
         break;
     case KEYWORD_NO_EFFECT:
-        diag_warning(on->diags, k->at, "no-effect", "'%s' has no effect here: %s",
-                     row->name, row->text);
+        diag_warning(on->diags, k->at, "no-effect", "'%.*s' has no effect here: %s",
+                     STR_ARG(k->name), text);
         break;
     case KEYWORD_LATER:
         diag_warning(on->diags, k->at, "unhonoured-keyword",
-                     "'%s' is not honoured yet: %s", row->name, row->text);
+                     "'%.*s' is not honoured yet: %s", STR_ARG(k->name), text);
         break;
     case KEYWORD_RESTRICTS:
         if (allow_unhonoured) {
             diag_warning(on->diags, k->at, "unhonoured-restriction",
-                         "'%s' is not honoured yet: %s", row->name, row->text);
+                         "'%.*s' is not honoured yet: %s", STR_ARG(k->name), text);
         } else {
             diag_error(on->diags, k->at, "unhonoured-restriction",
-                       "'%s' is not honoured yet: %s; remove it, or accept that with "
+                       "'%.*s' is not honoured yet: %s; remove it, or accept that with "
                        "--allow-unhonoured",
-                       row->name, row->text);
+                       STR_ARG(k->name), text);
         }
         break;
     }
 }
 
-static void apply_one(struct channel_opts *o, const struct applying *on,
-                      bool allow_unhonoured)
+/* The span from a keyword to its last argument, if all of it is in one file. */
+static struct span whole_span(const struct ast_keyword *k)
+{
+    struct span at = k->at;
+    for (const struct ast_word *w = k->args; w != NULL; w = w->next) {
+        at = w->at.source == at.source ? span_join(at, w->at) : at;
+    }
+    return at;
+}
+
+static void apply_one(struct channel_opts *o, struct applying *on, bool allow_unhonoured)
 {
     const struct ast_keyword *k = on->keyword;
     if (k->known == NULL) {
-        report_unknown(on);
+        on->meant = report_unknown(on);
         return;
     }
-    report_status(on, allow_unhonoured);
+    on->meant = NULL;
     bool optional = k->known->args == KEYWORD_ARGS_NONE ||
                     k->known->args == KEYWORD_ARGS_ONE_OPTIONAL;
     if (k->args == NULL && !optional) {
@@ -333,13 +347,10 @@ static void apply_one(struct channel_opts *o, const struct applying *on,
                    k->known->name, STR_ARG(want));
         return;
     }
+    report_status(on, allow_unhonoured);
     struct value v = {0};
     if (read_value(on, &v)) {
-        struct span at = k->at;
-        for (const struct ast_word *w = k->args; w != NULL; w = w->next) {
-            at = w->at.source == at.source ? span_join(at, w->at) : at;
-        }
-        assign(o, k->known->id, &v, at);
+        assign(o, k->known->id, &v, whole_span(k));
     }
 }
 

@@ -22,7 +22,7 @@ const struct option_row *option_find(enum option_file file, str name)
 }
 
 const struct option_row *option_nearest(enum option_file file, str name,
-                                    unsigned max_distance)
+                                        unsigned max_distance)
 {
     const struct option_row *best = NULL;
     unsigned least = max_distance + 1;

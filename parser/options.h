@@ -26,7 +26,7 @@ struct option_row {
 const struct option_row *option_find(enum option_file file, str name);
 /* The nearest name of that file within max_distance, or NULL. */
 const struct option_row *option_nearest(enum option_file file, str name,
-                                    unsigned max_distance);
+                                        unsigned max_distance);
 /* All rows in table order; NULL past the end. */
 const struct option_row *option_at(size_t i);
 

@@ -63,7 +63,8 @@ static bool is_open(const struct parse *p, str path)
 bool parse_include(struct parse *p, str name, struct span at, str *text)
 {
     name = arena_str(p->arena, name);
-    str folder = str_starts(name, STR("/")) ? STR("") : folder_of(p->frames[p->depth].path);
+    str folder =
+        str_starts(name, STR("/")) ? STR("") : folder_of(p->frames[p->depth].path);
     str path = arena_printf(p->arena, "%.*s%.*s", STR_ARG(folder), STR_ARG(name));
     str reason = STR("");
     p->reported = false;

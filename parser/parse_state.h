@@ -39,14 +39,14 @@ struct parse {
     int start_token; /* told to the grammar once, at the beginning */
     void *scanner;   /* flex's */
     struct parse_frame frames[PARSE_INCLUDE_DEPTH + 1];
-    unsigned depth;     /* index of the current frame */
-    unsigned includes;  /* files included so far */
-    size_t line_length; /* of the joined line */
-    bool in_blocks;     /* SYNTAX_CONFIG: past the rules */
-    bool in_block;      /* past the first line of a block */
-    bool in_line;       /* a token of this line was given out */
-    bool reported;      /* this line's fault has been told already */
-    bool stopped;       /* too many errors: the rest is not read */
+    unsigned depth;            /* index of the current frame */
+    unsigned includes;         /* files included so far */
+    size_t line_length;        /* of the joined line */
+    bool in_blocks;            /* SYNTAX_CONFIG: past the rules */
+    bool in_block;             /* past the first line of a block */
+    bool in_line;              /* a token of this line was given out */
+    bool reported;             /* this line's fault has been told already */
+    bool stopped;              /* too many errors: the rest is not read */
     enum keyword_args awaited; /* what the last keyword still takes ... */
     unsigned awaited_max;      /* ... and how many at most */
     struct span last;          /* the token given out last */

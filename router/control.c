@@ -15,7 +15,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "router/control_status.h"
-#include "router/json.h"
+#include "base/json.h"
 
 enum {
     CONNECTIONS_MAX = 32,

@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 #include "base/arena.h"
-#include "router/json.h"
+#include "base/json.h"
 
 struct control_reply {
     bool ok;                   /* the daemon did it */

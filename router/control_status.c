@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "router/json.h"
+#include "base/json.h"
 
 enum { LABEL_WIDTH = 38, SERVICES_ROOM = 4096 /* a service and what follows it */ };
 

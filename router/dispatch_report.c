@@ -177,6 +177,19 @@ static str remote_of(const struct job *job, const struct outcome *o)
     return close > 0 ? str_sub(peer, 0, (size_t)close + 1) : peer;
 }
 
+static unsigned list_failed(const struct job *job, struct bounce_recipient *list)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < job->recipient_count; i++) {
+        const struct job_recipient *r = &job->recipients[i];
+        if (r->outcome.class == OUTCOME_FAILED) {
+            list[n++] = (struct bounce_recipient){r->address, remote_of(job, &r->outcome),
+                                                  &r->outcome};
+        }
+    }
+    return n;
+}
+
 /* start: the first octets of the message; ptr NULL when it could not be read. */
 static void text_write(struct report *r, str start)
 {
@@ -194,13 +207,7 @@ static void text_write(struct report *r, str start)
         .now_ms = worker_now_ms(job->worker),
         .recipients = failed,
     };
-    for (unsigned i = 0; i < job->recipient_count; i++) {
-        if (job->recipients[i].outcome.class == OUTCOME_FAILED) {
-            const struct job_recipient *r = &job->recipients[i];
-            failed[b.count++] = (struct bounce_recipient){
-                r->address, remote_of(job, &r->outcome), &r->outcome};
-        }
-    }
+    b.count = list_failed(job, failed);
     if (start.ptr != NULL) {
         b.header = bounce_header(start, &b.header_cut);
     }

@@ -453,25 +453,40 @@ void dns_stop(struct dns **d)
     dns_unref(was);
 }
 
-/* Writes the setup string; returns its length, as snprintf does. */
-static size_t setup_print(const struct dns_servers *servers, char *out, size_t size)
+/* Appends to out what fits; returns the length it would have. */
+static size_t setup_append(char *out, size_t size, size_t at, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+static size_t setup_append(char *out, size_t size, size_t at, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(at < size ? out + at : NULL, at < size ? size - at : 0, fmt, ap);
+    va_end(ap);
+    return at + (size_t)n;
+}
+
+/* Prints the setup string of dns_context.h; returns its length. /etc/hosts knows
+ * addresses only, and libunbound would say of its names that they have no MX. */
+static size_t setup_print(const struct dns_servers *servers, bool mx, char *out,
+                          size_t size)
 {
     size_t at = 0;
     for (unsigned i = 0; i < servers->count; i++) {
         const struct nameserver *ns = &servers->list[i];
-        at += (size_t)snprintf(out != NULL ? out + at : NULL, size > at ? size - at : 0,
-                               "%s%.*s@%u", i > 0 ? "," : "", STR_ARG(ns->ip), ns->port);
+        at = setup_append(out, size, at, "%s%.*s@%u", i > 0 ? "," : "", STR_ARG(ns->ip),
+                          ns->port);
     }
-    at += (size_t)snprintf(out != NULL ? out + at : NULL, size > at ? size - at : 0,
-                           "|%.*s", STR_ARG(servers->anchor_file));
-    return at;
+    if (servers->count == 0) {
+        at = setup_append(out, size, at, "%s", mx ? "system" : "system+hosts");
+    }
+    return setup_append(out, size, at, "|%.*s", STR_ARG(servers->anchor_file));
 }
 
 static struct dns_query *query_new(struct dns *d, struct worker *w,
-                                   const struct dns_servers *servers, dns_cb cb,
-                                   void *arg)
+                                   const struct dns_servers *servers, bool wants_mx,
+                                   dns_cb cb, void *arg)
 {
-    size_t size = setup_print(servers, NULL, 0) + 1;
+    size_t size = setup_print(servers, wants_mx, NULL, 0) + 1;
     struct dns_query *q = calloc(1, sizeof *q + size);
     check(q != NULL);
     atomic_init(&q->refs, 1);
@@ -480,12 +495,13 @@ static struct dns_query *query_new(struct dns *d, struct worker *w,
     q->worker = w;
     q->cb = cb;
     q->arg = arg;
+    q->wants_mx = wants_mx;
     q->done.run = on_done;
     q->ask.query = q->cancel.query = q;
     q->cancel.cancel = true;
     q->answer = calloc(1, sizeof *q->answer);
     check(q->answer != NULL);
-    setup_print(servers, q->setup, size);
+    setup_print(servers, wants_mx, q->setup, size);
     return q;
 }
 
@@ -508,16 +524,14 @@ struct dns_query *dns_mx(struct dns *d, struct worker *w,
                          const struct dns_servers *servers, str name, dns_cb cb,
                          void *arg)
 {
-    struct dns_query *q = query_new(d, w, servers, cb, arg);
-    q->wants_mx = true;
-    return query_start(q, name);
+    return query_start(query_new(d, w, servers, true, cb, arg), name);
 }
 
 struct dns_query *dns_addresses(struct dns *d, struct worker *w,
                                 const struct dns_servers *servers, str name, dns_cb cb,
                                 void *arg)
 {
-    struct dns_query *q = query_new(d, w, servers, cb, arg);
+    struct dns_query *q = query_new(d, w, servers, false, cb, arg);
     if (dns_answer_literal(name, q->answer)) {
         worker_post(w, &q->done);
         return q;

@@ -38,6 +38,11 @@ static const struct {
 
 /* --- setup --- */
 
+static bool setup_is_system(const char *setup)
+{
+    return strncmp(setup, "system", 6) == 0;
+}
+
 static long long file_date(const char *path)
 {
     struct stat st;
@@ -52,7 +57,7 @@ static bool setup_date(const char *setup, char *out, size_t size)
 {
     const char *anchor = strchr(setup, '|');
     check(anchor != NULL);
-    bool system = anchor == setup;
+    bool system = setup_is_system(setup);
     int n = snprintf(out, size, "%s|%lld|%lld|%lld", setup,
                      anchor[1] != '\0' ? file_date(anchor + 1) : 0,
                      system ? file_date(DNS_RESOLV_CONF) : 0,
@@ -60,18 +65,22 @@ static bool setup_date(const char *setup, char *out, size_t size)
     return n > 0 && (size_t)n < size;
 }
 
+static int context_set_system(struct ub_ctx *ub, bool hosts)
+{
+    /* Without the file the server is this machine (resolv.conf(5)). */
+    int err = access(DNS_RESOLV_CONF, F_OK) == 0 ? ub_ctx_resolvconf(ub, DNS_RESOLV_CONF)
+                                                 : ub_ctx_set_fwd(ub, "127.0.0.1");
+    if (err == 0 && hosts && access(DNS_HOSTS, R_OK) == 0) {
+        err = ub_ctx_hosts(ub, DNS_HOSTS);
+    }
+    return err;
+}
+
 static int context_set_servers(struct ub_ctx *ub, const char *setup)
 {
     const char *end = strchr(setup, '|');
-    if (end == setup) {
-        /* Without the file the server is this machine (resolv.conf(5)). */
-        int err = access(DNS_RESOLV_CONF, F_OK) == 0
-                      ? ub_ctx_resolvconf(ub, DNS_RESOLV_CONF)
-                      : ub_ctx_set_fwd(ub, "127.0.0.1");
-        if (err == 0 && access(DNS_HOSTS, R_OK) == 0) {
-            err = ub_ctx_hosts(ub, DNS_HOSTS);
-        }
-        return err;
+    if (setup_is_system(setup)) {
+        return context_set_system(ub, strncmp(setup, "system+hosts|", 13) == 0);
     }
     int err = 0;
     for (const char *at = setup; at < end && err == 0;) {
@@ -137,8 +146,8 @@ static bool context_configure(struct ub_ctx *ub, const char *setup, char *reason
         err = context_set_servers(ub, setup);
     }
     if (err != 0) {
-        snprintf(reason, reason_size, "name servers %s: %s",
-                 *setup == '|' ? "of " DNS_RESOLV_CONF : setup, ub_strerror(err));
+        snprintf(reason, reason_size, "name servers %.*s: %s", (int)strcspn(setup, "|"),
+                 setup, ub_strerror(err));
         return false;
     }
     if (!context_set_anchor(ub, setup, reason, reason_size)) {

@@ -7,12 +7,13 @@
 #include <unbound.h>
 #include <uv.h>
 
-/* How names are resolved, as one string, so that it can be compared and copied:
- * "IP@port,IP@port|anchor file"; no servers: the system's. */
+/* How names are resolved is one string, so that it can be compared and copied:
+ * SERVERS "|" ANCHOR-FILE, where SERVERS is "IP@port,IP@port", "system" (resolv.conf) or
+ * "system+hosts" (/etc/hosts first) and no anchor file means no validation. */
 struct dns_context {
     struct ub_ctx *ub;
     uv_poll_t poll;
-    char *setup;      /* with the dates of the files it was made from */
+    char *setup;      /* and the dates of the files it was made from */
     unsigned open;    /* questions being asked */
     uint64_t used_ms; /* loop time of the last question */
     struct dns_context *next;

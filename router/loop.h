@@ -12,12 +12,13 @@
 #include "router/worker.h"
 
 struct loop_setup {
-    struct daemon *daemon; /* log, clock, queue, dns, kinds are set; the rest is made here */
+    struct daemon
+        *daemon; /* log, clock, queue, dns, kinds are set; the rest is made here */
     unsigned workers;
     const struct snapshot_request *request; /* how to load the configuration again */
     const char *version;
-    const char *user;                       /* whose rights we have, for the log */
-    const struct scheduler_policy *policy;  /* retry times; NULL: the default ones */
+    const char *user;                      /* whose rights we have, for the log */
+    const struct scheduler_policy *policy; /* retry times; NULL: the default ones */
 };
 
 enum loop_end {

@@ -20,7 +20,7 @@
 
 enum { EXIT_USAGE = 2 };
 
-enum { MAX_WORKERS = 256, MAX_RETRY_S = 86400, REPORT_MAX = 1024 * 1024 };
+enum { MAX_WORKERS = 1024, MAX_RETRY_S = 86400, REPORT_MAX = 1024 * 1024 };
 
 struct options {
     struct start_options start;
@@ -102,7 +102,7 @@ static int take_option(struct options *o, int option)
     case OPTION_WORKERS:
         return parse_number(optarg, MAX_WORKERS, &o->start.workers)
                    ? -1
-                   : usage("--workers needs a number from 1 to 256", optarg);
+                   : usage("--workers needs a number from 1 to 1024", optarg);
     case OPTION_RETRY:
         return parse_number(optarg, MAX_RETRY_S, &o->retry_after_s)
                    ? -1
@@ -149,7 +149,8 @@ static bool set_up_process(void)
     /* Large bodies and local delivery sync files on pool threads; the library's default
      * of four would let one slow disk queue up everything. */
     setenv("UV_THREADPOOL_SIZE", "16", 0);
-    return signal(SIGPIPE, SIG_IGN) != SIG_ERR;
+    /* A limit on file sizes is to be an error of one write, not the end of us. */
+    return signal(SIGPIPE, SIG_IGN) != SIG_ERR && signal(SIGXFSZ, SIG_IGN) != SIG_ERR;
 }
 
 static int report(const struct start *s, int code)

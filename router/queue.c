@@ -568,7 +568,8 @@ struct queue *queue_open(const char *directory, int lock_fd, struct log *log,
     q->log = log;
     q->clock = clock;
     q->last = &q->first;
-    if (!queue_place(q, directory, &r) || !queue_folders_make(q->directory, &r) || !store_start(q, &r)) {
+    if (!queue_place(q, directory, &r) || !queue_folders_make(q->directory, &r) ||
+        !store_start(q, &r)) {
         snprintf(reason, reason_size, "queue %s: %s", directory, r.reason);
         queue_free(q);
         return NULL;

@@ -22,23 +22,23 @@
 enum { QUEUE_ID_MAX = 16 };
 
 struct queue_entry {
-    int64_t id;              /* set by the store */
+    int64_t id; /* set by the store */
     str channel, host;
     unsigned attempts;
-    str *recipients;         /* those still open */
+    str *recipients; /* those still open */
     unsigned recipient_count;
 };
 
 /* A message with its open entries. Immutable; lives in its own arena. */
 struct queue_message {
-    struct arena *arena;     /* owned: freed by queue_message_free() */
+    struct arena *arena; /* owned: freed by queue_message_free() */
     uint64_t number;
-    char id[QUEUE_ID_MAX];   /* number in Crockford base 32 */
+    char id[QUEUE_ID_MAX]; /* number in Crockford base 32 */
     int64_t created_ms;
-    str sender;              /* empty: null sender */
+    str sender; /* empty: null sender */
     str source_channel;
     bool eight_bit;
-    struct body *body;       /* one reference */
+    struct body *body; /* one reference */
     struct queue_entry *entries;
     unsigned entry_count;
 };
@@ -73,7 +73,7 @@ const char *queue_body_directory(const struct queue *q);
 
 struct queue_result {
     bool ok;
-    char reason[160];        /* when not ok, e.g. "database or disk is full" */
+    char reason[160]; /* when not ok, e.g. "database or disk is full" */
 };
 
 /* Commits m: ok means message, envelope and body are on stable storage. The caller
@@ -85,7 +85,8 @@ void queue_commit(struct queue *q, struct worker *w, struct queue_message *m,
 
 /* Claims up to limit entries (never more than 1000) due at now_ms, oldest due time
  * first. Each comes as a message of its own with exactly one entry and its body loaded;
- * the callback owns them, the array is borrowed for the call. next_due_ms: when the earliest unclaimed entry falls due, 0 if there is none. */
+ * the callback owns them, the array is borrowed for the call. next_due_ms: when the
+ * earliest unclaimed entry falls due, 0 if there is none. */
 typedef void (*queue_claim_cb)(struct worker *w, struct queue_message **messages,
                                unsigned count, int64_t next_due_ms,
                                const struct queue_result *r, void *arg);
@@ -95,16 +96,17 @@ void queue_claim(struct queue *q, struct worker *w, unsigned limit, int64_t now_
 /* What became of one claimed entry; all in one transaction. */
 struct queue_settlement {
     int64_t entry_id;
-    uint64_t number;               /* of its message */
-    const str *keep;               /* recipients still open (deferred); others are gone */
+    uint64_t number; /* of its message */
+    const str *keep; /* recipients still open (deferred); others are gone */
     unsigned keep_count;
-    int64_t next_try_ms;           /* when keep_count > 0 */
-    bool hold;                     /* keep them, but set aside until an operator acts */
-    const char *last_error;        /* one line, NULL: leave */
-    struct queue_message *report;  /* a notification committed together with this, or NULL;
-                                      its entries are born claimed by w */
+    int64_t next_try_ms;          /* when keep_count > 0 */
+    bool hold;                    /* keep them, but set aside until an operator acts */
+    const char *last_error;       /* one line, NULL: leave */
+    struct queue_message *report; /* a notification committed together with this, or NULL;
+                                     its entries are born claimed by w */
 };
-typedef void (*queue_settle_cb)(struct worker *w, const struct queue_result *r, void *arg);
+typedef void (*queue_settle_cb)(struct worker *w, const struct queue_result *r,
+                                void *arg);
 /* Everything in *s is borrowed until the callback. With keep_count 0 the entry is
  * removed; the message with its last entry; its body file after that commit. When not
  * ok nothing changed: the entry stays claimed and settling may be tried again. */
@@ -116,7 +118,7 @@ void queue_release(struct queue *q, int64_t entry_id, int64_t next_try_ms);
 
 struct queue_counts {
     int64_t messages, entries, deferred, held;
-    int64_t oldest_ms;             /* created_ms of the oldest message, 0: none */
+    int64_t oldest_ms; /* created_ms of the oldest message, 0: none */
 };
 typedef void (*queue_counts_cb)(struct worker *w, const struct queue_counts *c,
                                 const struct queue_result *r, void *arg);

@@ -186,7 +186,7 @@ bool queue_folders_make(const char *directory, struct queue_result *r)
     int bodies = good ? sub_open(top, "bodies", r) : -1;
     good = bodies >= 0;
     for (unsigned i = 0; good && i < 256; i++) {
-        char name[3];
+        char name[12];
         snprintf(name, sizeof name, "%02x", i);
         good = sub_make(bodies, name, r);
     }

@@ -33,8 +33,9 @@ static inline int64_t entry_position(int64_t id)
     X(UNDO, "ROLLBACK TO request")                                                       \
     X(LOAD_BOUND, "SELECT value FROM meta WHERE key = 'next_number'")                    \
     X(SAVE_BOUND, "UPDATE meta SET value = ?1 WHERE key = 'next_number'")                \
-    X(INSERT_MESSAGE, "INSERT INTO messages (number, created_ms, sender, source_channel," \
-                      " eight_bit, size, body_file) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)") \
+    X(INSERT_MESSAGE,                                                                    \
+      "INSERT INTO messages (number, created_ms, sender, source_channel,"                \
+      " eight_bit, size, body_file) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")                \
     X(INSERT_BODY, "INSERT INTO bodies (number, data) VALUES (?1, ?2)")                  \
     X(INSERT_ENTRY, "INSERT INTO entries (number, position, channel, host, state,"       \
                     " attempts, next_try_ms) VALUES (?1, ?2, ?3, ?4, 1, 0, ?5)")         \

@@ -54,7 +54,7 @@ static bool message_file(struct queue_store *s, uint64_t number, char *file, siz
 static bool sweep_file(struct queue_store *s, int folder, const char *sub,
                        const char *leaf, struct queue_result *r)
 {
-    char path[QUEUE_ID_MAX + 8], file[QUEUE_ID_MAX + 8], id[QUEUE_ID_MAX];
+    char path[QUEUE_ID_MAX + 12], file[QUEUE_ID_MAX + 8], id[QUEUE_ID_MAX];
     uint64_t number;
     if (!queue_id_parse(str_from(leaf), &number)) {
         store_log(s, "foreign_file", 0, leaf);
@@ -107,7 +107,7 @@ static bool sweep_orphans(struct queue_store *s, struct queue_result *r)
     }
     bool good = true;
     for (unsigned i = 0; good && i < 256; i++) {
-        char sub[3];
+        char sub[12];
         snprintf(sub, sizeof sub, "%02x", i);
         good = sweep_folder(s, top, sub, r);
     }

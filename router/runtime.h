@@ -21,7 +21,8 @@ struct runtime {
 
 /* Takes over the caller's reference to *s (cleared) and calls every kind's prepare.
  * NULL when one failed: all errors are in diags, nothing in force was touched. */
-struct runtime *runtime_prepare(struct snapshot **s, const struct channel_kind *const *kinds,
+struct runtime *runtime_prepare(struct snapshot **s,
+                                const struct channel_kind *const *kinds,
                                 struct diags *diags);
 struct runtime *runtime_ref(struct runtime *r);
 /* Drops and clears; the last reference retires the kinds' states. */

@@ -180,10 +180,21 @@ static int probe(const struct endpoint *p, const struct endpoints *old)
     return rc;
 }
 
-static void open_endpoint(struct endpoint *p, const struct endpoints *old,
-                          unsigned workers, struct diags *d)
+/* SO_REUSEPORT is for sockets of one user: those opened as root allow no others. */
+static const char own_hint[] = "; the daemon itself has this port on another address: "
+                               "start it again to have both";
+
+static void report_failure(struct endpoint *p, const struct endpoints *old, int error,
+                           struct diags *d)
 {
-    int error = probe(p, old);
+    bool own = error == -EADDRINUSE && overlaps_own(p, old);
+    diag_endpoint(d, p, strerror(-error), own ? own_hint : bind_hint(-error));
+}
+
+/* 0 or -errno. */
+static int open_endpoint(struct endpoint *p, unsigned workers)
+{
+    int error = 0;
     for (unsigned i = 0; error == 0 && i < workers; i++) {
         int fd = bind_socket(p, true);
         if (fd < 0) {
@@ -197,8 +208,8 @@ static void open_endpoint(struct endpoint *p, const struct endpoints *old,
     }
     if (error != 0) {
         close_fds(p, workers);
-        diag_endpoint(d, p, strerror(-error), bind_hint(-error));
     }
+    return error;
 }
 
 /* True when this host can have IPv6 sockets at all. */
@@ -325,10 +336,18 @@ static bool is_open(const struct endpoint *p, const struct endpoints *old)
 bool endpoints_open(struct endpoints *e, const struct endpoints *old, struct diags *diags)
 {
     unsigned errors = diags_errors(diags);
+    /* All are probed before one is opened: they may overlap each other. */
     for (unsigned i = 0; i < e->count; i++) {
         e->at[i].kept = is_open(&e->at[i], old);
-        if (!e->at[i].kept) {
-            open_endpoint(&e->at[i], old, e->workers, diags);
+        int error = e->at[i].kept ? 0 : probe(&e->at[i], old);
+        if (error != 0) {
+            report_failure(&e->at[i], old, error, diags);
+        }
+    }
+    for (unsigned i = 0; diags_errors(diags) == errors && i < e->count; i++) {
+        int error = e->at[i].kept ? 0 : open_endpoint(&e->at[i], e->workers);
+        if (error != 0) {
+            report_failure(&e->at[i], old, error, diags);
         }
     }
     return diags_errors(diags) == errors;

@@ -13,7 +13,7 @@
 #include "router/reload.h"
 #include "router/runtime.h"
 
-enum { WORKERS_MAX = 256 };
+enum { WORKERS_MAX = 1024 };
 
 void start_init(struct start *s, const struct start_options *o)
 {

@@ -37,8 +37,8 @@ void start_free(struct start *s);
 
 /* Reads and compiles the configuration. */
 bool start_load(struct start *s);
-/* After start_load(), for --check: makes missing folders, becomes the user for good, opens
- * what a start would open but the queue and the ports. */
+/* After start_load(), for --check: makes missing folders, becomes the user for good,
+ * opens what a start would open but the queue and the ports. */
 bool start_check(struct start *s);
 /* Everything else; logs go to d->log, which is made here on standard error. On success
  * all of d but its workers is set, and s holds runtime and endpoints for the loop. */

@@ -9,17 +9,18 @@
 #include "tables/pattern.h"
 
 enum {
-    CHANNEL_NAME_MAX = 32,  /* PMDF 2.3.6 */
+    CHANNEL_NAME_MAX = 32, /* PMDF 2.3.6 */
     CHANNEL_HOST_MAX = 128,
-    CHANNEL_MESSAGES_MAX = 1000
+    CHANNEL_MESSAGES_MAX = 20000 /* about 10 MB of messages */
 };
 
 /* Names PMDF gives a driver of their own (2.3.6); with '_' at the end: prefixes. */
 static const char *const RESERVED[] = {
-    "bsin_",     "bsout_",    "circuitcheck", "conversion", "defragment", "directory",
-    "filter_discard", "hold", "ims-ms",       "ims-ms_",    "mailserv",   "msgstore",
-    "native",    "pipe",      "pipe_",        "popstore",   "printer",    "process",
-    "process_",  "reprocess", "reprocess_"};
+    "bsin_",     "bsout_",         "circuitcheck", "conversion", "defragment",
+    "directory", "filter_discard", "hold",         "ims-ms",     "ims-ms_",
+    "mailserv",  "msgstore",       "native",       "pipe",       "pipe_",
+    "popstore",  "printer",        "process",      "process_",   "reprocess",
+    "reprocess_"};
 
 struct channels {
     struct compile *c;
@@ -81,7 +82,8 @@ static void check_name(struct channels *on, str name, struct span at)
     bool good = name.len <= CHANNEL_NAME_MAX;
     for (size_t i = 0; i < name.len; i++) {
         char c = name.ptr[i];
-        good = good && (ascii_is_digit(c) || (c >= 'a' && c <= 'z') || c == '_' || c == '$');
+        good =
+            good && (ascii_is_digit(c) || (c >= 'a' && c <= 'z') || c == '_' || c == '$');
     }
     if (!good && !is_reserved(name)) {
         diag_error(on->c->diags, at, "channel-name",
@@ -132,9 +134,10 @@ static void add_host(struct channels *on, struct channel *ch, const struct ast_h
 static void add_hosts(struct channels *on, struct channel *ch, const struct ast_block *b)
 {
     if (b->hosts == NULL) {
-        diag_error(on->c->diags, b->name_at, "no-official-host",
-                   "channel '%.*s' has no official host; its name stands on the line below",
-                   STR_ARG(b->name));
+        diag_error(
+            on->c->diags, b->name_at, "no-official-host",
+            "channel '%.*s' has no official host; its name stands on the line below",
+            STR_ARG(b->name));
     }
     for (const struct ast_host *h = b->hosts; h != NULL; h = h->next) {
         add_host(on, ch, h, h == b->hosts);
@@ -152,8 +155,9 @@ static void add_channel(struct channels *on, const struct ast_block *b)
     check_name(on, b->name, b->name_at);
     const struct channel *first = map_add(c->s->channels_by_name, b->name, ch);
     if (first != ch) {
-        struct diag *d = diag_error(c->diags, b->name_at, "duplicate-channel",
-                                    "there is a channel '%.*s' already", STR_ARG(b->name));
+        struct diag *d =
+            diag_error(c->diags, b->name_at, "duplicate-channel",
+                       "there is a channel '%.*s' already", STR_ARG(b->name));
         diag_note(c->diags, d, first->span, "here it was defined first");
     }
     channel_opts_apply(&ch->opts, b->keywords, c->allow_unhonoured, c->arena, c->diags);

@@ -14,19 +14,20 @@ enum channel_type {
     CHANNEL_TCP,        /* tcp_*, and any name with the smtp keyword */
     CHANNEL_LOCAL,      /* l */
     CHANNEL_BITBUCKET,  /* bitbucket */
-    CHANNEL_UNSUPPORTED /* reserved by PMDF, not served yet: an error if mail can reach it */
+    CHANNEL_UNSUPPORTED /* reserved by PMDF, not served yet: an error if mail can reach it
+                         */
 };
 
 struct channel {
-    unsigned index;            /* position in snapshot->channels */
+    unsigned index; /* position in snapshot->channels */
     str name;
     enum channel_type type;
     struct channel_opts opts;
     str official_host;
-    str local_alias;           /* empty: use snapshot->local_host */
-    struct channel *tls_switch;/* resolved tlsswitchchannel, NULL: none */
-    bool final;                /* delivers here: a destination that is ours by kind */
-    struct span span;          /* the channel name on its line */
+    str local_alias;            /* empty: use snapshot->local_host */
+    struct channel *tls_switch; /* resolved tlsswitchchannel, NULL: none */
+    bool final;                 /* delivers here: a destination that is ours by kind */
+    struct span span;           /* the channel name on its line */
 };
 
 /* The name this system goes by on this channel: local_alias or the local host. */

@@ -173,8 +173,9 @@ static void copy_sources(const struct sources *from, struct sources *to, struct 
     }
 }
 
-struct snapshot *snapshot_load(const struct snapshot_request *req, struct arena *diag_arena,
-                               struct diags **diags, bool *unreadable)
+struct snapshot *snapshot_load(const struct snapshot_request *req,
+                               struct arena *diag_arena, struct diags **diags,
+                               bool *unreadable)
 {
     struct sources *shown = sources_new(diag_arena);
     struct snapshot *s = snapshot_new();

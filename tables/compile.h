@@ -9,10 +9,10 @@
 struct compile {
     const struct loader *loader;
     bool allow_unhonoured;
-    struct snapshot *s; /* being filled */
-    struct arena *arena;/* the snapshot's */
+    struct snapshot *s;  /* being filled */
+    struct arena *arena; /* the snapshot's */
     struct diags *diags;
-    str main_name;      /* of the main file, as shown */
+    str main_name; /* of the main file, as shown */
 };
 
 /* locate.c: finds the main file for the path given with -c and sets s->directory,
@@ -47,7 +47,7 @@ void compile_restriction(struct compile *c, struct span at, const char *fmt, ...
     __attribute__((format(printf, 3, 4)));
 /* The row of an option, when it is honoured; else it is reported and NULL. */
 const struct option_row *compile_option(struct compile *c, enum option_file file,
-                                    const struct ast_option *o);
+                                        const struct ast_option *o);
 /* Reports that *seen was given before, and sets it. */
 void compile_once(struct compile *c, struct span *seen, const struct ast_option *o);
 /* Is it an IPv4 or IPv6 address? *canonical (may be NULL) is how it is printed. */

@@ -7,11 +7,13 @@
 static void dump_rules(const struct snapshot *s, struct buf *out)
 {
     for (const struct rewrite_rule *r = rewrite_first(s->rules); r; r = r->next) {
-        buf_printf(out, "%.*s %.*s\n", STR_ARG(r->pattern_text), STR_ARG(r->template_text));
+        buf_printf(out, "%.*s %.*s\n", STR_ARG(r->pattern_text),
+                   STR_ARG(r->template_text));
     }
 }
 
-static void dump_channel(const struct snapshot *s, const struct channel *ch,
+/* The hosts of a channel follow each other in the table, from *host on. */
+static void dump_channel(const struct snapshot *s, const struct channel *ch, size_t *host,
                          struct buf *out)
 {
     buf_printf(out, "\n%.*s", STR_ARG(ch->name));
@@ -21,9 +23,12 @@ static void dump_channel(const struct snapshot *s, const struct channel *ch,
         buf_printf(out, " %.*s", STR_ARG(ch->local_alias));
     }
     buf_putc(out, '\n');
-    for (size_t i = 0; i < map_count(s->hosts); i++) {
-        const struct host_entry *h = map_at(s->hosts, i, NULL);
-        if (h->channel == ch && !str_ieq(h->host, ch->official_host)) {
+    for (; *host < map_count(s->hosts); ++*host) {
+        const struct host_entry *h = map_at(s->hosts, *host, NULL);
+        if (h->channel != ch) {
+            break;
+        }
+        if (!str_ieq(h->host, ch->official_host)) {
             buf_printf(out, h->proper_name.len > 0 ? "%.*s %.*s\n" : "%.*s%.*s\n",
                        STR_ARG(h->host), STR_ARG(h->proper_name));
         }
@@ -31,8 +36,8 @@ static void dump_channel(const struct snapshot *s, const struct channel *ch,
 }
 
 /* Paths in the configuration folder are written without it. */
-static void dump_path(const struct snapshot *s, const char *name, str path, struct span at,
-                      struct buf *out)
+static void dump_path(const struct snapshot *s, const char *name, str path,
+                      struct span at, struct buf *out)
 {
     str folder = s->directory;
     if (at.source == 0) {
@@ -103,8 +108,9 @@ void dump_snapshot(const struct snapshot *s, struct buf *out)
 {
     buf_puts(out, "!== pointsman.cnf\n");
     dump_rules(s, out);
+    size_t host = 0;
     for (unsigned i = 0; i < s->channel_count; i++) {
-        dump_channel(s, s->channels[i], out);
+        dump_channel(s, s->channels[i], &host, out);
     }
     dump_options(s, out);
     dump_services(s, out);

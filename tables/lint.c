@@ -36,9 +36,10 @@ static void lint_certificate(struct compile *c)
     if (c->s->tls.server_cert.len > 0 || !snapshot_needs_certificate(c->s, &why)) {
         return;
     }
-    diag_error(c->diags, why, "no-certificate",
-               "clients are offered TLS because of this, but there is no certificate; set "
-               "server_cert and server_key in section [*] of tls.cnf");
+    diag_error(
+        c->diags, why, "no-certificate",
+        "clients are offered TLS because of this, but there is no certificate; set "
+        "server_cert and server_key in section [*] of tls.cnf");
 }
 
 /* The first rule that leads to the channel by name, or NULL. */
@@ -55,6 +56,25 @@ static const struct rewrite_rule *rule_to(const struct snapshot *s,
     return NULL;
 }
 
+/* What leads a session to the channel: a service or a TLS switch; SPAN_NONE if nothing
+ * does. */
+static struct span session_to(const struct snapshot *s, const struct channel *ch,
+                              const struct reach *reach)
+{
+    if (reach->plain[ch->index] != NULL) {
+        return reach->plain[ch->index]->span;
+    }
+    if (reach->implicit_tls[ch->index] != NULL) {
+        return reach->implicit_tls[ch->index]->span;
+    }
+    for (unsigned i = 0; i < s->channel_count; i++) {
+        if (s->channels[i]->tls_switch == ch) {
+            return s->channels[i]->opts.tlsswitchchannel_at;
+        }
+    }
+    return SPAN_NONE;
+}
+
 /* A channel of a kind we do not serve: an error when mail is meant to go there. */
 static void lint_kind(struct compile *c, const struct channel *ch,
                       const struct reach *reach)
@@ -63,27 +83,21 @@ static void lint_kind(struct compile *c, const struct channel *ch,
         return;
     }
     const struct rewrite_rule *r = rule_to(c->s, ch);
-    bool session = reach->plain[ch->index] != NULL || reach->implicit_tls[ch->index] != NULL;
-    if (r == NULL && !session) {
-        diag_warning(c->diags, ch->span, "unserved-channel",
-                     "channels named like '%.*s' are not served yet: mail to its hosts is "
-                     "refused",
-                     STR_ARG(ch->name));
+    struct span from = r != NULL ? r->span : session_to(c->s, ch, reach);
+    if (from.source == 0) {
+        diag_warning(
+            c->diags, ch->span, "unserved-channel",
+            "channels named like '%.*s' are not served yet: mail to its hosts is "
+            "refused",
+            STR_ARG(ch->name));
         return;
     }
     struct diag *d =
         diag_error(c->diags, ch->span, "unserved-channel",
-                   "channels named like '%.*s' are not served yet; for SMTP, begin the "
-                   "name with 'tcp_' or add the keyword smtp",
+                   "channels named like '%.*s' are not served yet; the name of a channel "
+                   "for SMTP begins with 'tcp_'",
                    STR_ARG(ch->name));
-    if (r != NULL) {
-        diag_note(c->diags, d, r->span, "this rule leads to it");
-    } else {
-        const struct service *v = reach->plain[ch->index] != NULL
-                                      ? reach->plain[ch->index]
-                                      : reach->implicit_tls[ch->index];
-        diag_note(c->diags, d, v->span, "this service leads to it");
-    }
+    diag_note(c->diags, d, from, "this leads to it");
 }
 
 /* Settings of the SMTP client on a channel that has none; defaults are meant for the
@@ -91,10 +105,10 @@ static void lint_kind(struct compile *c, const struct channel *ch,
 static void lint_client_settings(struct compile *c, const struct channel *ch)
 {
     const struct channel_opts *o = &ch->opts;
-    const struct span *const settings[] = {
-        &o->tls_client_at, &o->mx_at,     &o->port_at,
-        &o->daemon_at,     &o->smtp_eol_at, &o->interfaceaddress_at,
-        &o->nameservers_at};
+    const struct span *const settings[] = {&o->tls_client_at, &o->mx_at,
+                                           &o->port_at,       &o->daemon_at,
+                                           &o->smtp_eol_at,   &o->interfaceaddress_at,
+                                           &o->nameservers_at};
     for (size_t i = 0; i < sizeof settings / sizeof settings[0] && ch->final; i++) {
         if (channel_wrote(c, ch, *settings[i])) {
             diag_warning(c->diags, *settings[i], "no-effect",

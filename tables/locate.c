@@ -52,7 +52,8 @@ static bool locate_in_folder(struct compile *c, str path, bool is_folder)
     }
     if (n > 1) {
         diag_error(c->diags, SPAN_NONE, "several-main-files",
-                   "both %s and %s are in the folder; name the one to use", found, second);
+                   "both %s and %s are in the folder; name the one to use", found,
+                   second);
     }
     if (n != 1) {
         return false;

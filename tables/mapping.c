@@ -11,8 +11,9 @@ static bool starts_with_letter(str name)
 static void check_table(struct compile *c, const struct ast_table *t)
 {
     if (!starts_with_letter(t->name)) {
-        diag_error(c->diags, t->at, "mapping-name",
-                   "the name of a table begins with a letter; entries begin with a blank");
+        diag_error(
+            c->diags, t->at, "mapping-name",
+            "the name of a table begins with a letter; entries begin with a blank");
     } else if (str_iends(t->name, STR("_ACCESS"))) {
         compile_restriction(c, t->at,
                             "table %.*s is not honoured yet: what it refuses would be "
@@ -31,8 +32,9 @@ void mapping_check(struct compile *c, const struct ast *ast)
     for (const struct ast_table *t = ast != NULL ? ast->tables : NULL; t; t = t->next) {
         const struct ast_table *first = map_add(seen, t->name, (void *)(uintptr_t)t);
         if (first != t) {
-            struct diag *d = diag_error(c->diags, t->at, "duplicate-mapping",
-                                        "there is a table %.*s already", STR_ARG(t->name));
+            struct diag *d =
+                diag_error(c->diags, t->at, "duplicate-mapping",
+                           "there is a table %.*s already", STR_ARG(t->name));
             diag_note(c->diags, d, first->at, "here it was given first");
         } else {
             check_table(c, t);

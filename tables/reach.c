@@ -8,8 +8,8 @@
 static bool takes_clients(const struct rewrite_rule *r)
 {
     enum pattern_kind k = r->pattern.kind;
-    bool literal = k == PATTERN_LITERAL || k == PATTERN_LITERAL_PREFIX ||
-                   k == PATTERN_LITERAL_ANY;
+    bool literal =
+        k == PATTERN_LITERAL || k == PATTERN_LITERAL_PREFIX || k == PATTERN_LITERAL_ANY;
     return literal && r->template->for_clients && !r->template->never;
 }
 

@@ -96,6 +96,8 @@ static bool route_replace(struct routing *r, const struct hostspec *spec,
         reason = r->nameless ? NULL : "its local part is empty";
     else if (!reason) /* it travels in envelopes and logs: it must parse back */
         reason = address_parse(address_print(r->arena, &made), &parsed);
+    if (!reason && made.local.len > 0 && !address_eq(&made, &parsed))
+        reason = "its local part reads like a source route";
     if (reason && !found->rule) {
         route_fail(r->out, 5, 1, 3,
                    arena_printf(r->arena, "no address is left: %s", reason));
@@ -161,6 +163,9 @@ static enum pass route_pass(struct routing *r)
     r->only_all &= found.rule && found.rule->pattern.kind == PATTERN_ALL;
     switch (found.result) {
     case REWRITE_BAD:
+        /* the IP switch asks for the channel only, nobody sees its address */
+        if (r->nameless && found.routing_host.len > 0)
+            return route_to_host(r, &spec, &found);
         route_bad_rule(r, found.rule, found.reason);
         return PASS_END;
     case REWRITE_REPEAT:

@@ -32,10 +32,22 @@ struct draft {
 
 struct services {
     struct compile *c;
-    struct map *by_name;     /* case-blind -> struct draft */
-    struct map *by_address;  /* "ip port" -> struct service */
+    struct map *by_name;    /* case-blind -> struct draft */
+    struct map *by_address; /* "ip port" -> struct service */
     VEC(struct service) list;
+    bool full; /* too many listeners; told once */
 };
+
+/* Where a part of an option's value stands; the whole of it if lines were joined. */
+static struct span part_span(const struct ast_option *o, str part)
+{
+    struct span at = o->value_at;
+    if (o->value.len == at.length && part.len > 0) {
+        at.offset += (uint32_t)(part.ptr - o->value.ptr);
+        at.length = (uint32_t)part.len;
+    }
+    return at;
+}
 
 static void read_ports(struct services *on, struct draft *d, const struct ast_option *o,
                        bool implicit_tls)
@@ -45,13 +57,13 @@ static void read_ports(struct services *on, struct draft *d, const struct ast_op
         uint64_t number;
         part = str_trim(part);
         if (!str_u64(part, 65535, &number) || number == 0) {
-            diag_error(on->c->diags, o->value_at, "service-port",
+            diag_error(on->c->diags, part_span(o, part), "service-port",
                        "'%.*s' is no port; ports are numbers from 1 to 65535",
                        STR_ARG(part));
             d->broken = true;
-        } else if (d->ports.n < SERVICE_LISTENERS_MAX) {
+        } else if (d->ports.n <= SERVICE_LISTENERS_MAX) {
             *vec_add(on->c->arena, &d->ports) =
-                (struct port){(uint16_t)number, implicit_tls, o->value_at};
+                (struct port){(uint16_t)number, implicit_tls, part_span(o, part)};
         }
     }
 }
@@ -63,11 +75,12 @@ static void read_interfaces(struct services *on, struct draft *d,
     while (str_split(&rest, ',', &part)) {
         part = str_trim(part);
         if (!compile_ip(on->c, part, &ip)) {
-            diag_error(on->c->diags, o->value_at, "service-address",
+            diag_error(on->c->diags, part_span(o, part), "service-address",
                        "'%.*s' is no IP address", STR_ARG(part));
             d->broken = true;
-        } else if (d->interfaces.n < SERVICE_LISTENERS_MAX) {
-            *vec_add(on->c->arena, &d->interfaces) = (struct interface){ip, o->value_at};
+        } else if (d->interfaces.n <= SERVICE_LISTENERS_MAX) {
+            *vec_add(on->c->arena, &d->interfaces) =
+                (struct interface){ip, part_span(o, part)};
         }
     }
 }
@@ -91,11 +104,7 @@ static void read_parameter(struct services *on, struct draft *d,
         return;
     }
     d->channel = value;
-    d->channel_at = o->value_at;
-    if (value.len > 0) {
-        d->channel_at.offset += o->value_at.length - (uint32_t)value.len;
-        d->channel_at.length = (uint32_t)value.len;
-    }
+    d->channel_at = part_span(o, value);
 }
 
 static void read_backlog(struct services *on, struct draft *d, const struct ast_option *o)
@@ -110,7 +119,8 @@ static void read_backlog(struct services *on, struct draft *d, const struct ast_
     d->backlog = (unsigned)number;
 }
 
-static void read_options(struct services *on, struct draft *d, const struct ast_section *s)
+static void read_options(struct services *on, struct draft *d,
+                         const struct ast_section *s)
 {
     for (const struct ast_option *o = s->options; o != NULL; o = o->next) {
         const struct option_row *row = compile_option(on->c, OPTION_SERVICE, o);
@@ -140,6 +150,7 @@ static void add_listener(struct services *on, const struct service *v)
 {
     struct compile *c = on->c;
     if (on->list.n >= SERVICE_LISTENERS_MAX) {
+        on->full = true;
         diag_error(c->diags, v->span, "too-many-listeners",
                    "there are more than %d listeners", SERVICE_LISTENERS_MAX);
         return;
@@ -186,8 +197,7 @@ static void add_listeners(struct services *on, const struct draft *d)
         return;
     }
     for (size_t i = 0; i < d->ports.n; i++) {
-        for (size_t n = 0; n < interface_count && on->list.n <= SERVICE_LISTENERS_MAX;
-             n++) {
+        for (size_t n = 0; n < interface_count && !on->full; n++) {
             struct service v = {.name = d->name,
                                 .interface_address = interfaces[n].ip,
                                 .port = d->ports.at[i].number,
@@ -224,9 +234,9 @@ static void add_section(struct services *on, const struct draft *defaults,
     *d = (struct draft){.name = s->value, .span = s->at};
     const struct draft *first = map_add(on->by_name, s->value, d);
     if (first != d) {
-        struct diag *m = diag_error(c->diags, s->at, "duplicate-service",
-                                    "there is a service '%.*s' already",
-                                    STR_ARG(s->value));
+        struct diag *m =
+            diag_error(c->diags, s->at, "duplicate-service",
+                       "there is a service '%.*s' already", STR_ARG(s->value));
         diag_note(c->diags, m, first->span, "here");
     }
     read_options(on, d, s);
@@ -240,7 +250,8 @@ void services_compile(struct compile *c, const struct ast *ast)
                           .by_name = map_new(c->arena, MAP_NOCASE),
                           .by_address = map_new(c->arena, MAP_NOCASE)};
     struct draft defaults = {.backlog = SERVICE_BACKLOG};
-    for (const struct ast_section *s = ast != NULL ? ast->sections : NULL; s; s = s->next) {
+    for (const struct ast_section *s = ast != NULL ? ast->sections : NULL; s;
+         s = s->next) {
         if (s->name.ptr == NULL) {
             read_options(&on, &defaults, s);
         } else if (s->name.len > 0) {

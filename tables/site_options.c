@@ -93,13 +93,15 @@ static void read_option(struct compile *c, const struct ast_option *o)
 
 void site_options_compile(struct compile *c, const struct ast *ast)
 {
-    c->s->options = (struct site_options){.queue_directory = STR(POINTSMAN_QUEUE_DIRECTORY),
-                                          .maildir_root = STR(POINTSMAN_MAILDIR_ROOT),
-                                          .control_socket = STR(POINTSMAN_CONTROL_SOCKET),
-                                          .user = STR("pointsman"),
-                                          .dnssec_anchor = STR(""),
-                                          .log_format = 1};
-    for (const struct ast_section *s = ast != NULL ? ast->sections : NULL; s; s = s->next) {
+    c->s->options =
+        (struct site_options){.queue_directory = STR(POINTSMAN_QUEUE_DIRECTORY),
+                              .maildir_root = STR(POINTSMAN_MAILDIR_ROOT),
+                              .control_socket = STR(POINTSMAN_CONTROL_SOCKET),
+                              .user = STR("pointsman"),
+                              .dnssec_anchor = STR(""),
+                              .log_format = 1};
+    for (const struct ast_section *s = ast != NULL ? ast->sections : NULL; s;
+         s = s->next) {
         if (s->name.len > 0) {
             diag_warning(c->diags, s->at, "unknown-section",
                          "this file has no sections; the head is passed over");

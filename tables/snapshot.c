@@ -14,7 +14,8 @@ void snapshot_unref(struct snapshot **s)
     struct snapshot *old = *s;
     *s = NULL;
     /* Whoever frees must see what the others did before they let go. */
-    if (old != NULL && atomic_fetch_sub_explicit(&old->refs, 1, memory_order_acq_rel) == 1) {
+    if (old != NULL &&
+        atomic_fetch_sub_explicit(&old->refs, 1, memory_order_acq_rel) == 1) {
         struct arena *a = old->arena;
         arena_free(&a);
     }

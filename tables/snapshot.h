@@ -25,8 +25,8 @@ struct host_entry {
 /* One listener of dispatcher.cnf: an address, a port, a channel. A service with
  * several ports or PORT and TLS_PORT gives several of these. */
 struct service {
-    str name;                      /* [SERVICE=name] */
-    str interface_address;         /* IP literal; empty: all addresses, IPv4 and IPv6 */
+    str name;              /* [SERVICE=name] */
+    str interface_address; /* IP literal; empty: all addresses, IPv4 and IPv6 */
     uint16_t port;
     bool implicit_tls;             /* from TLS_PORT */
     const struct channel *channel; /* PARAMETER=CHANNEL= */
@@ -38,10 +38,10 @@ struct service {
  * resolved when compiled. */
 struct site_options {
     str queue_directory, maildir_root, control_socket;
-    str user;                 /* default "pointsman" */
-    unsigned workers;         /* 0: one per core */
-    str dnssec_anchor;        /* file, empty: no validation */
-    unsigned log_format;      /* 1 or 5 */
+    str user;            /* default "pointsman" */
+    unsigned workers;    /* 0: one per core */
+    str dnssec_anchor;   /* file, empty: no validation */
+    unsigned log_format; /* 1 or 5 */
     struct span user_at, workers_at, log_format_at, queue_directory_at, maildir_root_at,
         control_socket_at, dnssec_anchor_at;
 };
@@ -60,26 +60,26 @@ struct snapshot {
     atomic_uint refs;
     struct arena *arena;
     struct sources *sources;
-    str directory;                 /* absolute configuration folder */
-    str main_file;                 /* absolute path of the main file */
-    struct channel **channels;     /* in file order; [0] is the local channel */
+    str directory;             /* absolute configuration folder */
+    str main_file;             /* absolute path of the main file */
+    struct channel **channels; /* in file order; [0] is the local channel */
     unsigned channel_count;
-    struct map *channels_by_name;  /* case-blind -> struct channel */
-    struct map *hosts;             /* case-blind -> struct host_entry */
+    struct map *channels_by_name; /* case-blind -> struct channel */
+    struct map *hosts;            /* case-blind -> struct host_entry */
     struct rewrite_rules *rules;
     unsigned rule_count;
     struct service *services;
     unsigned service_count;
-    struct map *localdomains;      /* case-blind "dom" or ".dom" -> struct span* */
+    struct map *localdomains; /* case-blind "dom" or ".dom" -> struct span* */
     struct site_options options;
     struct tls_files tls;
-    str local_host;                /* official host of the first channel */
+    str local_host; /* official host of the first channel */
 };
 
 struct snapshot_request {
-    str path;                /* file or folder given with -c */
-    bool strict;             /* warnings count as errors */
-    bool allow_unhonoured;   /* --allow-unhonoured */
+    str path;                    /* file or folder given with -c */
+    bool strict;                 /* warnings count as errors */
+    bool allow_unhonoured;       /* --allow-unhonoured */
     const struct loader *loader; /* NULL: loader_files */
 };
 
@@ -88,8 +88,9 @@ struct snapshot_request {
  * the caller owns and which must outlive the use of *diags only: the snapshot has an
  * arena of its own. *unreadable is set when the main file could not be read at all
  * (exit code 2 of `check`). Pure: may run on a pool thread. */
-struct snapshot *snapshot_load(const struct snapshot_request *req, struct arena *diag_arena,
-                               struct diags **diags, bool *unreadable);
+struct snapshot *snapshot_load(const struct snapshot_request *req,
+                               struct arena *diag_arena, struct diags **diags,
+                               bool *unreadable);
 
 struct snapshot *snapshot_ref(struct snapshot *s);
 /* Drops the reference and clears *s; the last one frees everything. */

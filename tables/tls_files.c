@@ -57,7 +57,8 @@ void tls_files_compile(struct compile *c, const struct ast *ast)
 {
     struct tls_files *out = &c->s->tls;
     *out = (struct tls_files){.server_cert = STR(""), .server_key = STR("")};
-    for (const struct ast_section *s = ast != NULL ? ast->sections : NULL; s; s = s->next) {
+    for (const struct ast_section *s = ast != NULL ? ast->sections : NULL; s;
+         s = s->next) {
         read_section(c, s);
     }
     if (out->server_cert_at.source == 0 && out->server_key_at.source == 0) {

@@ -2,7 +2,7 @@
  * them with the manual. */
 #include "parser/keywords.h"
 
-#include "router/json.h"
+#include "base/json.h"
 #include "tools/tool.h"
 
 static const char *const statuses[] = {

@@ -1,5 +1,5 @@
 /* rewrite: what becomes of an address, and the line that says so. */
-#include "router/json.h"
+#include "base/json.h"
 #include "tools/configuration.h"
 
 enum { JSON_LINE_MAX = 1 << 20, SUGGEST_DISTANCE = 2 };

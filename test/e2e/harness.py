@@ -1,6 +1,7 @@
 """What the integration tests share: a real pointsmand in a folder of its own, its log
 as data, its Maildirs. Everything stays on loopback and ends by process id."""
 import glob
+import json
 import os
 import pwd
 import random
@@ -97,6 +98,7 @@ class Router:
         self.conf = self.path('conf')
         self.arguments = list(arguments)
         self.process = None
+        self.mails_read = {}  # a message in new/ never changes
         self.log_path = self.path('log')
         self.log_start = 0
         for name in ('conf', 'tls', 'mail', 'run'):
@@ -189,6 +191,8 @@ class Router:
     def events(self, name=None, **fields):
         found = []
         for text in self.log_text().splitlines():
+            if name and 'event=%s ' % name not in text:
+                continue
             event = parse_log_line(text)
             if name and event.get('event') != name:
                 continue
@@ -208,8 +212,10 @@ class Router:
         """The delivered messages' bytes, line ends as stored."""
         found = []
         for path in sorted(glob.glob(self.path('mail', user, 'new', '*'))):
-            with open(path, 'rb') as file:
-                found.append(file.read())
+            if path not in self.mails_read:
+                with open(path, 'rb') as file:
+                    self.mails_read[path] = file.read()
+            found.append(self.mails_read[path])
         return found
 
     def wait_mails(self, count=1, user='ann', timeout=20):
@@ -232,6 +238,22 @@ class Router:
         except AssertionError as error:
             raise AssertionError('%s\n%s' % (error, self.log_text()[-6000:])) from None
         return found()
+
+    def control(self, line, timeout=20):
+        """One line to the control socket, as it stands; the reply's text."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(timeout)
+            s.connect(self.path('run', 'control'))
+            s.sendall(line if isinstance(line, bytes) else line.encode())
+            return s.makefile('r', encoding='utf-8').readline()
+
+    def status(self):
+        """The fields of the daemon's status."""
+        return json.loads(self.control('{"v":1,"command":"status"}\n'))
+
+    def wait_status(self, timeout=20, **fields):
+        return wait_until('status %s' % fields, lambda: (lambda s: all(
+            s.get(k) == v for k, v in fields.items()) and s)(self.status()), timeout)
 
     def tool(self, *arguments, **options):
         """Runs pointsman on this configuration."""

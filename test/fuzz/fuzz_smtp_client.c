@@ -19,7 +19,6 @@ struct peer {
     bool handshake_ok;
     bool mail_seen; /* MAIL was sent */
     bool dot_seen;  /* of the present message */
-    bool in_body;
     bool was_tls;
     unsigned messages;
     enum smtp_step step;
@@ -101,8 +100,8 @@ static void check_outcomes(const struct peer *p)
 static void settled(struct peer *p)
 {
     check_outcomes(p);
-    p->dot_seen = false;
     if (++p->messages < MESSAGES_MAX) {
+        p->dot_seen = false;
         smtp_client_next(p->m, &p->message);
     } else {
         smtp_client_quit(p->m);

@@ -1,6 +1,8 @@
 #!/bin/sh
 # docs/keywords.md says what the rows of parser/keywords.def say: each table there is
 # compared with the output of `pointsman keywords`. UPDATE_GOLDEN=1 rewrites the tables.
+LC_ALL=C
+export LC_ALL
 top=${top_srcdir:-.}
 tool=${top_builddir:-.}/pointsman
 page=$top/docs/keywords.md
@@ -30,7 +32,7 @@ awk -v work="$work" '
     /^<!-- end / { skip = 0 }
     !skip { print }' "$page" >"$work/page"
 
-echo 1..3
+echo 1..4
 rows=$("$tool" keywords --json | wc -l)
 told=$(grep -c '^| `' "$work/page")
 if [ "$rows" -gt 0 ] && [ "$rows" -eq "$told" ]; then
@@ -60,4 +62,22 @@ if [ -z "$missing" ]; then
     echo "ok 3 - pointsman.cnf.5 names every honoured keyword"
 else
     echo "not ok 3 - pointsman.cnf.5 does not name: $missing"
+fi
+
+# The meanings in its table of keywords are those of the rows.
+sed -n '/^\.SS Keywords/,/^\.TE/p' "$top/docs/pointsman.cnf.5" | sed -e 's/\\-/-/g' \
+    -e "s/\\\\(aq/'/g" -e 's/\\e/\\/g' | awk '
+    /^\\fB[a-z_0-9]*\\fR.*\|T\{$/ { name = $0; sub(/^\\fB/, "", name)
+        sub(/\\fR.*/, "", name); text = ""; inside = 1; next }
+    inside && /^T\}$/ { print name "|" text; inside = 0 }
+    inside { text = text (text == "" ? "" : " ") $0 }' | sort >"$work/told"
+"$tool" keywords --json | sed -n -e 's/\\"/"/g' \
+    -e 's/^{"name":"\([^"]*\)".*"status":"honoured".*,"text":"\(.*\)"}$/\1|\2/p' |
+    sort >"$work/rows"
+wrong=$(comm -23 "$work/told" "$work/rows")
+if [ -s "$work/told" ] && [ -z "$wrong" ]; then
+    echo "ok 4 - pointsman.cnf.5 gives their meanings"
+else
+    echo "not ok 4 - pointsman.cnf.5 gives other meanings"
+    printf '%s\n' "$wrong" | sed 's/^/# /'
 fi

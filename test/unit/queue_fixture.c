@@ -127,7 +127,8 @@ struct faulty_vfs {
     struct faults faults;
 };
 
-static int vfs_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags, int *out)
+static int vfs_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags,
+                    int *out)
 {
     struct faulty_vfs *vfs = v->pAppData;
     struct faulty_file *file = (struct faulty_file *)f;
@@ -223,13 +224,13 @@ void fixture_end(struct fixture *f)
 
 bool fixture_open(struct fixture *f)
 {
-    int lock = queue_lock(f->directory, (unsigned)-1, (unsigned)-1, f->reason,
-                          sizeof f->reason);
+    int lock =
+        queue_lock(f->directory, (unsigned)-1, (unsigned)-1, f->reason, sizeof f->reason);
     if (lock < 0) {
         return false;
     }
-    f->daemon.queue = queue_open(f->directory, lock, f->log, &f->clock, f->reason,
-                                 sizeof f->reason);
+    f->daemon.queue =
+        queue_open(f->directory, lock, f->log, &f->clock, f->reason, sizeof f->reason);
     if (f->daemon.queue == NULL) {
         close(lock);
     }

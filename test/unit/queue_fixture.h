@@ -20,13 +20,13 @@ struct faults {
 
 struct fixture {
     char directory[64];
-    int log_fd;             /* of an unlinked file */
+    int log_fd; /* of an unlinked file */
     struct log *log;
     struct daemon daemon;
     struct clock clock;
     struct worker workers[FIXTURE_WORKERS];
-    struct worker *w;       /* the first */
-    struct faults *faults;  /* static: a VFS lives as long as the program */
+    struct worker *w;      /* the first */
+    struct faults *faults; /* static: a VFS lives as long as the program */
     char reason[300];
 };
 
@@ -65,7 +65,8 @@ struct claimed {
     struct queue_result result;
     bool done;
 };
-void fixture_claim(struct fixture *f, unsigned limit, int64_t now_ms, struct claimed *out);
+void fixture_claim(struct fixture *f, unsigned limit, int64_t now_ms,
+                   struct claimed *out);
 void claimed_free(struct claimed *c);
 struct queue_result fixture_count(struct fixture *f, struct queue_counts *out);
 

@@ -46,7 +46,7 @@ struct world {
 int world_setup(void **state);
 int world_teardown(void **state);
 
-/* Turns the loop until the condition holds. */
+/* Turns the loop until the condition holds (a macro, to say which one did not). */
 #define wait_for(w, condition)                                                           \
     do {                                                                                 \
         uint64_t until_ms = uv_hrtime() / 1000000 + WAIT_MS;                             \

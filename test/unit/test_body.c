@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -12,6 +15,29 @@
 #include "base/check.h"
 #include "router/body.h"
 #include "test/unit/queue_fixture.h"
+
+/* Takes the place of the C library's: notes what is synced ('f' a file, 'd' a folder)
+ * and fails at the wanted one. */
+static struct {
+    char order[16];
+    atomic_uint count;
+    unsigned fail_at; /* from 1; 0: never */
+} synced;
+
+int fsync(int fd)
+{
+    struct stat st;
+    check(fstat(fd, &st) == 0);
+    unsigned at = atomic_fetch_add(&synced.count, 1);
+    if (at < sizeof synced.order - 1) {
+        synced.order[at] = S_ISDIR(st.st_mode) ? 'd' : 'f';
+    }
+    if (synced.fail_at == at + 1) {
+        errno = EIO;
+        return -1;
+    }
+    return (int)syscall(SYS_fsync, fd);
+}
 
 /* One body being written and read; the queue's folder is the fixture's. */
 struct writing {
@@ -263,6 +289,28 @@ static void test_folder_missing(void **state)
     fixture_end(&t.f);
 }
 
+/* The file and then its folder are on the disk before the seal is answered; a sync that
+ * fails is never tried again, and the file goes. */
+static void test_syncs(void **state)
+{
+    (void)state;
+    for (unsigned fail_at = 0; fail_at <= 2; fail_at++) {
+        struct writing t;
+        char path[256];
+        writing_start(&t);
+        assert_int_equal(append_pattern(&t, 0, 100000), 0);
+        memset(&synced, 0, sizeof synced);
+        synced.fail_at = fail_at;
+        assert_int_equal(seal(&t), fail_at == 0 ? 0 : UV_EIO);
+        assert_string_equal(synced.order, fail_at == 1 ? "f" : "fd");
+        synced.fail_at = 0;
+        body_unref(&t.b);
+        assert_int_not_equal(access(fixture_path(&t.f, "bodies/3f/1001Z", path), F_OK),
+                             0);
+        fixture_end(&t.f);
+    }
+}
+
 /* A disk that takes no more: the error comes back, the file goes. */
 static void test_no_space(void **state)
 {
@@ -349,8 +397,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes),          cmocka_unit_test(test_unlink),
         cmocka_unit_test(test_adopted),        cmocka_unit_test(test_exclusive),
-        cmocka_unit_test(test_folder_missing), cmocka_unit_test(test_no_space),
-        cmocka_unit_test(test_left_alone),     cmocka_unit_test(test_from_memory),
+        cmocka_unit_test(test_folder_missing), cmocka_unit_test(test_syncs),
+        cmocka_unit_test(test_no_space),       cmocka_unit_test(test_left_alone),
+        cmocka_unit_test(test_from_memory),
     };
     return cmocka_run_group_tests_name("body", tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "router/json.h"
+#include "base/json.h"
 
 static struct json_object parsed(struct arena *a, const char *text)
 {

@@ -16,12 +16,8 @@ static void test_id(void **state)
     static const struct {
         uint64_t number;
         const char *id;
-    } cases[] = {{0, "0"},
-                 {31, "Z"},
-                 {32, "10"},
-                 {1048576, "10000"},
-                 {18, "J"},
-                 {UINT64_MAX, "FZZZZZZZZZZZZ"}};
+    } cases[] = {{0, "0"},           {31, "Z"}, {32, "10"},
+                 {1048576, "10000"}, {18, "J"}, {UINT64_MAX, "FZZZZZZZZZZZZ"}};
     static const char *const bad[] = {"", "I", "U", "7F 2", "-1", "GZZZZZZZZZZZZ", "é"};
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -408,7 +404,8 @@ static void test_close_with_requests(void **state)
     c.f = &f;
     c.w = f.w;
     for (unsigned i = 0; i < PER_WORKER; i++) {
-        queue_commit(f.daemon.queue, f.w, fixture_message(&f, 10, 1), on_crowd_commit, &c);
+        queue_commit(f.daemon.queue, f.w, fixture_message(&f, 10, 1), on_crowd_commit,
+                     &c);
     }
     queue_close(&f.daemon.queue);
     assert_int_equal(c.answers, 0); /* never inside the call */

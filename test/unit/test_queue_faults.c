@@ -171,7 +171,8 @@ static void test_failed_batch(void **state)
                                     .keep = m[1]->entries->recipients,
                                     .keep_count = 2,
                                     .next_try_ms = 1000};
-    struct queue_settlement gone = {.entry_id = m[2]->entries->id, .number = m[2]->number};
+    struct queue_settlement gone = {.entry_id = m[2]->entries->id,
+                                    .number = m[2]->number};
     atomic_store(&f.faults->sync_error, SQLITE_IOERR_FSYNC);
     queue_commit(f.daemon.queue, f.w, m[4], on_batch_commit, &b);
     queue_claim(f.daemon.queue, f.w, 10, LATER, on_batch_claim, &b);
@@ -389,9 +390,9 @@ static void test_second_daemon(void **state)
     struct fixture f;
     char pid[32];
     fixture_start(&f);
-    assert_int_equal(queue_lock(f.directory, (unsigned)-1, (unsigned)-1, f.reason,
-                                sizeof f.reason),
-                     -1);
+    assert_int_equal(
+        queue_lock(f.directory, (unsigned)-1, (unsigned)-1, f.reason, sizeof f.reason),
+        -1);
     snprintf(pid, sizeof pid, "process %ld ", (long)getpid());
     assert_non_null(strstr(f.reason, pid));
     assert_non_null(strstr(f.reason, f.directory));
@@ -405,7 +406,7 @@ static void test_modes(void **state)
     static const struct {
         const char *name;
         mode_t mode;
-    } cases[] = {{"lock", 0600},       {"queue.db", 0600}, {"queue.db-wal", 0600},
+    } cases[] = {{"lock", 0600},         {"queue.db", 0600}, {"queue.db-wal", 0600},
                  {"queue.db-shm", 0600}, {"bodies", 0700},   {"bodies/ff", 0700}};
     (void)state;
     struct fixture f;

@@ -400,6 +400,10 @@ static void bad_results(void **state)
         {"l", "\"a b\"@q.test", "- 5.3.5 rewrite rule t.cnf:3 made no address: "},
         {"l", "u@name.test",
          "- 5.3.5 rewrite rule t.cnf:4 made a domain that is no host name"},
+        {"l", "u@route.test",
+         "- 5.3.5 rewrite rule t.cnf:6 made no address: its local part reads like a "
+         "source "
+         "route"},
         {"l", "u@quote.test",
          "- 5.3.5 rewrite rule t.cnf:5 made a local part with a blank, a control "
          "character or an open quote"},
@@ -408,7 +412,8 @@ static void bad_results(void **state)
                                    "host.test $U%$D@$H\n"
                                    "q.test x$U%$D@tcp-out\n"
                                    "name.test $U%-$D-@tcp-out\n"
-                                   "quote.test \"$U%$D@tcp-out\n" CHANNELS,
+                                   "quote.test \"$U%$D@tcp-out\n"
+                                   "route.test $@here.test:$U%$D@tcp-out\n" CHANNELS,
                                    NULL);
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

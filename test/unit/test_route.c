@@ -30,6 +30,8 @@ static const char site[] = "ours.test           $U%$D@tcp-inner\n"
                            "[192.0.2.12]        $E$R$U%$D@nowhere\n"
                            "[192.0.2.13]        $U%friend.test\n"
                            "[192.0.2.14]        $U%stranger.test\n"
+                           "[192.0.2.15]        $E$R$U%[$L]@tcp-inner\n"
+                           "[192.0.2.16]        $E$R$U%[$L]\n"
                            "[IPv6:2001:db8::7]  $E$R$U%$D@tcp-inner\n"
                            "friend.test         $U%$D@tcp-inner\n"
                            ".                   $U%$H@tcp-out\n"
@@ -282,11 +284,14 @@ static void ip_switch(void **state)
         {"tcp_local", "192.0.2.10", "tcp_local", 0},
         {"tcp_local", "192.0.2.11", "tcp_local", 0},
         /* by a repeat rule; one that ends at "." */
-        {"tcp_local", "192.0.2.13", "tcp_inner", 22},
-        {"tcp_local", "192.0.2.14", "tcp_out", 23},
+        {"tcp_local", "192.0.2.13", "tcp_inner", 24},
+        {"tcp_local", "192.0.2.14", "tcp_out", 25},
+        /* what the rule makes of the address does not matter, but where it leads */
+        {"tcp_local", "192.0.2.15", "tcp_inner", 21},
+        {"tcp_local", "192.0.2.16", "tcp_local", 0},
         /* IPv6, also mapped, with a zone, in other spellings */
-        {"tcp_local", "2001:db8::7", "tcp_inner", 21},
-        {"tcp_local", "2001:0DB8:0:0::7", "tcp_inner", 21},
+        {"tcp_local", "2001:db8::7", "tcp_inner", 23},
+        {"tcp_local", "2001:0DB8:0:0::7", "tcp_inner", 23},
         {"tcp_local", "2001:db8::8", "tcp_local", 0},
         {"tcp_local", "::ffff:10.9.1.2", "tcp_inner", 12},
         {"tcp_local", "::FFFF:c000:207", "tcp_inner", 13},

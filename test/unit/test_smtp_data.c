@@ -160,6 +160,7 @@ static const struct encode_case encode_cases[] = {
     {IN("a\n.\nb"), IN("a\r\n..\r\nb\r\n.\r\n")},
     {IN("a\r.\rb"), IN("a\r\n..\r\nb\r\n.\r\n")},
     {IN("a\r"), IN("a\r\n.\r\n")},
+    {IN("\r"), IN("\r\n.\r\n")},
     {IN("a\r\r\n.b"), IN("a\r\n\r\n..b\r\n.\r\n")},
     {IN("a\n\r\n"), IN("a\r\n\r\n.\r\n")},
     {IN("a\0.\0b\r\n\0.\r\n"), IN("a.b\r\n..\r\n.\r\n")},

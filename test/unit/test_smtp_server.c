@@ -196,6 +196,15 @@ static const struct dialogue dialogues[] = {
      IN(EHLO "MAIL FROM:<nocommit@a.example>\r\n" RCPT "DATA\r\nx\r\n.\r\nDATA\r\n"),
      EHLO_NO SENDER_OK RCPT_OK GO
      "452 4.3.1 Not stored\r\n503 5.5.1 Send MAIL first\r\n"},
+    {"refused recipients of the last transaction are forgotten", 0, 0,
+     IN(EHLO MAIL "RCPT TO:<nobody@b.example>\r\nRSET\r\n" MAIL "DATA\r\n"),
+     EHLO_NO SENDER_OK "550 5.1.1 No such user\r\n" OK SENDER_OK
+                       "503 5.5.1 Send RCPT first\r\n"},
+    {"the refusal of the last message is forgotten", 0, 0,
+     IN(EHLO "MAIL FROM:<nodisk@a.example>\r\n" RCPT "DATA\r\nx\r\n.\r\n" MAIL RCPT
+             "DATA\r\na\nb\r\n.\r\n"),
+     EHLO_NO SENDER_OK RCPT_OK GO
+     "452 4.3.1 Disk full\r\n" SENDER_OK RCPT_OK GO CRLF_REFUSED},
     /* policy `no` */
     {"no: starttls", TLS_LEVEL_NO, 0, IN("STARTTLS\r\n" EHLO "STARTTLS\r\nNOOP\r\n"),
      "502 5.5.1 Command not implemented\r\n" EHLO_NO
@@ -394,12 +403,12 @@ static void an_accepted_message_clears_the_errors(void **state)
     struct machine_host h;
     start(&h, TLS_LEVEL_NO);
     feed(&h, EHLO);
-    for (int i = 0; i < 15; i++) {
-        feed(&h, "FOO\r\n");
+    for (int i = 0; i < 90; i++) {
+        feed(&h, i % 6 == 0 ? "FOO\r\n" : "NOOP\r\n");
     }
     feed(&h, MAIL RCPT "DATA\r\n.\r\n");
-    for (int i = 0; i < 15; i++) {
-        feed(&h, "FOO\r\n");
+    for (int i = 0; i < 90; i++) {
+        feed(&h, i % 6 == 0 ? "FOO\r\n" : "NOOP\r\n");
     }
     assert_int_equal(h.step, STEP_MORE);
     machine_host_free(&h);
@@ -567,6 +576,20 @@ static void shut_and_late_answers(void **state)
     assert_null(m);
 }
 
+static void the_host_may_close_with_421(void **state)
+{
+    (void)state;
+    struct smtp_server_policy p = policy(TLS_LEVEL_NO);
+    struct smtp_server *m = smtp_server_new(&p);
+    const char *input = EHLO MAIL "NOOP\r\n";
+    assert_int_equal(smtp_server_feed(m, input, strlen(input)), STEP_WAIT);
+    buf_clear(smtp_server_out(m));
+    smtp_server_answer_command(m, 421, 4, 3, 2, "going down");
+    assert_int_equal(smtp_server_feed(m, NULL, 0), STEP_CLOSE);
+    assert_true(str_eq(buf_slice(smtp_server_out(m)), STR("421 4.3.2 going down\r\n")));
+    smtp_server_free(&m);
+}
+
 static void input_is_kept_while_a_question_is_open(void **state)
 {
     (void)state;
@@ -625,7 +648,9 @@ static void facts_for_the_host(void **state)
     assert_true(str_eq(smtp_server_take_refusal(h.m), STR("550 5.1.1 No such user")));
     assert_true(str_empty(smtp_server_take_refusal(h.m)));
     assert_true(str_eq(txn->recipient.local, STR("nobody")));
-    feed(&h, RCPT "DATA\r\n");
+    feed(&h, EHLO);
+    assert_int_equal(txn->sender.local.len, 0);
+    feed(&h, MAIL RCPT "DATA\r\n");
     assert_true(smtp_server_in_data(h.m));
     assert_non_null(strstr(smtp_server_state_text(h.m), "354"));
     feed(&h, "x\r\n.\r\n");
@@ -656,6 +681,7 @@ int main(void)
         cmocka_unit_test(long_lines),
         cmocka_unit_test(long_commands),
         cmocka_unit_test(shut_and_late_answers),
+        cmocka_unit_test(the_host_may_close_with_421),
         cmocka_unit_test(input_is_kept_while_a_question_is_open),
         cmocka_unit_test(floods_are_bounded),
         cmocka_unit_test(facts_for_the_host),

@@ -26,6 +26,35 @@ static void test_echo(void **state)
     ends_part(w, &client, &server);
 }
 
+/* A listener on "::" shows IPv4 clients in IPv6 dress: taken off, for rules about
+ * addresses are written in IPv4. */
+static void test_mapped_address(void **state)
+{
+    struct world *w = *state;
+    int six = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0), no = 0;
+    struct sockaddr_in6 any = {.sin6_family = AF_INET6};
+    socklen_t len = sizeof any;
+    if (six < 0 || setsockopt(six, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof no) != 0 ||
+        bind(six, (struct sockaddr *)&any, len) != 0) {
+        skip(); /* no IPv6 here */
+    }
+    assert_int_equal(listen(six, 1), 0);
+    assert_int_equal(getsockname(six, (struct sockaddr *)&any, &len), 0);
+    w->at.sin_port = any.sin6_port;
+    w->raw = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(w->raw, (struct sockaddr *)&w->at, sizeof w->at), 0);
+    struct end e;
+    end_init(&e, w);
+    e.stream = stream_accept(&w->worker, accept(six, NULL, NULL), &end_events, &e);
+    assert_non_null(e.stream);
+    assert_true(str_eq(stream_peer_ip(e.stream), STR("127.0.0.1")));
+    assert_true(str_eq(stream_local_ip(e.stream), STR("127.0.0.1")));
+    assert_int_equal(stream_local_port(e.stream), ntohs(any.sin6_port));
+    end_close(&e, 0);
+    wait_for(w, e.closed);
+    close(six);
+}
+
 static void test_small_writes_leave_in_one_piece(void **state)
 {
     struct world *w = *state;
@@ -340,6 +369,7 @@ int main(void)
     cmocka_unit_test_setup_teardown(test_##name, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
         TEST(echo),
+        TEST(mapped_address),
         TEST(small_writes_leave_in_one_piece),
         TEST(nothing_is_read_before_resume),
         TEST(bulk),

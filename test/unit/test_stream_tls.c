@@ -222,6 +222,44 @@ static void test_close_under_tls_sends_what_is_pending(void **state)
     ends_part(w, &client, &server);
 }
 
+/* The raw peer does TLS with a filter of its own, to see what exactly is sent. */
+static void test_close_notify_is_sent(void **state)
+{
+    struct world *w = *state;
+    struct end e;
+    raw_join(w, &e);
+    end_start_tls(&e, true);
+    struct tls_filter *f = tls_filter_new(w->tls.client, false, STR(""));
+    struct buf wire, plain;
+    buf_init(&wire, 100000);
+    buf_init(&plain, 100000);
+    enum tls_step step = tls_filter_in(f, NULL, 0, &wire, &plain);
+    while (step != TLS_STEP_CLOSED) {
+        char in[20000];
+        ssize_t n = recv(w->raw, in, sizeof in, MSG_DONTWAIT);
+        assert_int_not_equal(n, 0); /* the end of TLS comes before the end of TCP */
+        if (n > 0) {
+            step = tls_filter_in(f, in, (size_t)n, &wire, &plain);
+            assert_int_not_equal(step, TLS_STEP_FAILED);
+        }
+        if (wire.len > 0) {
+            assert_int_equal(send(w->raw, wire.data, wire.len, 0), wire.len);
+            buf_clear(&wire);
+        }
+        if (e.tls_ok && e.stream != NULL && stream_pending(e.stream) == 0) {
+            end_write(&e, "221 bye\r\n");
+            end_close(&e, 1000);
+        }
+        uv_run(&w->worker.loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(plain.len, 9);
+    raw_close(w);
+    wait_for(w, e.closed);
+    tls_filter_free(&f);
+    buf_free(&wire);
+    buf_free(&plain);
+}
+
 /* Cut in the middle of a record, without close_notify: what came whole is delivered,
  * the end is told. */
 static void test_tls_cut(void **state)
@@ -361,6 +399,7 @@ int main(void)
         TEST(start_tls_after_the_end),
         TEST(close_in_handshake),
         TEST(close_under_tls_sends_what_is_pending),
+        TEST(close_notify_is_sent),
         TEST(tls_cut),
         TEST(closing_in_every_event),
     };

@@ -1,7 +1,7 @@
 /* json: a recursive descent parser with a depth limit, and the encoder of strings. What
  * comes here may be hostile only as far as root or our own user is; it is strict all
  * the same, because a misread command is worse than a refused one. */
-#include "router/json.h"
+#include "base/json.h"
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 /* json: just enough of RFC 8259 for the control socket: one object a line, strict. A
  * nested value is checked and handed over as text. Pure. */
-#ifndef ROUTER_JSON_H
-#define ROUTER_JSON_H
+#ifndef BASE_JSON_H
+#define BASE_JSON_H
 
 #include <stdbool.h>
 #include <stddef.h>

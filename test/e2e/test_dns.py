@@ -1,0 +1,175 @@
+"""Next hops from the DNS, asked of a real name server (nsd) on loopback: MX, A and AAAA,
+what does not exist, and what cannot be asked. All hosts of a test listen on one port and
+are told apart by their addresses."""
+import kit
+from harness import Router, SharedRouterTest, add_cases, free_port
+from peers import Aiosmtpd, Nsd
+
+# .2 and .3 answer, nobody listens on .9
+ZONE = """\
+mx2.z.test. A 127.0.0.2
+mx3.z.test. A 127.0.0.3
+down.z.test. A 127.0.0.9
+both.z.test. A 127.0.0.9
+both.z.test. A 127.0.0.3
+six.z.test. AAAA ::1
+sixfour.z.test. AAAA ::1
+sixfour.z.test. A 127.0.0.9
+empty.z.test. TXT "nothing to connect to"
+
+prefer.z.test. MX 20 mx3.z.test.
+prefer.z.test. MX 10 mx2.z.test.
+fallback.z.test. MX 10 down.z.test.
+fallback.z.test. MX 20 mx3.z.test.
+equal.z.test. MX 10 mx2.z.test.
+equal.z.test. MX 10 mx3.z.test.
+null.z.test. MX 0 .
+alldown.z.test. MX 10 down.z.test.
+manyaddresses.z.test. MX 10 both.z.test.
+mxsix.z.test. MX 10 six.z.test.
+mxsixfour.z.test. MX 10 sixfour.z.test.
+deadname.z.test. MX 10 nowhere.z.test.
+deadname.z.test. MX 20 mx2.z.test.
+alldead.z.test. MX 10 nowhere.z.test.
+alldead2.z.test. MX 10 nowhere.z.test.
+alldead2.z.test. MX 20 nowhere2.z.test.
+emptymx.z.test. MX 10 empty.z.test.
+lamemx.z.test. MX 10 host.lame.test.
+lamefirst.z.test. MX 10 host.lame.test.
+lamefirst.z.test. MX 20 mx2.z.test.
+self.z.test. MX 10 router.test.
+selffirst.z.test. MX 10 router.test.
+selffirst.z.test. MX 20 mx2.z.test.
+selfequal.z.test. MX 10 router.test.
+selfequal.z.test. MX 10 mx2.z.test.
+selflast.z.test. MX 10 mx2.z.test.
+selflast.z.test. MX 20 router.test.
+selflast.z.test. MX 30 mx3.z.test.
+selfdown.z.test. MX 10 down.z.test.
+selfdown.z.test. MX 20 router.test.
+selfdown.z.test. MX 30 mx3.z.test.
+selfalias.z.test. MX 10 out.alias.test.
+UPPER.z.test. MX 10 MX2.Z.Test.
+alias.z.test. CNAME prefer.z.test.
+aliasa.z.test. CNAME mx3.z.test.
+aonly.z.test. A 127.0.0.2
+a6only.z.test. AAAA ::1
+amx.z.test. A 127.0.0.3
+amx.z.test. MX 10 mx2.z.test.
+*.wild.z.test. MX 10 mx3.z.test.
+mxofmx.z.test. MX 10 prefer.z.test.
+loop1.z.test. CNAME loop2.z.test.
+loop2.z.test. CNAME loop1.z.test.
+""" + ''.join('many.z.test. MX %d n%d.z.test.\nn%d.z.test. A 127.0.0.9\n' % (i, i, i)
+              for i in range(1, 13)) + """\
+many.z.test. MX 50 mx2.z.test.
+"""
+
+
+class Dns(SharedRouterTest):
+    @classmethod
+    def make_router(cls):
+        cls.nsd = cls.class_peer(Nsd({'z.test': ZONE}))
+        cls.smtp, cls.port, dead = free_port(), free_port(), free_port()
+        cls.hosts = {host: cls.class_peer(Aiosmtpd(tls='none', host=host, port=cls.smtp))
+                     for host in ('127.0.0.2', '127.0.0.3', '::1')}
+        server = 'nameservers 127.0.0.1@%d port %d logging' % (cls.nsd.port, cls.smtp)
+        return Router(kit.site(
+            ['.nomx.test $U%$H.z.test@tcp-nomx-daemon', '.default.test $U%$H.z.test@tcp-def-daemon',
+             '.dead.test $U%$H.z.test@tcp-dead-daemon', '.two.test $U%$H.z.test@tcp-two-daemon',
+             '.daemon.test $U%$H$D@tcp-hub-daemon', '. $U%$H@tcp-out-daemon'],
+            ['tcp_local smtp switchchannel\ntcp-daemon',
+             'tcp_out smtp mx %s\ntcp-out-daemon out.alias.test' % server,
+             'tcp_nomx smtp nomx %s\ntcp-nomx-daemon' % server,
+             'tcp_def smtp %s\ntcp-def-daemon' % server,
+             'tcp_hub smtp mx daemon prefer.z.test %s\ntcp-hub-daemon' % server,
+             'tcp_dead smtp mx nameservers 127.0.0.1@%d port %d logging\ntcp-dead-daemon'
+             % (dead, cls.smtp),
+             'tcp_two smtp mx nameservers 127.0.0.1@%d 127.0.0.1@%d port %d logging\n'
+             'tcp-two-daemon' % (dead, cls.nsd.port, cls.smtp)],
+            [kit.service('SMTP', 'tcp_local', cls.port)],
+            ['.z.test', '.lame.test', '.nomx.test', '.default.test', '.dead.test', '.two.test',
+             '.daemon.test', '.elsewhere.test']))
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        # the resolver takes its time to find a server dead: asked first, looked at last
+        cls.dead = kit.queue_id(kit.send(cls.port, 'bob@prefer.dead.test', sender=''))
+
+    def test_zz_dead_name_server(self):
+        event = self.shared.wait_event('deliver', timeout=40, id=self.dead)
+        self.assertEqual((event['outcome'], event['status']), ('deferred', '4.4.3'))
+
+    def send(self, domain):
+        word = kit.token()
+        ident = kit.queue_id(kit.send(self.port, 'bob@' + domain, sender='', subject=word))
+        return self.shared.wait_event('deliver', timeout=40, id=ident), word.encode()
+
+    def goes_to(self, domain, host):
+        event, word = self.send(domain)
+        self.assertEqual(event['outcome'], 'delivered', event)
+        at = [name for name, peer in self.hosts.items()
+              if any(word in m[2] for m in peer.received)]
+        self.assertEqual(at, [host])
+
+    def ends(self, domain, outcome, status):
+        event, _ = self.send(domain)
+        self.assertRegex(event['outcome'], outcome, event)
+        self.assertRegex(event['status'], status, event)
+        self.assertTrue(event['text'], event)
+
+    def test_equal_preference_is_shared(self):
+        """Twelve messages, two hosts of equal preference: both get some (the chance that
+        one gets all is 1 in 2048)."""
+        before = {h: len(self.hosts[h].received) for h in ('127.0.0.2', '127.0.0.3')}
+        for _ in range(12):
+            event, _ = self.send('equal.z.test')
+            self.assertEqual(event['outcome'], 'delivered')
+        for host, count in before.items():
+            self.assertGreater(len(self.hosts[host].received), count, host)
+
+    def test_attempts_are_logged(self):
+        event, _ = self.send('fallback.z.test')
+        attempt = self.shared.wait_event('attempt', id=event['id'])
+        self.assertIn('down.z.test[127.0.0.9]', attempt['peer'])
+        self.assertIn('mx3.z.test[127.0.0.3]', event['peer'])
+
+
+add_cases(Dns, 'to', [
+    ('lowest preference first', 'prefer.z.test', '127.0.0.2'),
+    ('next preference when down', 'fallback.z.test', '127.0.0.3'),
+    ('second address when down', 'manyaddresses.z.test', '127.0.0.3'),
+    ('a only', 'aonly.z.test', '127.0.0.2'), ('aaaa only', 'a6only.z.test', '::1'),
+    ('mx to aaaa', 'mxsix.z.test', '::1'), ('mx to aaaa and a', 'mxsixfour.z.test', '::1'),
+    ('mx wins over a', 'amx.z.test', '127.0.0.2'),
+    ('nomx', 'amx.nomx.test', '127.0.0.3'), ('nomx aaaa', 'six.nomx.test', '::1'),
+    ('no keyword and another port', 'amx.default.test', '127.0.0.3'),
+    ('cname to mx', 'alias.z.test', '127.0.0.2'), ('cname to a', 'aliasa.z.test', '127.0.0.3'),
+    ('wildcard', 'any.thing.wild.z.test', '127.0.0.3'), ('case', 'Upper.Z.TEST', '127.0.0.2'),
+    ('dead name first', 'deadname.z.test', '127.0.0.2'),
+    ('unanswered name first', 'lamefirst.z.test', '127.0.0.2'),
+    ('daemon host has mx', 'any.daemon.test', '127.0.0.2'),
+    ('many hosts down', 'many.z.test', '127.0.0.2'),
+    ('ourselves last', 'selflast.z.test', '127.0.0.2'),
+    ('second name server', 'prefer.two.test', '127.0.0.2'),
+], Dns.goes_to)
+add_cases(Dns, 'end', [
+    ('null mx', 'null.z.test', 'failed', r'5\.1\.10'),
+    ('no such domain', 'nowhere.z.test', 'failed', r'5\.1\.2'),
+    ('no address', 'empty.z.test', 'failed', r'5\.1\.2'),
+    ('no address nomx', 'empty.nomx.test', 'failed', r'5\.1\.2'),
+    ('no such domain nomx', 'nowhere.nomx.test', 'failed', r'5\.1\.2'),
+    ('mx without address', 'emptymx.z.test', 'failed', r'5\.1\.2'),
+    ('mx to nowhere', 'alldead.z.test', 'failed', r'5\.'),
+    ('two mx to nowhere', 'alldead2.z.test', '(failed|deferred)', r'[45]\.'),
+    ('all down', 'alldown.z.test', 'deferred', r'4\.4\.'),
+    ('unanswered zone', 'host.lame.test', 'deferred', r'4\.4\.3'),
+    ('mx in an unanswered zone', 'lamemx.z.test', 'deferred', r'4\.4\.3'),
+    ('ourselves', 'self.z.test', 'failed', r'5\.4\.6'),
+    ('ourselves first', 'selffirst.z.test', 'failed', r'5\.4\.6'),
+    ('ourselves among equals', 'selfequal.z.test', 'failed', r'5\.4\.6'),
+    ('ourselves by the alias', 'selfalias.z.test', 'failed', r'5\.4\.6'),
+    ('better ones down, not those behind us', 'selfdown.z.test', 'deferred', r'4\.'),
+    ('cname loop', 'loop1.z.test', 'deferred', r'4\.4\.3'),
+], Dns.ends)

@@ -1,0 +1,102 @@
+/* Fuzzes rules, templates and addresses together. The input is a configuration as the
+ * memory loader reads it; what follows the line "!== queries" are addresses, one a
+ * line, each routed in every way. What must hold is checked, not only that nothing
+ * crashes: results parse back to themselves, and nothing is taken from an untrusted
+ * source that localdomains does not allow. */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/check.h"
+#include "tables/route.h"
+#include "test/config/memory_loader.h"
+
+enum { QUERIES_MAX = 16 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_rewrite(const struct snapshot *s, const struct address *addr,
+                          struct arena *a)
+{
+    for (int way = 0; way < 4; way++) {
+        struct rewrite_context ctx = {s->channels[s->channel_count - 1],
+                                      way & 1 ? ROUTE_FORWARD : ROUTE_BACKWARD,
+                                      way & 2 ? ROUTE_ENVELOPE : ROUTE_HEADER};
+        struct address again;
+        struct route r;
+        route_rewrite(s, &ctx, addr, true, a, &r);
+        check((r.channel == NULL) == (r.error.len > 0));
+        if (!r.channel || address_is_null(addr))
+            continue;
+        check(address_parse(address_print(a, &r.address), &again) == NULL);
+        check(address_eq(&again, &r.address));
+    }
+}
+
+static void check_recipient(const struct snapshot *s, const struct address *addr,
+                            struct arena *a)
+{
+    const struct channel *source = s->channels[s->channel_count - 1];
+    str given = addr->domain.len > 0 ? addr->domain : s->local_host;
+    struct route r;
+
+    if (route_recipient(s, source, false, addr, a, &r) != ROUTE_ACCEPT)
+        return;
+    check(r.channel);
+    if (r.channel->final)
+        return;
+    check(given.ptr[0] == '[' || snapshot_is_local_domain(s, given));
+    check(route_next_hop(r.channel, &r.address).len > 0);
+    check(route_recipient(s, source, true, addr, a, &r) == ROUTE_ACCEPT);
+}
+
+static void check_switch(const struct snapshot *s, str ip, struct arena *a)
+{
+    for (unsigned i = 0; i < s->channel_count; i++) {
+        const struct channel *from = s->channels[i];
+        struct span rule;
+        const struct channel *to = route_ip_switch(s, from, ip, a, &rule);
+        check(to == from || (from->opts.ip_switch == IP_SWITCH_START &&
+                             to->opts.ip_switch != IP_SWITCH_NO && rule.source != 0));
+    }
+}
+
+static void run_queries(const struct snapshot *s, str queries, struct arena *a)
+{
+    str line;
+
+    for (int n = 0; n < QUERIES_MAX && str_split(&queries, '\n', &line); n++) {
+        struct address addr;
+        check_switch(s, line, a);
+        if (address_parse(line, &addr) != NULL)
+            continue;
+        check_rewrite(s, &addr, a);
+        check_recipient(s, &addr, a);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const char head[] = "\n!== queries\n";
+    str text = str_n((const char *)data, size), queries = STR("");
+    struct memory_loader loader;
+    struct snapshot_request request = {.path = STR(MEMORY_LOADER_MAIN),
+                                       .allow_unhonoured = true};
+    struct arena *a = arena_new();
+    struct diags *diags;
+    bool unreadable;
+
+    const char *at = size > 0 ? memmem(data, size, head, sizeof head - 1) : NULL;
+    if (at) {
+        queries = str_from_pos(text, (size_t)(at - text.ptr) + sizeof head - 1);
+        text.len = (size_t)(at - text.ptr) + 1;
+    }
+    memory_loader_init(&loader, text);
+    request.loader = &loader.loader;
+    struct snapshot *s = snapshot_load(&request, a, &diags, &unreadable);
+    if (s) {
+        run_queries(s, queries, a);
+        snapshot_unref(&s);
+    }
+    arena_free(&a);
+    return 0;
+}

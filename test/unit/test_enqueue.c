@@ -1,0 +1,477 @@
+/* The accept path against a real configuration and a real queue; dispatch is ours. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/check.h"
+#include "router/channel.h"
+#include "router/dispatch.h"
+#include "router/enqueue.h"
+#include "test/unit/queue_fixture.h"
+
+static const char CONFIG[] = "! test\n"
+                             "ours.test       $U@ours.test\n"
+                             "hub.test        $U%$D@tcp-quiet\n"
+                             "far.test        $U%$D@tcp-daemon\n"
+                             "other.test      $U%$D@tcp-daemon\n"
+                             "\n"
+                             "l logging\n"
+                             "ours.test\n"
+                             "\n"
+                             "tcp_local smtp nomx logging\n"
+                             "tcp-daemon\n"
+                             "\n"
+                             "tcp_quiet smtp nomx\n"
+                             "tcp-quiet\n";
+
+/* --- kinds and dispatch of the test --- */
+
+static bool local_verify(void *state, const struct channel *c, const struct address *to,
+                         struct outcome *out)
+{
+    (void)state;
+    (void)c;
+    if (str_eq(to->local, STR("nobody"))) {
+        outcome_set(out, OUTCOME_FAILED, 550, 5, 1, 1, "no such user");
+        return false;
+    }
+    return !str_eq(to->local, STR("later")); /* *out as the caller set it */
+}
+
+static const struct channel_kind tcp_kind = {.name = "tcp", .type = CHANNEL_TCP};
+static const struct channel_kind local_kind = {
+    .name = "local", .type = CHANNEL_LOCAL, .verify = local_verify};
+static const struct channel_kind *const kinds[] = {&tcp_kind, &local_kind, NULL};
+
+/* What dispatch got; hangs on worker->dispatch. */
+struct dispatch {
+    struct queue_message *message;
+    unsigned count;
+};
+
+void dispatch_add(struct worker *w, struct queue_message *m)
+{
+    queue_message_free(&w->dispatch->message);
+    w->dispatch->message = m;
+    w->dispatch->count++;
+}
+
+/* --- the transaction under test --- */
+
+struct test {
+    struct fixture f;
+    struct dispatch dispatch;
+    struct runtime *runtime;
+    struct enqueue_session session;
+    struct enqueue *e;
+    struct outcome outcome;
+    unsigned answers;
+    bool done;
+};
+
+static void put_config(struct fixture *f, const char *name, const char *text)
+{
+    char path[256];
+    FILE *file = fopen(fixture_path(f, name, path), "w");
+    check(file != NULL && fputs(text, file) >= 0 && fclose(file) == 0);
+}
+
+static struct runtime *load(struct fixture *f)
+{
+    char path[256];
+    bool unreadable;
+    struct diags *diags;
+    struct arena *a = arena_new();
+    put_config(f, "pointsman.cnf", CONFIG);
+    put_config(f, "localdomains", "ours.test\nhub.test\n");
+    struct snapshot_request req = {.path =
+                                       str_from(fixture_path(f, "pointsman.cnf", path))};
+    struct snapshot *s = snapshot_load(&req, a, &diags, &unreadable);
+    if (s == NULL) {
+        for (const struct diag *d = diags_first(diags); d != NULL; d = d->next) {
+            fprintf(stderr, "# %.*s\n", STR_ARG(diag_line(a, diags, d)));
+        }
+    }
+    check(s != NULL);
+    struct runtime *r = runtime_prepare(&s, kinds, diags);
+    check(r != NULL);
+    arena_free(&a);
+    return r;
+}
+
+static void begin(struct test *t, const char *sender)
+{
+    struct address from;
+    check(address_parse(str_from(sender), &from) == NULL);
+    t->e = enqueue_begin(&t->session, &from);
+}
+
+static void test_start(struct test *t, const char *source, bool trusted)
+{
+    memset(t, 0, sizeof *t);
+    fixture_start(&t->f);
+    t->f.w->dispatch = &t->dispatch;
+    t->runtime = load(&t->f);
+    t->session = (struct enqueue_session){
+        .worker = t->f.w,
+        .runtime = t->runtime,
+        .source = snapshot_channel(t->runtime->snapshot, str_from(source)),
+        .trusted = trusted,
+        .session = STR("w0-1"),
+        .peer_ip = STR("192.0.2.7"),
+        .helo = STR("client.test"),
+        .esmtp = true,
+        .tls = true,
+        .tls_version = STR("TLSv1.3"),
+        .tls_cipher = STR("TLS_AES_256_GCM_SHA384"),
+    };
+    begin(t, "sender@else.test");
+}
+
+static void test_end(struct test *t)
+{
+    enqueue_abort(&t->e);
+    queue_message_free(&t->dispatch.message);
+    runtime_unref(&t->runtime);
+    fixture_end(&t->f);
+}
+
+static bool rcpt(struct test *t, const char *text)
+{
+    struct address to;
+    check(address_parse(str_from(text), &to) == NULL);
+    return enqueue_recipient(t->e, &to, &t->outcome);
+}
+
+static void on_answer(struct enqueue *e, const struct outcome *o, void *arg)
+{
+    struct test *t = arg;
+    check(e == t->e && !t->done);
+    t->outcome = *o;
+    t->answers++;
+    t->done = true;
+}
+
+static void body(struct test *t, str data)
+{
+    t->done = false;
+    if (!enqueue_body(t->e, data, on_answer, t, &t->outcome)) {
+        check(!t->done);
+        fixture_wait(t->f.w, &t->done);
+    }
+}
+
+static void commit(struct test *t)
+{
+    t->done = false;
+    enqueue_commit(t->e, on_answer, t);
+    check(!t->done);
+    fixture_wait(t->f.w, &t->done);
+}
+
+static void expect_outcome(const struct test *t, enum outcome_class class, unsigned code,
+                           unsigned x, unsigned y, unsigned z)
+{
+    const struct outcome *o = &t->outcome;
+    if (o->class != class || o->code != code || o->enhanced[0] != x ||
+        o->enhanced[1] != y || o->enhanced[2] != z) {
+        fail_msg("got %s %u %u.%u.%u %s", outcome_class_name(o->class), o->code,
+                 o->enhanced[0], o->enhanced[1], o->enhanced[2], o->text);
+    }
+}
+
+static void expect_entry(const struct queue_message *m, unsigned i, const char *channel,
+                         const char *host, const char *recipients)
+{
+    struct arena *a = arena_new();
+    const struct queue_entry *e = &m->entries[i];
+    str all = STR("");
+    for (unsigned k = 0; k < e->recipient_count; k++) {
+        all = arena_printf(a, "%.*s %.*s", STR_ARG(all), STR_ARG(e->recipients[k]));
+    }
+    assert_true(str_eq(e->channel, str_from(channel)));
+    assert_true(str_eq(e->host, str_from(host)));
+    assert_string_equal(arena_str(a, all).ptr, recipients);
+    arena_free(&a);
+}
+
+/* --- cases --- */
+
+static void test_groups(void **state)
+{
+    (void)state;
+    struct test t;
+    test_start(&t, "tcp_local", true);
+    assert_true(rcpt(&t, "ann@far.test"));
+    assert_true(rcpt(&t, "ann@ours.test"));
+    assert_true(rcpt(&t, "Bob@FAR.test"));
+    assert_true(rcpt(&t, "ann@other.test"));
+    assert_true(rcpt(&t, "ann@Far.Test"));     /* there already */
+    assert_true(rcpt(&t, "\"ann\"@far.test")); /* the same mailbox */
+    assert_true(rcpt(&t, "bob@far.test"));     /* another one than Bob */
+    assert_int_equal(enqueue_recipients(t.e), 5);
+    body(&t, STR("A: b\r\n\r\ntext\r\n"));
+    commit(&t);
+    expect_outcome(&t, OUTCOME_DELIVERED, 250, 2, 0, 0);
+    const struct queue_message *m = t.dispatch.message;
+    assert_int_equal(t.dispatch.count, 1);
+    assert_int_equal(m->entry_count, 3);
+    expect_entry(m, 0, "tcp_local", "far.test",
+                 " ann@far.test Bob@FAR.test bob@far.test");
+    expect_entry(m, 1, "l", "", " ann@ours.test");
+    expect_entry(m, 2, "tcp_local", "other.test", " ann@other.test");
+    assert_true(str_eq(m->sender, STR("sender@else.test")));
+    assert_true(str_eq(m->source_channel, STR("tcp_local")));
+    assert_false(m->eight_bit);
+    assert_string_equal(m->id, enqueue_id(t.e));
+    test_end(&t);
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    struct test t;
+    test_start(&t, "tcp_local", false);
+    assert_false(rcpt(&t, "ann@far.test"));
+    expect_outcome(&t, OUTCOME_FAILED, 550, 5, 7, 1);
+    assert_false(rcpt(&t, "nobody@ours.test"));
+    expect_outcome(&t, OUTCOME_FAILED, 550, 5, 1, 1);
+    assert_false(rcpt(&t, "later@ours.test"));
+    expect_outcome(&t, OUTCOME_DEFERRED, 451, 4, 3, 0);
+    assert_false(rcpt(&t, "ann@unknown.test"));
+    assert_int_equal(t.outcome.class, OUTCOME_FAILED);
+    assert_int_equal(t.outcome.code, 550);
+    assert_int_equal(t.outcome.enhanced[0], 5);
+    assert_int_equal(enqueue_recipients(t.e), 0);
+    assert_true(rcpt(&t, "ann@hub.test")); /* in localdomains before and after */
+    assert_true(rcpt(&t, "postmaster"));
+    assert_int_equal(enqueue_recipients(t.e), 2);
+    test_end(&t);
+}
+
+static void test_too_many(void **state)
+{
+    (void)state;
+    struct test t;
+    char text[64];
+    test_start(&t, "tcp_local", true);
+    for (unsigned i = 0; i < ENQUEUE_RECIPIENTS_MAX; i++) {
+        snprintf(text, sizeof text, "user%u@far.test", i);
+        assert_true(rcpt(&t, text));
+    }
+    assert_false(rcpt(&t, "one@far.test"));
+    expect_outcome(&t, OUTCOME_DEFERRED, 452, 4, 5, 3);
+    commit(&t);
+    assert_int_equal(t.dispatch.message->entries[0].recipient_count,
+                     ENQUEUE_RECIPIENTS_MAX);
+    test_end(&t);
+}
+
+/* The message is what came, byte for byte, behind one field of ours. */
+static void run_body(size_t size, size_t piece)
+{
+    struct test t;
+    test_start(&t, "tcp_local", true);
+    assert_true(rcpt(&t, "ann@far.test"));
+    char *data = malloc(size + 1), *got = malloc(size + 2000);
+    check(data != NULL && got != NULL);
+    memcpy(data, "\r\n", 2);
+    for (size_t i = 2; i < size; i++) {
+        data[i] = (char)('a' + i % 25);
+    }
+    for (size_t at = 0; at < size; at += piece) {
+        body(&t, str_n(data + at, size - at < piece ? size - at : piece));
+        assert_int_equal(t.outcome.class, OUTCOME_DELIVERED);
+    }
+    commit(&t);
+    const struct body *b = t.dispatch.message->body;
+    size_t all = (size_t)body_size(b);
+    assert_true(all > size && all < size + 2000);
+    for (size_t at = 0; at < all;) {
+        long n = body_read_blocking(b, got + at, all - at, at);
+        assert_true(n > 0);
+        at += (size_t)n;
+    }
+    assert_memory_equal(got + all - size, data, size);
+    str field = str_n(got, all - size);
+    assert_true(str_starts(field, STR("Received: from client.test ([192.0.2.7])")));
+    assert_non_null(memmem(got, field.len, "by ours.test", 12));
+    assert_non_null(memmem(got, field.len, "channel tcp_local)", 18));
+    assert_non_null(memmem(got, field.len, "with ESMTPS (version=TLSv1.3", 28));
+    assert_non_null(memmem(got, field.len, "for <ann@far.test>;", 19));
+    assert_non_null(
+        memmem(got, field.len, t.dispatch.message->id, strlen(t.dispatch.message->id)));
+    assert_true((body_file(b) != NULL) == (all > BODY_INLINE_MAX));
+    free(got);
+    free(data);
+    test_end(&t);
+}
+
+static void test_body(void **state)
+{
+    (void)state;
+    run_body(10, 3);
+    run_body(5000, 1000);
+    run_body(200000, 5000);
+    run_body(200000, 200000);
+}
+
+static void test_empty_and_eight_bit(void **state)
+{
+    (void)state;
+    struct test t;
+    test_start(&t, "tcp_local", true);
+    assert_true(rcpt(&t, "ann@far.test"));
+    assert_true(rcpt(&t, "bob@far.test"));
+    commit(&t); /* without a body */
+    expect_outcome(&t, OUTCOME_DELIVERED, 250, 2, 0, 0);
+    str data = body_data(t.dispatch.message->body);
+    assert_true(str_starts(data, STR("Received: ")));
+    assert_null(memmem(data.ptr, data.len, "for <", 5)); /* two recipients */
+    enqueue_abort(&t.e);
+    begin(&t, "");
+    assert_true(rcpt(&t, "ann@far.test"));
+    body(&t, STR("\r\n\xe4\r\n"));
+    commit(&t);
+    assert_true(t.dispatch.message->eight_bit);
+    assert_int_equal(t.dispatch.message->sender.len, 0);
+    test_end(&t);
+}
+
+static void test_loop(void **state)
+{
+    (void)state;
+    struct test t;
+    test_start(&t, "tcp_local", true);
+    assert_true(rcpt(&t, "ann@far.test"));
+    for (unsigned i = 0; i < 100; i++) {
+        body(&t, STR("Rece"));
+        body(&t, STR("ived: x\r\n"));
+        assert_int_equal(t.outcome.class, OUTCOME_DELIVERED);
+    }
+    body(&t, STR("received: x\r\n"));
+    expect_outcome(&t, OUTCOME_FAILED, 554, 5, 4, 6);
+    test_end(&t);
+}
+
+static void test_log(void **state)
+{
+    (void)state;
+    struct test t;
+    test_start(&t, "tcp_quiet", true);
+    assert_true(rcpt(&t, "ann@hub.test")); /* neither channel logs */
+    commit(&t);
+    assert_false(fixture_logged(&t.f, "event=route"));
+    assert_false(fixture_logged(&t.f, "event=enqueue"));
+    enqueue_abort(&t.e);
+    begin(&t, "sender@else.test");
+    assert_true(rcpt(&t, "ann@far.test"));
+    commit(&t);
+    char line[200];
+    snprintf(line, sizeof line,
+             "event=route session=w0-1 id=%s from=sender@else.test to=ann@far.test "
+             "rewritten=ann@far.test channel=tcp_local rule=pointsman.cnf:4",
+             t.dispatch.message->id);
+    assert_true(fixture_logged(&t.f, line));
+    assert_true(fixture_logged(&t.f, "event=enqueue"));
+    assert_true(fixture_logged(&t.f, " recipients=1 ms="));
+    test_end(&t);
+}
+
+static void test_full_disk(void **state)
+{
+    (void)state;
+    struct test t;
+    test_start(&t, "tcp_local", true);
+    assert_true(rcpt(&t, "ann@far.test"));
+    atomic_store(&t.f.faults->write_error, SQLITE_FULL);
+    commit(&t);
+    expect_outcome(&t, OUTCOME_DEFERRED, 452, 4, 3, 1);
+    assert_true(fixture_logged(&t.f, "message not stored"));
+    assert_int_equal(t.dispatch.count, 0);
+    enqueue_abort(&t.e);
+    atomic_store(&t.f.faults->write_error, 0);
+    begin(&t, "sender@else.test");
+    assert_true(rcpt(&t, "ann@far.test"));
+    commit(&t);
+    expect_outcome(&t, OUTCOME_DELIVERED, 250, 2, 0, 0);
+    test_end(&t);
+}
+
+/* A body that cannot be written: told while it comes and, if nobody looked, at the
+ * commit; the second commit path answers at once but never inside the call. */
+static void test_no_file(void **state)
+{
+    (void)state;
+    struct test t;
+    char path[256], to[256];
+    char *data = calloc(1, 100000);
+    check(data != NULL);
+    test_start(&t, "tcp_local", true);
+    fixture_path(&t.f, "bodies", path);
+    fixture_path(&t.f, "moved", to);
+    assert_int_equal(rename(path, to), 0);
+    assert_true(rcpt(&t, "ann@far.test"));
+    body(&t, str_n(data, 100000));
+    expect_outcome(&t, OUTCOME_DEFERRED, 452, 4, 3, 1);
+    commit(&t);
+    expect_outcome(&t, OUTCOME_DEFERRED, 452, 4, 3, 1);
+    assert_int_equal(t.dispatch.count, 0);
+    assert_int_equal(rename(to, path), 0);
+    free(data);
+    test_end(&t);
+}
+
+/* The session goes away: no answer comes, nothing leaks; what was stored is sent. */
+static void test_abort(void **state)
+{
+    (void)state;
+    struct test t;
+    struct queue_counts counts;
+    char *data = calloc(1, 100000);
+    check(data != NULL);
+    test_start(&t, "tcp_local", true);
+    assert_true(rcpt(&t, "ann@far.test"));
+    assert_false(enqueue_body(t.e, str_n(data, 100000), on_answer, &t, &t.outcome));
+    enqueue_abort(&t.e); /* while the body is written */
+    free(data);
+    begin(&t, "sender@else.test");
+    assert_true(rcpt(&t, "ann@far.test"));
+    body(&t, STR("x\r\n"));
+    enqueue_commit(t.e, on_answer, &t);
+    enqueue_abort(&t.e); /* while it is committed */
+    assert_true(fixture_count(&t.f, &counts).ok);
+    assert_int_equal(counts.messages, 1);
+    while (t.dispatch.count == 0) {
+        uv_run(&t.f.w->loop, UV_RUN_ONCE);
+    }
+    while (uv_loop_alive(&t.f.w->loop) && uv_run(&t.f.w->loop, UV_RUN_NOWAIT) &&
+           t.f.w->loop.active_reqs.count > 0) {
+        usleep(1000);
+    }
+    assert_int_equal(t.answers, 0);
+    begin(&t, "sender@else.test"); /* and one that never got anywhere */
+    test_end(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_body),
+        cmocka_unit_test(test_empty_and_eight_bit),
+        cmocka_unit_test(test_loop),
+        cmocka_unit_test(test_log),
+        cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_no_file),
+        cmocka_unit_test(test_abort),
+    };
+    return cmocka_run_group_tests_name("enqueue", tests, NULL, NULL);
+}
