@@ -7,9 +7,7 @@
  *   STEP_WAIT  m->ask names one question; input already given is kept; answer with the
  *              matching smtp_server_answer_*(), then call smtp_server_feed(m, empty)
  *   STEP_CLOSE send m->out, then close
- * The host writes m->out to the peer after every step and clears it. It feeds at most
- * 64 KiB at a time and reads nothing more while a question is open or while out is not
- * yet written: that bounds what a session can hold. */
+ * The host writes m->out to the peer after every step and clears it. */
 #ifndef CHANNELS_SMTP_SERVER_H
 #define CHANNELS_SMTP_SERVER_H
 
@@ -71,6 +69,8 @@ void smtp_server_greet(struct smtp_server *m);
  * and makes the next step STEP_CLOSE (timeout, shutdown). */
 void smtp_server_shut(struct smtp_server *m, const char *text);
 
+/* At most 64 KiB at a time, and nothing more while a question is open or while out is not
+ * yet written: that bounds what a session can hold. */
 enum smtp_step smtp_server_feed(struct smtp_server *m, const char *data, size_t len);
 
 enum smtp_ask smtp_server_ask(const struct smtp_server *m);

@@ -308,6 +308,7 @@ static bool answer_recipient(struct tcp_session *s)
     } else {
         counter_add(&s->worker->counters.recipients_refused, 1);
         answer_outcome(s, &o);
+        log_refusal(s); /* now: a pipelined RCPT behind it would take its place */
     }
     return true;
 }

@@ -215,6 +215,13 @@ static bool read_host(const struct applying *on, const struct ast_word *arg,
     if (domain_literal_ok(arg->text)) {
         return true;
     }
+    if (is_ip(on->arena, arg->text)) {
+        /* No host name looks like this, so the brackets are only forgotten. */
+        bool six = str_find(arg->text, ':') >= 0;
+        v->text = arena_printf(on->arena, "[%s%.*s]", six ? "IPv6:" : "",
+                               STR_ARG(arg->text));
+        return true;
+    }
     if (!domain_name_ok(arg->text)) {
         bad_argument(on, arg, "bad-host-name");
         return false;

@@ -55,7 +55,7 @@ static bool files_read(const struct loader *l, struct arena *a, str path, str *t
     } else if (S_ISDIR(st.st_mode)) {
         error = EISDIR;
     } else if (!S_ISREG(st.st_mode)) {
-        error = EINVAL;
+        error = ENOTSUP; /* a device, a FIFO, a socket */
     } else if (read_all(fd, &contents, &error) && contents.len > LOADER_FILE_MAX) {
         error = EFBIG;
     }

@@ -146,30 +146,40 @@ static void read_options(struct services *on, struct draft *d,
     }
 }
 
+/* Takes an address and port for v; false (and reported) when another listener has it. */
+static bool claim(struct services *on, struct service *v, str ip)
+{
+    struct compile *c = on->c;
+    str key = arena_printf(c->arena, "%.*s %u", STR_ARG(ip), (unsigned)v->port);
+    const struct service *first = map_add(on->by_address, key, v);
+    if (first == v) {
+        return true;
+    }
+    struct diag *d = diag_error(c->diags, v->span, "duplicate-listener",
+                                "service '%.*s' listens on %.*s port %u already",
+                                STR_ARG(first->name), STR_ARG(ip), (unsigned)v->port);
+    diag_note(c->diags, d, first->span, "here");
+    return false;
+}
+
+/* Two sockets on one address would share its connections at random, whatever their
+ * channels; no address means all of IPv4 and all of IPv6. */
 static void add_listener(struct services *on, const struct service *v)
 {
     struct compile *c = on->c;
+    struct service *copy = arena_new_of(c->arena, struct service);
+    *copy = *v;
     if (on->list.n >= SERVICE_LISTENERS_MAX) {
         on->full = true;
         diag_error(c->diags, v->span, "too-many-listeners",
                    "there are more than %d listeners", SERVICE_LISTENERS_MAX);
         return;
     }
-    str key = arena_printf(c->arena, "%.*s %u", STR_ARG(v->interface_address),
-                           (unsigned)v->port);
-    struct service *copy = arena_new_of(c->arena, struct service);
-    *copy = *v;
-    const struct service *first = map_add(on->by_address, key, copy);
-    if (first != copy) {
-        struct diag *d =
-            diag_error(c->diags, v->span, "duplicate-listener",
-                       "service '%.*s' listens on %s%.*s port %u already",
-                       STR_ARG(first->name), v->interface_address.len > 0 ? "" : "all, ",
-                       STR_ARG(v->interface_address), (unsigned)v->port);
-        diag_note(c->diags, d, first->span, "here");
-        return;
+    bool all = v->interface_address.len == 0;
+    if (claim(on, copy, all ? STR("0.0.0.0") : v->interface_address) &&
+        (!all || claim(on, copy, STR("::")))) {
+        *vec_add(c->arena, &on->list) = *v;
     }
-    *vec_add(c->arena, &on->list) = *v;
 }
 
 static const struct channel *service_channel(struct services *on, const struct draft *d)

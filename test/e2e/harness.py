@@ -271,7 +271,9 @@ class RouterTest(unittest.TestCase):
         return router
 
     def end_router(self, router):
-        failed = self._outcome is not None and not self._outcome.success
+        result = self._outcome.result
+        failed = any(test is self or getattr(test, 'test_case', None) is self
+                     for test, _ in result.failures + result.errors)
         log = router.log_text()[-5000:] if failed else ''
         try:
             if router.process:

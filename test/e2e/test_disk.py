@@ -1,13 +1,14 @@
 """Disk full: 452 4.3.1, nothing half accepted, and on it goes when there is room again,
 without a restart. Once by a limit on the size of files, once by a small file system."""
 import os
+import pwd
 import resource
 import signal
 import subprocess
 import unittest
 
 import kit
-from harness import RouterTest, free_port, wait_until
+from harness import USER, RouterTest, free_port, wait_until
 from peers import SmtpSink
 
 SMALL = 'x' * 70 + '\r\n'
@@ -57,21 +58,37 @@ class Disk(RouterTest):
             wire.want('NOOP', 250)
         self.assertTrue(router.status()['ok'])
 
-    def limited(self, size):
-        """RLIMIT_FSIZE on the running daemon: writes fail with EFBIG."""
+    def start_limited(self, limit):
+        """RLIMIT_FSIZE of that many octets: writes beyond fail with EFBIG."""
         router = self.router(self.site(), arguments=['--retry-after', '1'])
-        router.start(preexec_fn=lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN))
-        pid = router.process.pid
-        soft, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (400 * 1024, hard))
-        words, refused = self.fill(size, 400)
+
+        def prepare():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE,
+                               (limit, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+        router.start(preexec_fn=prepare)
+        return router
+
+    def lift(self, router):
+        """Takes the limit off the running daemon; only its own user may."""
+        code = ('import resource as r; h = r.prlimit(%d, r.RLIMIT_FSIZE)[1]; '
+                'r.prlimit(%d, r.RLIMIT_FSIZE, (h, h))' % ((router.process.pid,) * 2))
+        options = {}
+        if os.geteuid() == 0:
+            user = pwd.getpwnam(USER)
+            options = dict(user=user.pw_uid, group=user.pw_gid, extra_groups=[user.pw_gid])
+        subprocess.run(['/usr/bin/python3', '-c', code], check=True, **options)
+
+    def limited(self, size):
+        router = self.start_limited(2 << 20)
+        words, refused = self.fill(size, 1000)
         refused = [refused]
         for _ in range(3):
-            more, last = self.fill(size, 400)
+            more, last = self.fill(size, 1000)
             words += more
             refused.append(last)
         self.still_serves(router)
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (soft, hard))
+        self.lift(router)
         wait_until('room again', lambda: self.takes(words, size))
         self.drains(router, words, refused)
 
@@ -88,27 +105,26 @@ class Disk(RouterTest):
     def test_small_messages_by_limit(self):
         self.limited(8000)
 
+    def test_medium_messages_by_limit(self):
+        self.limited(60000)
+
     def test_large_messages_by_limit(self):
-        """Bodies in files of their own."""
-        router = self.router(self.site(), arguments=['--retry-after', '1'])
-        router.start(preexec_fn=lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN))
-        pid = router.process.pid
-        soft, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (800 * 1024, hard))
+        """Bodies in files of their own: nothing of what was refused lies about."""
+        router = self.start_limited(800 * 1024)
         words, refused = self.fill(1000000, 2)
         self.assertEqual(words, [])
-        left = [n for _, _, names in os.walk(router.path('queue')) for n in names
-                if os.path.getsize(os.path.join(_, n)) > 700000]
-        self.assertEqual(left, [], 'what was refused lies about')
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (soft, hard))
+        left = [os.path.join(root, name) for root, _, names in os.walk(router.path('queue'))
+                for name in names if 'bodies' in root]
+        self.assertEqual(left, [])
+        self.lift(router)
         self.assertTrue(self.takes(words, 1000000))
         self.drains(router, words, [refused])
 
-    def mounted(self, size_kib):
+    def mounted(self, size_mib):
         """A router whose queue is a file system of that size."""
         router = self.router(self.site(), arguments=['--retry-after', '1'])
         os.mkdir(router.path('queue'), 0o700)
-        done = subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=%dk,mode=0700' % size_kib,
+        done = subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=%dm,mode=0700' % size_mib,
                                'tmpfs', router.path('queue')], stderr=subprocess.PIPE)
         if done.returncode != 0:
             self.skipTest('mounting is not allowed here: %s' % done.stderr.decode().strip())
@@ -120,13 +136,11 @@ class Disk(RouterTest):
     @unittest.skipUnless(os.geteuid() == 0, 'only root can mount')
     def test_small_file_system(self):
         """Small and large messages until nothing fits; a few more; then it drains."""
-        router = self.mounted(6 * 1024)
-        words, last = self.fill(200000, 100)
+        router = self.mounted(96)
+        words, last = self.fill(4000000, 40)
         refused = [last]
-        more, last = self.fill(3000, 4000)
-        words, refused = words + more, refused + [last]
-        for _ in range(5):
-            more, last = self.fill(3000, 100)
+        for size, limit in ((200000, 400), (3000, 6000), (3000, 100), (3000, 100)):
+            more, last = self.fill(size, limit)
             words, refused = words + more, refused + [last]
         self.still_serves(router)
         sink = self.drains(router, words, refused)
@@ -137,8 +151,9 @@ class Disk(RouterTest):
     @unittest.skipUnless(os.geteuid() == 0, 'only root can mount')
     def test_killed_when_full(self):
         """kill -9 on a full file system; it starts again and loses nothing."""
-        router = self.mounted(4 * 1024)
-        words, last = self.fill(30000, 400)
+        router = self.mounted(80)
+        words, last = self.fill(2000000, 100)
+        more, refused = self.fill(30000, 4000)
         router.kill()
         router.start()
-        self.drains(router, words, [last])
+        self.drains(router, words + more, [last, refused])

@@ -1,20 +1,6 @@
-/* transcript: SMTP dialogues as text, test/smtp/<verb>-<what>.smtp, run against anything
- * that speaks SMTP: here the machine in process, over a socket a daemon. A file:
- *   # comment                   anywhere
- *   tls: no|may|must            settings, before the dialogue: the source channel,
- *   tls-after: no|may|must      the channel after STARTTLS (tls: when not given),
- *   implicit: yes               TLS from the first byte,
- *   size: N                     the size limit (1000),
- *   packets: whole              do not cut what one C block sends into small packets
- *   needs: machine              uses names that only machine_host.h knows
- *   C: text                     a line to send; a block of C lines goes in one write
- *   C- text                     the same without CR LF behind it
- *   C*N text                    N times text, without CR LF
- *   S: text                     a reply line; '*' stands for any text
- *   T:                          a TLS handshake
- *   E:                          the server closes, nothing more comes
- * In C lines \r \n \0 \\ \xHH are bytes. After each S block nothing more may have come.
- */
+/* transcript: SMTP dialogues as text, test/smtp/<verb>-<what>.smtp, played against
+ * anything that speaks SMTP: here the machine in process, over a socket a daemon. The
+ * format is described in test/smtp/README.md. */
 #ifndef TEST_SMTP_TRANSCRIPT_H
 #define TEST_SMTP_TRANSCRIPT_H
 

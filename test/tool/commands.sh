@@ -122,7 +122,7 @@ expect 'keywords, JSON' 0 '^{"name":"port","arguments":"number","status":"honour
     keywords --json port
 expect 'keywords, unknown' 1 '' "did you mean 'switchchannel'" keywords swichchannel
 # print: what it prints says the same again
-expect 'print' 0 '^tcp_inner .*daemon 127\.0\.0\.1' '' print -c "$good"
+expect 'print' 0 '^tcp_inner .*daemon \[127\.0\.0\.1\]' '' print -c "$good"
 expect 'print, bad configuration' 2 '' 'cannot be used' print -c "$work/bad"
 # status, reload
 expect 'status, no daemon' 2 '' 'daemon' status --socket "$work/none"
@@ -140,7 +140,8 @@ long=$(for command in '' check rewrite keywords print status reload stop version
     # shellcheck disable=SC2086
     "$tool" $command --help >"$work/out" || echo "$command: exit $?"
     [ "$(wc -l <"$work/out")" -le 24 ] || echo "$command: more than 24 lines"
-    [ "$(wc -L <"$work/out")" -le 90 ] || echo "$command: more than 90 columns"
+    # the default folder is as long as the installer made it
+    [ "$(sed 's/(default [^)]*)//' "$work/out" | wc -L)" -le 90 ] || echo "$command: more than 90 columns"
     tail -3 "$work/out" | head -1 | grep -q 'Examples:$' || echo "$command: no examples"
     tail -2 "$work/out" | grep -vq '^  pointsman ' && echo "$command: examples"
 done)

@@ -252,13 +252,20 @@ void fixture_wait(struct worker *w, const bool *done)
     }
 }
 
+/* The store thread logs after it has answered: give it a moment. */
 bool fixture_logged(struct fixture *f, const char *text)
 {
     static char all[1 << 20];
-    ssize_t n = pread(f->log_fd, all, sizeof all - 1, 0);
-    check(n >= 0);
-    all[n] = '\0';
-    return strstr(all, text) != NULL;
+    for (unsigned i = 0; i < 5000; i++) {
+        ssize_t n = pread(f->log_fd, all, sizeof all - 1, 0);
+        check(n >= 0);
+        all[n] = '\0';
+        if (strstr(all, text) != NULL) {
+            return true;
+        }
+        usleep(1000);
+    }
+    return false;
 }
 
 const char *fixture_path(const struct fixture *f, const char *name, char out[256])
