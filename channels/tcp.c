@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "router/dns.h"
 
 static void tcp_retire(void *state)
 {
@@ -19,7 +20,8 @@ static bool tcp_prepare(const struct snapshot *s, void **state, struct diags *d)
     check(t);
     bool server = tls_server_context(s, d, &t->server);
     bool client = tls_client_context(s, d, &t->client);
-    if (server && client) {
+    bool anchor = dns_check_anchor(s, d);
+    if (server && client && anchor) {
         *state = t;
         return true;
     }

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "parser/keywords.h"
 #include "router/worker.h"
+#include "tables/snapshot.h"
 
 enum { DNS_MX_MAX = 32, DNS_ADDRESS_MAX = 32 };
 
@@ -65,6 +66,11 @@ struct dns_query *dns_mx(struct dns *d, struct worker *w,
 struct dns_query *dns_addresses(struct dns *d, struct worker *w,
                                 const struct dns_servers *servers, str name, dns_cb cb,
                                 void *arg);
+/* Reads the file of DNSSEC_ANCHOR, if there is one, as a question would; what is wrong is
+ * an error naming file and reason. Without it the first sign would be a queue that does
+ * not move. */
+bool dns_check_anchor(const struct snapshot *s, struct diags *d);
+
 /* The callback will not come. Call on w's loop; *q is cleared. */
 void dns_cancel(struct dns_query **q);
 

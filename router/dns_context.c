@@ -3,6 +3,7 @@
 #include "router/dns_context.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "router/dns.h"
 
 enum {
     DNS_CONTEXTS_MAX = 32,
@@ -160,6 +162,32 @@ static bool context_configure(struct ub_ctx *ub, const char *setup, char *reason
                  *anchor != '\0' ? " with trust anchor " : "", anchor, ub_strerror(err));
     }
     return err == 0;
+}
+
+bool dns_check_anchor(const struct snapshot *s, struct diags *d)
+{
+    const struct site_options *o = &s->options;
+    char setup[PATH_MAX + 32], reason[PATH_MAX + 160];
+    if (str_empty(o->dnssec_anchor)) {
+        return true;
+    }
+    int n = snprintf(setup, sizeof setup, "127.0.0.1@53|%.*s", STR_ARG(o->dnssec_anchor));
+    struct ub_ctx *ub = ub_ctx_create();
+    bool good = false;
+    if (n < 0 || (size_t)n >= sizeof setup) {
+        snprintf(reason, sizeof reason, "trust anchor: the path is too long");
+    } else if (ub == NULL) {
+        snprintf(reason, sizeof reason, "no resolver context: %s", strerror(errno));
+    } else {
+        good = context_configure(ub, setup, reason, sizeof reason);
+    }
+    if (ub != NULL) {
+        ub_ctx_delete(ub);
+    }
+    if (!good) {
+        diag_error(d, o->dnssec_anchor_at, "dnssec-anchor", "%s", reason);
+    }
+    return good;
 }
 
 /* --- life --- */

@@ -1,6 +1,7 @@
-/* check: the whole configuration, certificates included. */
+/* check: the whole configuration, certificates and trust anchor included. */
 #include "channels/tls.h"
 #include "parser/parse.h"
+#include "router/dns.h"
 #include "tools/configuration.h"
 
 struct counts {
@@ -51,8 +52,10 @@ int cmd_check(const struct invocation *in)
     int code = TOOL_OK;
 
     configuration_load(&c, in);
-    if (c.snapshot)
+    if (c.snapshot) {
         tls_check_files(c.snapshot, c.diags);
+        dns_check_anchor(c.snapshot, c.diags);
+    }
     configuration_messages(&c, stdout, in->colour);
     if (c.unreadable) {
         code = TOOL_USAGE;

@@ -62,10 +62,16 @@ sed 's/^tcp_local smtp$/tcp_local smtp maytlsserver/' "$work/good/pointsman.cnf"
     >"$work/cert/pointsman.cnf"
 printf '[*]\nserver_cert=missing.pem\n' >"$work/cert/tls.cnf"
 printf '[SERVICE=SMTP]\nPORT=2525\nPARAMETER=CHANNEL=tcp_local\n' >"$work/cert/dispatcher.cnf"
+mkdir "$work/anchor" "$work/nonsense"
+cp "$work/good/pointsman.cnf" "$work/anchor/"
+cp "$work/good/pointsman.cnf" "$work/nonsense/"
+echo 'DNSSEC_ANCHOR=nowhere.key' >"$work/anchor/option.dat"
+echo 'DNSSEC_ANCHOR=root.key' >"$work/nonsense/option.dat"
+echo 'nonsense here' >"$work/nonsense/root.key"
 cp "$work/good/pointsman.cnf" "$work/site.txt"
 good=$work/good
 
-echo 1..47
+echo 1..49
 # check
 expect 'check, clean' 0 '^0 errors, 0 warnings in 1 file (4 rules, 3 channels)$' '' \
     check -c "$good"
@@ -87,6 +93,10 @@ expect 'check, several main files' 2 'error: both' '' check -c "$work/two"
 expect 'check, no main file' 2 'error: there is no' '' check -c "$work/empty"
 expect 'check, nothing there' 2 'error: there is no file or folder' '' check -c "$work/none"
 expect 'check, certificate missing' 1 'missing\.pem.*No such file' '' check -c "$work/cert"
+expect 'check, trust anchor missing' 1 \
+    '^option\.dat:1:1: error: .*nowhere\.key: No such file' '' check -c "$work/anchor"
+expect 'check, trust anchor that is none' 1 \
+    '^option\.dat:1:1: error: .*root\.key' '' check -c "$work/nonsense"
 expect 'check, an argument too many' 2 '' "too many arguments: 'x'" check -c "$good" x
 # rewrite
 expect 'rewrite, a route' 0 '^  -> u@ours\.test  *channel tcp_inner$' '' \

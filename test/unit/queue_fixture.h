@@ -41,6 +41,8 @@ void fixture_close(struct fixture *f);
 void fixture_wait(struct worker *w, const bool *done);
 /* Everything logged so far contains this text. */
 bool fixture_logged(struct fixture *f, const char *text);
+/* The same within 5 s: the store thread logs after it has answered. */
+bool fixture_will_log(struct fixture *f, const char *text);
 /* Path of a file in the queue's folder, in a buffer of the caller. */
 const char *fixture_path(const struct fixture *f, const char *name, char out[256]);
 /* Runs SQL on the store over a connection of its own; the first column of the first

@@ -52,8 +52,8 @@ static void run_outage(atomic_int *(*which)(struct faults *), int code, const ch
     heal(&f);
     assert_true(fixture_count(&f, &c).ok);
     assert_int_equal(c.messages, 1); /* the refused one is not there */
-    assert_true(fixture_logged(&f, "what=error"));
-    assert_true(fixture_logged(&f, "what=recovered"));
+    assert_true(fixture_will_log(&f, "what=error"));
+    assert_true(fixture_will_log(&f, "what=recovered"));
     assert_true(fixture_settle(&f, &s).ok);
     assert_true(fixture_commit(&f, b).ok);
     assert_int_equal(messages_stored(&f), 1);
@@ -309,8 +309,8 @@ static void test_orphans(void **state)
     assert_int_equal(access(fixture_path(&f, "bodies/05/not-ours", path), F_OK), 0);
     snprintf(name, sizeof name, "bodies/%s", body_file(m->body));
     assert_int_equal(access(fixture_path(&f, name, path), F_OK), 0);
-    assert_true(fixture_logged(&f, "what=orphan_removed id=ZZZZZZ"));
-    assert_true(fixture_logged(&f, "what=foreign_file"));
+    assert_true(fixture_will_log(&f, "what=orphan_removed id=ZZZZZZ"));
+    assert_true(fixture_will_log(&f, "what=foreign_file"));
     queue_message_free(&m);
     fixture_end(&f);
 }
@@ -342,7 +342,7 @@ static void lose_body(bool running, bool cut)
     assert_true(c.messages[0]->number == other->number);
     assert_true(fixture_count(&f, &counts).ok);
     assert_int_equal(counts.held, 1);
-    assert_true(fixture_logged(&f, "what=held"));
+    assert_true(fixture_will_log(&f, "what=held"));
     claimed_free(&c);
     queue_message_free(&m);
     queue_message_free(&other);
