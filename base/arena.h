@@ -40,7 +40,7 @@ void arena_reset(struct arena *a, struct arena_mark mark);
 /* Bytes handed out so far, for limits and statistics. */
 size_t arena_used(const struct arena *a);
 
-#define arena_new_of(a, type) ((type *)arena_alloc((a), sizeof(type)))
+#define arena_new_of(a, type)   ((type *)arena_alloc((a), sizeof(type)))
 #define arena_array(a, type, n) ((type *)arena_alloc_n((a), (n), sizeof(type)))
 
 #endif

@@ -10,10 +10,10 @@
 #include "base/str.h"
 
 struct buf {
-    char *data;   /* NULL while nothing was ever appended */
-    size_t len;   /* bytes in use */
-    size_t cap;   /* bytes allocated */
-    size_t max;   /* hard cap on len */
+    char *data; /* NULL while nothing was ever appended */
+    size_t len; /* bytes in use */
+    size_t cap; /* bytes allocated */
+    size_t max; /* hard cap on len */
 };
 
 /* An empty buffer that will never hold more than max bytes. Allocates nothing. */
@@ -28,7 +28,8 @@ bool buf_append(struct buf *b, const void *data, size_t len);
 bool buf_str(struct buf *b, str s);
 bool buf_puts(struct buf *b, const char *cstr);
 bool buf_putc(struct buf *b, char c);
-bool buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+bool buf_printf(struct buf *b, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 bool buf_vprintf(struct buf *b, const char *fmt, va_list ap);
 
 /* Room for at least want more bytes at data + len, for direct writing; NULL past

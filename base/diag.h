@@ -21,10 +21,10 @@ struct span {
  * logs and traces can name lines. Immutable after loading. */
 struct sources;
 struct source {
-    str name;            /* as shown to the user: relative to the configuration folder */
-    str path;            /* as opened */
-    str text;            /* whole contents, NUL-terminated after the end */
-    struct span from;    /* the include line that brought it in, or SPAN_NONE */
+    str name;         /* as shown to the user: relative to the configuration folder */
+    str path;         /* as opened */
+    str text;         /* whole contents, NUL-terminated after the end */
+    struct span from; /* the include line that brought it in, or SPAN_NONE */
 };
 
 struct sources *sources_new(struct arena *a);
@@ -49,11 +49,11 @@ enum severity { SEVERITY_NOTE, SEVERITY_WARNING, SEVERITY_ERROR };
 
 struct diag {
     enum severity severity;
-    const char *slug;    /* stable, e.g. "keyword-range"; string constant */
+    const char *slug; /* stable, e.g. "keyword-range"; string constant */
     str text;
     struct span span;
-    struct span mark;    /* set by diag_mark(), else SPAN_NONE */
-    struct diag *notes;  /* SEVERITY_NOTE entries belonging to this one */
+    struct span mark;   /* set by diag_mark(), else SPAN_NONE */
+    struct diag *notes; /* SEVERITY_NOTE entries belonging to this one */
     struct diag *next;
 };
 

@@ -65,7 +65,8 @@ struct log_line {
 };
 void log_begin(struct log_line *line, struct log *log, enum log_event event);
 void log_str(struct log_line *line, const char *key, str value);
-void log_cstr(struct log_line *line, const char *key, const char *value); /* NULL: skipped */
+void log_cstr(struct log_line *line, const char *key,
+              const char *value); /* NULL: skipped */
 void log_int(struct log_line *line, const char *key, int64_t value);
 void log_fmt(struct log_line *line, const char *key, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

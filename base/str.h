@@ -64,7 +64,7 @@ unsigned str_distance(str a, str b, unsigned limit);
  * point in *code (may be NULL); 0 when s is empty or does not begin with one. */
 size_t str_utf8(str s, uint32_t *code);
 char ascii_lower(char c);
-bool ascii_is_space(char c);  /* blank or tab only */
+bool ascii_is_space(char c); /* blank or tab only */
 bool ascii_is_digit(char c);
 bool ascii_is_alnum(char c);
 

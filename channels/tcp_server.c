@@ -229,6 +229,22 @@ static bool same_name(const struct channel *a, const struct channel *b)
     return a && b && str_ieq(a->name, b->name);
 }
 
+/* The TLS contexts are those of the channel that listens: a switch may have led to one
+ * of another kind. */
+static const struct tcp_state *tls_state(const struct runtime *r,
+                                         const struct channel *service)
+{
+    return runtime_state(r, service);
+}
+
+/* False: the channel offers TLS, but nothing listens there any more, and so the
+ * configuration needed no certificate. */
+static bool can_offer(const struct runtime *r, const struct channel *service,
+                      const struct channel *channel)
+{
+    return channel->opts.tls_server == TLS_LEVEL_NO || tls_state(r, service)->server;
+}
+
 /* Between two transactions the session moves to the configuration in force, so that one
  * message sees one configuration. If there its way here (service, IP switch, channel)
  * would be another one, it has to begin anew: false. */
@@ -240,7 +256,8 @@ static bool session_renew(struct tcp_session *s)
     const struct snapshot *snap = now->snapshot;
     const struct channel *service = snapshot_channel(snap, s->service_channel->name);
     const struct channel *channel = snapshot_channel(snap, s->channel->name);
-    if (!service || !channel || channel->type != CHANNEL_TCP)
+    if (!service || !channel || service->type != CHANNEL_TCP ||
+        !can_offer(now, service, channel))
         return false;
     struct span rule;
     struct arena *a = arena_new();
@@ -362,11 +379,11 @@ static void on_committed(struct enqueue *e, const struct outcome *o, void *arg)
 
 static bool answer_tls(struct tcp_session *s)
 {
-    struct tcp_state *state = runtime_state(s->runtime, s->channel);
+    struct tls_context *tls = tls_state(s->runtime, s->service_channel)->server;
     session_flush(s);
     stream_deadline(s->stream, TLS_TIMEOUT_MS);
-    check(state->server); /* check refuses a channel that offers TLS without one */
-    stream_start_tls(s->stream, state->server, true, STR(""));
+    check(tls); /* check refuses a channel that offers TLS without one */
+    stream_start_tls(s->stream, tls, true, STR(""));
     return false;
 }
 

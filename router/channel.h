@@ -25,19 +25,19 @@ struct job_recipient {
  * dispatch, lent to deliver() until job_done(). */
 struct job {
     struct worker *worker;
-    struct runtime *runtime;          /* one reference, held for the job */
-    const struct channel *channel;    /* in that runtime's snapshot */
-    str message_id;                   /* queue id, "7F3K2" */
-    str sender;                       /* empty: null sender */
-    str host;                         /* next hop, see route_next_hop() */
-    struct body *body;                /* borrowed; ready for body_read() */
+    struct runtime *runtime;       /* one reference, held for the job */
+    const struct channel *channel; /* in that runtime's snapshot */
+    str message_id;                /* queue id, "7F3K2" */
+    str sender;                    /* empty: null sender */
+    str host;                      /* next hop, see route_next_hop() */
+    struct body *body;             /* borrowed; ready for body_read() */
     bool eight_bit;
-    unsigned attempts;                /* earlier ones */
+    unsigned attempts; /* earlier ones */
     struct job_recipient *recipients;
     unsigned recipient_count;
     /* Filled in by the driver for the log and the user. */
-    char tls[64];                     /* "TLSv1.3 TLS_AES_256_GCM_SHA384"; "" in clear */
-    char peer[128];                   /* "mx1.example.com[192.0.2.1]:25", or a file path */
+    char tls[64];   /* "TLSv1.3 TLS_AES_256_GCM_SHA384"; "" in clear */
+    char peer[128]; /* "mx1.example.com[192.0.2.1]:25", or a file path */
 };
 
 /* The driver has set every recipient's outcome. Call exactly once, never inside

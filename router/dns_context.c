@@ -158,8 +158,9 @@ static bool context_configure(struct ub_ctx *ub, const char *setup, char *reason
     err = context_unblock(ub);
     if (err != 0) {
         const char *anchor = strchr(setup, '|') + 1;
-        snprintf(reason, reason_size, "resolver context%s%s: %s",
-                 *anchor != '\0' ? " with trust anchor " : "", anchor, ub_strerror(err));
+        const char *what = *anchor == '\0' ? "resolver context" : "trust anchor ";
+        snprintf(reason, reason_size, "%s%s: %s%s", what, anchor, ub_strerror(err),
+                 *anchor != '\0' ? "; it must hold DS or DNSKEY records" : "");
     }
     return err == 0;
 }

@@ -19,19 +19,20 @@ enum { ENQUEUE_RECIPIENTS_MAX = 1000 };
 /* What the session knows; borrowed for the transaction. */
 struct enqueue_session {
     struct worker *worker;
-    struct runtime *runtime;          /* a reference is taken */
-    const struct channel *source;     /* after all switches */
-    bool trusted;                     /* the IP switch led here */
-    str session;                      /* name in the log */
-    str peer_ip, helo;                /* for Received */
+    struct runtime *runtime;      /* a reference is taken */
+    const struct channel *source; /* after all switches */
+    bool trusted;                 /* the IP switch led here */
+    str session;                  /* name in the log */
+    str peer_ip, helo;            /* for Received */
     bool esmtp, tls;
-    str tls_version, tls_cipher;      /* empty without TLS */
+    str tls_version, tls_cipher; /* empty without TLS */
 };
 
 struct enqueue;
 
 /* Begins a transaction. Never NULL. */
-struct enqueue *enqueue_begin(const struct enqueue_session *s, const struct address *sender);
+struct enqueue *enqueue_begin(const struct enqueue_session *s,
+                              const struct address *sender);
 /* Forgets it (RSET, lost connection); clears *e. Allowed while an answer is
  * outstanding: it then never comes. */
 void enqueue_abort(struct enqueue **e);

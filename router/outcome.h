@@ -14,17 +14,17 @@ enum { OUTCOME_TEXT_MAX = 400 };
 
 struct outcome {
     enum outcome_class class;
-    unsigned code;              /* SMTP reply code; 0: ours, not a peer's */
-    unsigned char enhanced[3];  /* x.y.z; 0.0.0 unknown */
-    char text[OUTCOME_TEXT_MAX];/* one printable line, NUL-terminated, cut when longer */
-    char host[256];             /* the peer it came from, "" if none */
+    unsigned code;               /* SMTP reply code; 0: ours, not a peer's */
+    unsigned char enhanced[3];   /* x.y.z; 0.0.0 unknown */
+    char text[OUTCOME_TEXT_MAX]; /* one printable line, NUL-terminated, cut when longer */
+    char host[256];              /* the peer it came from, "" if none */
 };
 
 /* Deferred, 4.0.0, "not attempted". */
 void outcome_init(struct outcome *o);
 /* Sets all fields; text is cut to fit and control bytes become '?'. */
-void outcome_set(struct outcome *o, enum outcome_class class, unsigned code,
-                 unsigned x, unsigned y, unsigned z, const char *fmt, ...)
+void outcome_set(struct outcome *o, enum outcome_class class, unsigned code, unsigned x,
+                 unsigned y, unsigned z, const char *fmt, ...)
     __attribute__((format(printf, 7, 8)));
 const char *outcome_class_name(enum outcome_class c); /* "delivered", ... */
 

@@ -80,13 +80,13 @@ struct worker {
     unsigned index;
     uv_loop_t loop;
     uv_thread_t thread;
-    struct runtime *current;     /* this worker's reference to the configuration in force */
-    struct dispatch *dispatch;   /* deliveries of this worker */
-    struct services *services;   /* its listening sockets */
+    struct runtime *current;   /* this worker's reference to the configuration in force */
+    struct dispatch *dispatch; /* deliveries of this worker */
+    struct services *services; /* its listening sockets */
     struct worker_counters counters;
     struct worker_session *sessions; /* open ones, newest first */
-    struct life *life;           /* what router/loop.c knows of it */
-    bool stopping;               /* no new sessions or deliveries */
+    struct life *life;               /* what router/loop.c knows of it */
+    bool stopping;                   /* no new sessions or deliveries */
     /* the mailbox */
     uv_async_t wake;
     uv_mutex_t lock;

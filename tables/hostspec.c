@@ -42,8 +42,9 @@ static struct separators separators_find(str local)
         } else if (c == '%') {
             bool before = i > 0 && local.ptr[i - 1] == '%';
             bool after = i + 1 < local.len && local.ptr[i + 1] == '%';
-            if (!before && !after)
+            if (!before && !after) {
                 found.percent = (ptrdiff_t)i;
+            }
         }
     }
     return found;
@@ -125,17 +126,20 @@ const char *hostspec_replace(struct arena *a, const struct hostspec *spec, str u
                              str domain, struct address *out)
 {
     *out = (struct address){.route = STR(""), .local = user, .domain = domain};
-    if (spec->kind != HOSTSPEC_ROUTE)
+    if (spec->kind != HOSTSPEC_ROUTE) {
         return NULL;
+    }
 
     /* The user of a route entry is the rest of the address: it stays behind the entry,
      * unless the template made an address without a host of it. */
     struct address rest;
     const char *reason = address_parse(user, &rest);
-    if (reason)
+    if (reason) {
         return reason;
-    if (rest.domain.len == 0)
+    }
+    if (rest.domain.len == 0) {
         return NULL;
+    }
     *out = rest;
     out->route = rest.route.len > 0
                      ? arena_printf(a, "@%.*s,%.*s", STR_ARG(domain), STR_ARG(rest.route))

@@ -18,18 +18,21 @@ static bool ip_literal(struct arena *a, str text, bool want_v6, str *out)
     struct in6_addr v6;
     struct in_addr v4;
 
-    if (text.len == 0 || text.len >= sizeof ip || memchr(text.ptr, 0, text.len))
+    if (text.len == 0 || text.len >= sizeof ip || memchr(text.ptr, 0, text.len)) {
         return false;
+    }
     memcpy(ip, text.ptr, text.len);
     ip[text.len] = '\0';
     if (!want_v6) {
-        if (inet_pton(AF_INET, ip, &v4) != 1)
+        if (inet_pton(AF_INET, ip, &v4) != 1) {
             return false;
+        }
         *out = arena_printf(a, "[%s]", inet_ntop(AF_INET, &v4, printed, sizeof printed));
         return true;
     }
-    if (inet_pton(AF_INET6, ip, &v6) != 1)
+    if (inet_pton(AF_INET6, ip, &v6) != 1) {
         return false;
+    }
     if (IN6_IS_ADDR_V4MAPPED(&v6)) {
         memcpy(&v4, &v6.s6_addr[12], sizeof v4);
         *out = arena_printf(a, "[%s]", inet_ntop(AF_INET, &v4, printed, sizeof printed));
@@ -42,19 +45,22 @@ static bool ip_literal(struct arena *a, str text, bool want_v6, str *out)
 
 bool literal_canonical(struct arena *a, str literal, str *out)
 {
-    if (literal.len < 3 || literal.ptr[0] != '[' || literal.ptr[literal.len - 1] != ']')
+    if (literal.len < 3 || literal.ptr[0] != '[' || literal.ptr[literal.len - 1] != ']') {
         return false;
+    }
     str inner = str_sub(literal, 1, literal.len - 2);
-    if (str_istarts(inner, STR("IPv6:")))
+    if (str_istarts(inner, STR("IPv6:"))) {
         return ip_literal(a, str_from_pos(inner, 5), true, out);
+    }
     return ip_literal(a, inner, false, out);
 }
 
 bool literal_from_ip(struct arena *a, str ip, str *out)
 {
     ptrdiff_t zone = str_find(ip, '%');
-    if (zone >= 0)
+    if (zone >= 0) {
         ip.len = (size_t)zone;
+    }
     return ip_literal(a, ip, str_find(ip, ':') >= 0, out);
 }
 
@@ -67,11 +73,13 @@ static bool prefix_ok(str inner)
     while (inner.len > 0) {
         ptrdiff_t dot = str_find(inner, '.');
         uint64_t value;
-        if (dot <= 0 || !str_u64(str_sub(inner, 0, (size_t)dot), 255, &value))
+        if (dot <= 0 || !str_u64(str_sub(inner, 0, (size_t)dot), 255, &value)) {
             return false;
+        }
         /* "[010.]" would never be probed for: addresses are printed without zeros */
-        if (dot > 1 && inner.ptr[0] == '0')
+        if (dot > 1 && inner.ptr[0] == '0') {
             return false;
+        }
         inner = str_from_pos(inner, (size_t)dot + 1);
         octets++;
     }
@@ -100,8 +108,9 @@ static enum pattern_result parse_literal(struct arena *a, str text, struct patte
         return PATTERN_OK;
     }
     out->kind = PATTERN_LITERAL;
-    if (literal_canonical(a, text, &out->key))
+    if (literal_canonical(a, text, &out->key)) {
         return PATTERN_OK;
+    }
     *reason = STR("neither an address ([192.0.2.7], [IPv6:2001:db8::1]), nor the "
                   "beginning of one ([192.0.]), nor []");
     return PATTERN_BAD;
@@ -129,10 +138,12 @@ enum pattern_result pattern_parse(struct arena *a, str text, struct pattern *out
         *reason = STR("it is empty");
         return PATTERN_BAD;
     }
-    if (text.ptr[0] == '$')
+    if (text.ptr[0] == '$') {
         return parse_dollar(text, reason);
-    if (text.ptr[0] == '[')
+    }
+    if (text.ptr[0] == '[') {
         return parse_literal(a, text, out, reason);
+    }
     if (text.len == 1 && text.ptr[0] == '.') {
         out->kind = PATTERN_ALL;
         return PATTERN_OK;
@@ -145,8 +156,9 @@ enum pattern_result pattern_parse(struct arena *a, str text, struct pattern *out
         out->kind = PATTERN_SUFFIX;
         text = str_from_pos(text, 1);
     }
-    if (domain_name_ok(text))
+    if (domain_name_ok(text)) {
         return PATTERN_OK;
+    }
     *reason = STR("not a host name, '.domain', '[literal]' or '.'");
     return PATTERN_BAD;
 }
@@ -229,6 +241,7 @@ void pattern_probe_all(struct pattern_probe *p)
 {
     p->state = PROBE_DONE;
     probe_found(p, PATTERN_ALL, STR("."), p->match.spec);
-    if (p->match.spec.len > 2 && p->match.spec.ptr[0] == '[')
+    if (p->match.spec.len > 2 && p->match.spec.ptr[0] == '[') {
         p->match.rest = str_sub(p->match.spec, 1, p->match.spec.len - 2);
+    }
 }

@@ -8,10 +8,12 @@ static bool host_is_ours(const struct snapshot *s, str host, struct arena *a)
 {
     str literal;
 
-    if (host.len == 0)
+    if (host.len == 0) {
         return false;
-    if (literal_canonical(a, host, &literal))
+    }
+    if (literal_canonical(a, host, &literal)) {
         host = literal;
+    }
     return snapshot_is_local_domain(s, host);
 }
 
@@ -27,8 +29,9 @@ static bool local_is_ours(const struct snapshot *s, str local, struct arena *a)
         while ((at = *sep == '!' ? str_find(rest, *sep) : str_rfind(rest, *sep)) >= 0) {
             str left = str_sub(rest, 0, (size_t)at);
             str right = str_from_pos(rest, (size_t)at + 1);
-            if (!host_is_ours(s, *sep == '!' ? left : right, a))
+            if (!host_is_ours(s, *sep == '!' ? left : right, a)) {
                 return false;
+            }
             rest = *sep == '!' ? right : left;
         }
     }
@@ -43,8 +46,9 @@ static bool address_is_ours(const struct snapshot *s, const struct address *addr
     while (route.len > 0) {
         str host;
         hostspec_route_first(route, &host, &route);
-        if (!host_is_ours(s, host, a))
+        if (!host_is_ours(s, host, a)) {
             return false;
+        }
     }
     return host_is_ours(s, addr->domain, a) && local_is_ours(s, addr->local, a);
 }

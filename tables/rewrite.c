@@ -25,15 +25,17 @@ static struct rewrite_rule *rule_compile(struct arena *a, const struct ast_rule 
     enum pattern_result result =
         pattern_parse(a, written->pattern, &rule->pattern, &reason);
 
-    if (result == PATTERN_LATER)
+    if (result == PATTERN_LATER) {
         diag_error(diags, written->pattern_at, "pattern-unsupported",
                    "not supported yet: %.*s", STR_ARG(reason));
-    else if (result == PATTERN_BAD)
+    } else if (result == PATTERN_BAD) {
         diag_error(diags, written->pattern_at, "pattern-bad", "bad pattern '%.*s': %.*s",
                    STR_ARG(written->pattern), STR_ARG(reason));
+    }
     rule->template = template_parse(a, written->template, written->template_at, diags);
-    if (result != PATTERN_OK || !rule->template)
+    if (result != PATTERN_OK || !rule->template) {
         return NULL;
+    }
     rule->pattern_text = written->pattern;
     rule->template_text = written->template;
     rule->pattern_at = written->pattern_at;
@@ -51,15 +53,17 @@ static void rule_add(struct arena *a, struct rewrite_rules *rules,
         list = arena_new_of(a, struct rule_list);
         map_add(rules->by_pattern, rule->pattern.key, list);
     }
-    if (list->last)
+    if (list->last) {
         list->last->next_equal = rule;
-    else
+    } else {
         list->first = rule;
+    }
     list->last = rule;
-    if (rules->last)
+    if (rules->last) {
         rules->last->next = rule;
-    else
+    } else {
         rules->first = rule;
+    }
     rules->last = rule;
 }
 
@@ -73,8 +77,9 @@ struct rewrite_rules *rewrite_compile(struct snapshot *s, const struct ast_rule 
     for (const struct ast_rule *r = rules; r; r = r->next) {
         struct rewrite_rule *rule = rule_compile(s->arena, r, diags);
         s->rule_count++;
-        if (rule)
+        if (rule) {
             rule_add(s->arena, compiled, rule);
+        }
     }
     return compiled;
 }
@@ -111,8 +116,9 @@ static void check_routing_host(const struct snapshot *s, const struct rewrite_ru
 {
     str host = rule->template->routing_host;
 
-    if (host.len == 0 || map_get(s->hosts, host))
+    if (host.len == 0 || map_get(s->hosts, host)) {
         return;
+    }
     str near = host_nearest(s, host);
     struct span at = rule->template_at;
     ptrdiff_t sep = str_rfind(rule->template_text, '@');
@@ -151,8 +157,9 @@ static bool rule_loops(const struct rewrite_rule *r)
     str text = r->template_text;
     ptrdiff_t sep = str_find(text, '%');
 
-    if (r->template->form != TEMPLATE_REPEAT || r->template->may_fail || sep < 0)
+    if (r->template->form != TEMPLATE_REPEAT || r->template->may_fail || sep < 0) {
         return false;
+    }
     str domain = str_from_pos(text, (size_t)sep + 1);
     bool whole = str_ieq(domain, STR("$D")) || str_ieq(domain, STR("$H$D"));
     switch (r->pattern.kind) {
@@ -172,25 +179,26 @@ static void check_behaviour(const struct rewrite_rule *r, struct diags *diags)
 {
     bool exact = r->pattern.kind == PATTERN_EXACT || r->pattern.kind == PATTERN_LITERAL;
 
-    if (r->template->never)
+    if (r->template->never) {
         diag_warning(diags, r->template_at, "rule-never-applies",
                      "this rule never applies: its controls exclude each other");
-    else if (exact && r->template->uses_labels)
+    } else if (exact && r->template->uses_labels) {
         diag_warning(diags, r->template_at, "rule-never-applies",
                      "this rule never applies: '%.*s' matches a whole host, so there is "
                      "no label left for '$&' or '$!'",
                      STR_ARG(r->pattern_text));
-    else if (r->template->uses_rest && r->pattern.kind <= PATTERN_LITERAL)
+    } else if (r->template->uses_rest && r->pattern.kind <= PATTERN_LITERAL) {
         diag_warning(
             diags, r->template_at, "empty-substitution",
             "'$L' is always empty here: it stands for the part of a literal that "
             "'%.*s' leaves over; '$D' is the host itself",
             STR_ARG(r->pattern_text));
-    else if (rule_loops(r))
+    } else if (rule_loops(r)) {
         diag_warning(
             diags, r->span, "rewrite-loop",
             "this rule leads to its own pattern again: mail for '%.*s' is refused",
             STR_ARG(r->pattern_text));
+    }
 }
 
 /* "[]" matches every client: where it switches, the whole world becomes trusted. */
@@ -200,12 +208,14 @@ static void check_switch(const struct snapshot *s, const struct rewrite_rule *r,
     const struct host_entry *to = map_get(s->hosts, r->template->routing_host);
 
     if (r->pattern.kind != PATTERN_LITERAL_ANY || !r->template->for_clients || !to ||
-        to->channel->opts.ip_switch == IP_SWITCH_NO)
+        to->channel->opts.ip_switch == IP_SWITCH_NO) {
         return;
+    }
     for (unsigned i = 0; i < s->channel_count; i++) {
         const struct channel *from = s->channels[i];
-        if (from == to->channel || from->opts.ip_switch != IP_SWITCH_START)
+        if (from == to->channel || from->opts.ip_switch != IP_SWITCH_START) {
             continue;
+        }
         diag_warning(diags, r->span, "switch-everybody",
                      "this rule switches every client of '%.*s' to '%.*s' and lets it "
                      "relay; $F keeps it to recipients, or put noswitchchannel on '%.*s'",
@@ -224,9 +234,10 @@ static void check_channel(void *arg, str channel, struct span at)
 {
     const struct channel_check *c = arg;
 
-    if (!map_get(c->snapshot->channels_by_name, channel))
+    if (!map_get(c->snapshot->channels_by_name, channel)) {
         diag_warning(c->diags, at, "unknown-channel", "channel '%.*s' does not exist",
                      STR_ARG(channel));
+    }
 }
 
 void rewrite_check_hosts(const struct snapshot *s, struct diags *diags)
@@ -257,8 +268,9 @@ struct lookup {
 static void trace_add(struct lookup *l, str probe, const struct rewrite_rule *rule,
                       str outcome)
 {
-    if (!l->trace)
+    if (!l->trace) {
         return;
+    }
     struct route_step *step = arena_new_of(l->arena, struct route_step);
     step->probe = arena_str(l->arena, probe);
     step->rule = rule ? rule->span : SPAN_NONE;
@@ -275,12 +287,14 @@ static bool has_bad_character(str text, bool quotes)
 
     for (size_t i = 0; i < text.len; i++) {
         unsigned char c = (unsigned char)text.ptr[i];
-        if (c < ' ' || c >= 0x7f || (c == ' ' && !quoted))
+        if (c < ' ' || c >= 0x7f || (c == ' ' && !quoted)) {
             return true;
-        if (quotes && c == '\\')
+        }
+        if (quotes && c == '\\') {
             i++;
-        else if (quotes && c == '"')
+        } else if (quotes && c == '"') {
             quoted = !quoted;
+        }
     }
     return quoted;
 }
@@ -289,17 +303,22 @@ static bool has_bad_character(str text, bool quotes)
  * caller: the IP switch rewrites a literal without one. */
 static const char *result_fault(const struct template_output *out, bool repeat)
 {
-    if (out->domain.len == 0)
+    if (out->domain.len == 0) {
         return "an empty domain";
-    if (!repeat && out->routing_host.len == 0)
+    }
+    if (!repeat && out->routing_host.len == 0) {
         return "an empty routing host";
-    if (has_bad_character(out->user, true))
+    }
+    if (has_bad_character(out->user, true)) {
         return "a local part with a blank, a control character or an open quote";
+    }
     if (has_bad_character(out->domain, false) ||
-        has_bad_character(out->routing_host, false))
+        has_bad_character(out->routing_host, false)) {
         return "a host with a blank or a control character";
-    if (!domain_name_ok(out->domain) && !domain_literal_ok(out->domain))
+    }
+    if (!domain_name_ok(out->domain) && !domain_literal_ok(out->domain)) {
         return "a domain that is no host name";
+    }
     return NULL;
 }
 
@@ -327,16 +346,18 @@ static bool try_rules(struct lookup *l, struct pattern_probe *p,
     const struct rule_list *list =
         l->snapshot->rules ? map_get(l->snapshot->rules->by_pattern, p->key) : NULL;
 
-    if (!list)
+    if (!list) {
         trace_add(l, p->key, NULL, STR("no rule"));
+    }
     l->input.match = &p->match;
     for (const struct rewrite_rule *r = list ? list->first : NULL; r; r = r->next_equal) {
         struct template_output made;
         switch (template_run(r->template, &l->input, l->arena, &made)) {
         case TEMPLATE_FAILS:
-            if (l->trace)
+            if (l->trace) {
                 trace_add(l, p->key, r,
                           arena_printf(l->arena, "failed: %.*s", STR_ARG(made.failed)));
+            }
             continue;
         case TEMPLATE_TOO_LONG:
             trace_add(l, p->key, r, STR("too long"));
@@ -357,8 +378,9 @@ static bool try_rules(struct lookup *l, struct pattern_probe *p,
 
 static str context_source(const struct snapshot *s, const struct rewrite_context *ctx)
 {
-    if (ctx->source)
+    if (ctx->source) {
         return ctx->source->name;
+    }
     return s->channel_count > 0 ? s->channels[0]->name : STR("");
 }
 
@@ -377,14 +399,17 @@ void rewrite_match(const struct snapshot *s, const struct rewrite_context *ctx,
 
     *out = (struct rewrite_found){.result = REWRITE_AS_IS};
     pattern_probe_start(&probe, spec->host);
-    while (pattern_probe_next(&probe))
-        if (try_rules(&l, &probe, out))
+    while (pattern_probe_next(&probe)) {
+        if (try_rules(&l, &probe, out)) {
             return;
+        }
+    }
     /* a host of the channel table needs no rule and is not swallowed by "." */
     if (!map_get(s->hosts, spec->host)) {
         pattern_probe_all(&probe);
-        if (try_rules(&l, &probe, out))
+        if (try_rules(&l, &probe, out)) {
             return;
+        }
     }
     out->user = spec->user;
     out->domain = spec->host;

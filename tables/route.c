@@ -68,8 +68,9 @@ static void route_unknown_host(struct routing *r, const struct hostspec *spec, s
 {
     str via = STR("");
 
-    if (!str_ieq(host, spec->host))
+    if (!str_ieq(host, spec->host)) {
         via = arena_printf(r->arena, " (for '%.*s')", STR_ARG(spec->host));
+    }
     route_fail(r->out, 5, 1, 2,
                arena_printf(r->arena, "unknown host or domain '%.*s'%s%.*s",
                             STR_ARG(host), spec_kind_text(spec->kind), STR_ARG(via)));
@@ -92,12 +93,14 @@ static bool route_replace(struct routing *r, const struct hostspec *spec,
     const char *reason =
         hostspec_replace(r->arena, spec, found->user, found->domain, &made);
 
-    if (!reason && made.local.len == 0)
+    if (!reason && made.local.len == 0) {
         reason = r->nameless ? NULL : "its local part is empty";
-    else if (!reason) /* it travels in envelopes and logs: it must parse back */
+    } else if (!reason) { /* it travels in envelopes and logs: it must parse back */
         reason = address_parse(address_print(r->arena, &made), &parsed);
-    if (!reason && made.local.len > 0 && !address_eq(&made, &parsed))
+    }
+    if (!reason && made.local.len > 0 && !address_eq(&made, &parsed)) {
         reason = "its local part reads like a source route";
+    }
     if (reason && !found->rule) {
         route_fail(r->out, 5, 1, 3,
                    arena_printf(r->arena, "no address is left: %s", reason));
@@ -132,8 +135,9 @@ static enum pass route_to_host(struct routing *r, const struct hostspec *spec,
         }
     }
     /* as is, but a percent or bang host becomes the domain it stands for */
-    if (!route_replace(r, spec, found))
+    if (!route_replace(r, spec, found)) {
         return PASS_END;
+    }
     r->out->channel = entry->channel;
     r->out->address = r->address;
     r->out->routing_host = found->routing_host;
@@ -164,8 +168,9 @@ static enum pass route_pass(struct routing *r)
     switch (found.result) {
     case REWRITE_BAD:
         /* the IP switch asks for the channel only, nobody sees its address */
-        if (r->nameless && found.routing_host.len > 0)
+        if (r->nameless && found.routing_host.len > 0) {
             return route_to_host(r, &spec, &found);
+        }
         route_bad_rule(r, found.rule, found.reason);
         return PASS_END;
     case REWRITE_REPEAT:
@@ -179,8 +184,9 @@ static void route_loop(struct routing *r)
 {
     str where = STR("-");
 
-    if (r->rule)
+    if (r->rule) {
         where = span_text(r->arena, r->snapshot->sources, r->rule->span);
+    }
     route_fail(r->out, 5, 4, 6,
                arena_printf(r->arena,
                             "rewrite rules loop: no end after %d passes, last rule %.*s",
@@ -223,16 +229,18 @@ static void route_proper_name(const struct snapshot *s, struct arena *a,
 {
     const struct host_entry *entry = snapshot_host(s, out->routing_host);
 
-    if (!entry || str_ieq(entry->host, entry->channel->official_host))
+    if (!entry || str_ieq(entry->host, entry->channel->official_host)) {
         return;
+    }
     str proper =
         entry->proper_name.len > 0 ? entry->proper_name : entry->channel->official_host;
     if (out->address.route.len > 0) {
         str host, rest;
         hostspec_route_first(out->address.route, &host, &rest);
-        if (str_ieq(host, entry->host))
+        if (str_ieq(host, entry->host)) {
             out->address.route = arena_printf(a, "@%.*s%s%.*s", STR_ARG(proper),
                                               rest.len > 0 ? "," : "", STR_ARG(rest));
+        }
     } else if (str_ieq(out->address.domain, entry->host)) {
         out->address.domain = proper;
     }
@@ -243,8 +251,9 @@ void route_rewrite(const struct snapshot *s, const struct rewrite_context *ctx,
                    struct route *out)
 {
     route_resolve(s, ctx, addr, want_steps, a, out);
-    if (out->channel && ctx->form == ROUTE_ENVELOPE && ctx->direction == ROUTE_FORWARD)
+    if (out->channel && ctx->form == ROUTE_ENVELOPE && ctx->direction == ROUTE_FORWARD) {
         route_proper_name(s, a, out);
+    }
 }
 
 enum route_verdict route_recipient(const struct snapshot *s, const struct channel *source,
@@ -259,11 +268,13 @@ enum route_verdict route_recipient(const struct snapshot *s, const struct channe
         route_fail(out, 5, 1, 3, STR("the recipient has no local part"));
         return ROUTE_REFUSED_ROUTE;
     }
-    if (given.domain.len == 0)
+    if (given.domain.len == 0) {
         given.domain = s->local_host;
+    }
     route_resolve(s, &ctx, &given, false, a, out);
-    if (!out->channel)
+    if (!out->channel) {
         return ROUTE_REFUSED_ROUTE;
+    }
     if (out->channel->type == CHANNEL_UNSUPPORTED) {
         str name = out->channel->name;
         route_fail(out, 5, 3, 2,
@@ -292,14 +303,17 @@ const struct channel *route_ip_switch(const struct snapshot *s,
 
     *rule = SPAN_NONE;
     if (from->opts.ip_switch != IP_SWITCH_START ||
-        !literal_from_ip(a, client_ip, &addr.domain))
+        !literal_from_ip(a, client_ip, &addr.domain)) {
         return from;
+    }
     /* a switch makes its clients trusted, so "." (whoever it is) never switches */
-    if (!route_resolve(s, &ctx, &addr, false, a, &found))
+    if (!route_resolve(s, &ctx, &addr, false, a, &found)) {
         return from;
+    }
     if (!found.channel || found.channel == from ||
-        found.channel->opts.ip_switch == IP_SWITCH_NO)
+        found.channel->opts.ip_switch == IP_SWITCH_NO) {
         return from;
+    }
     *rule = found.rule.source != 0 ? found.rule : found.host;
     return found.channel;
 }
@@ -313,13 +327,17 @@ str route_next_hop(const struct channel *c, const struct address *addr)
 {
     str host = addr->domain, rest;
 
-    if (c->type != CHANNEL_TCP)
+    if (c->type != CHANNEL_TCP) {
         return STR("");
-    if (str_ieq(c->opts.daemon, STR("router")))
+    }
+    if (str_ieq(c->opts.daemon, STR("router"))) {
         return c->official_host;
-    if (c->opts.daemon.len > 0)
+    }
+    if (c->opts.daemon.len > 0) {
         return c->opts.daemon;
-    if (addr->route.len > 0)
+    }
+    if (addr->route.len > 0) {
         hostspec_route_first(addr->route, &host, &rest);
+    }
     return host;
 }

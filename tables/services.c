@@ -231,6 +231,28 @@ static void complete(struct draft *d, const struct draft *defaults)
     d->broken = d->broken || defaults->broken;
 }
 
+/* The program PMDF's dispatcher would have started, if the section names one. */
+static const struct ast_option *find_image(const struct ast_section *s)
+{
+    const struct ast_option *o = s->options;
+    while (o != NULL && !str_ieq(o->name, STR("IMAGE"))) {
+        o = o->next;
+    }
+    return o;
+}
+
+/* A dispatcher.cnf of PMDF has its POP, IMAP and other servers, too. To ask for a channel
+ * there would make an SMTP server of them. */
+static bool section_is_smtp(const struct ast_section *s)
+{
+    const struct ast_option *image = find_image(s);
+    bool smtp = image == NULL;
+    for (size_t i = 0; !smtp && i < image->value.len; i++) {
+        smtp = str_istarts(str_from_pos(image->value, i), STR("smtp"));
+    }
+    return smtp;
+}
+
 static void add_section(struct services *on, const struct draft *defaults,
                         const struct ast_section *s)
 {
@@ -248,6 +270,13 @@ static void add_section(struct services *on, const struct draft *defaults,
             diag_error(c->diags, s->at, "duplicate-service",
                        "there is a service '%.*s' already", STR_ARG(s->value));
         diag_note(c->diags, m, first->span, "here");
+    }
+    if (!section_is_smtp(s)) {
+        diag_warning(c->diags, s->at, "unserved-service",
+                     "service '%.*s' is not served: its IMAGE is no SMTP server, and "
+                     "nothing else is served here",
+                     STR_ARG(s->value));
+        return;
     }
     read_options(on, d, s);
     complete(d, defaults);

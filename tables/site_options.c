@@ -29,12 +29,20 @@ static void read_number(struct compile *c, const struct ast_option *o, uint64_t 
     *out = (unsigned)number;
 }
 
+/* PMDF's 2, 3 and 4 (other field layouts, XML) are known, so only a warning. */
 static void read_log_format(struct compile *c, const struct ast_option *o)
 {
     struct site_options *out = &c->s->options;
     compile_once(c, &out->log_format_at, o);
     if (str_eq(o->value, STR("1")) || str_eq(o->value, STR("5"))) {
         out->log_format = (unsigned)(o->value.ptr[0] - '0');
+        return;
+    }
+    if (o->value.len == 1 && o->value.ptr[0] >= '2' && o->value.ptr[0] <= '4') {
+        diag_warning(c->diags, o->value_at, "unhonoured-option",
+                     "'LOG_FORMAT=%c' is not honoured yet: the log has key=value lines, "
+                     "as with 1; 5 is JSON",
+                     o->value.ptr[0]);
         return;
     }
     diag_error(c->diags, o->value_at, "option-range",

@@ -119,14 +119,16 @@ static struct span parser_span(const struct parser *p, size_t from, size_t to)
 
 static const struct letter *letter_find(char c, bool digits_before)
 {
-    if (c >= 'a' && c <= 'z')
+    if (c >= 'a' && c <= 'z') {
         c = (char)(c - 'a' + 'A');
+    }
     for (size_t i = 0; i < sizeof letters / sizeof *letters; i++) {
         enum digits d = letters[i].digits;
         bool fits =
             digits_before ? d == DIGITS_BEFORE || d == DIGITS_EITHER : d != DIGITS_BEFORE;
-        if (letters[i].letter == c && fits)
+        if (letters[i].letter == c && fits) {
             return &letters[i];
+        }
     }
     return NULL;
 }
@@ -150,13 +152,16 @@ static bool parse_number(struct parser *p, struct template_op *op, bool *present
     size_t start = p->pos;
     uint64_t value;
 
-    while (ascii_is_digit(parser_peek(p)))
+    while (ascii_is_digit(parser_peek(p))) {
         p->pos++;
+    }
     *present = p->pos > start;
-    if (!*present)
+    if (!*present) {
         return true;
-    if (!str_u64(str_sub(p->text, start, p->pos - start), UINT32_MAX, &value))
+    }
+    if (!str_u64(str_sub(p->text, start, p->pos - start), UINT32_MAX, &value)) {
         return false;
+    }
     op->number = (unsigned)value;
     return true;
 }
@@ -165,8 +170,9 @@ static str parse_argument(struct parser *p)
 {
     size_t start = p->pos;
 
-    while (p->pos < p->text.len && !strchr("$%@", parser_peek(p)))
+    while (p->pos < p->text.len && !strchr("$%@", parser_peek(p))) {
         p->pos++;
+    }
     return str_sub(p->text, start, p->pos - start);
 }
 
@@ -174,13 +180,14 @@ static str parse_argument(struct parser *p)
 static void check_sequence(struct parser *p, size_t start, const struct letter *row,
                            const struct template_op *op)
 {
-    if (op->kind == OP_USER && op->numbered && op->number > 1)
+    if (op->kind == OP_USER && op->numbered && op->number > 1) {
         parser_error(p, start, "template-number",
                      STR("only $0U (without subaddress) and $1U (the subaddress) exist"));
-    else if (row->has_argument && op->text.len == 0)
+    } else if (row->has_argument && op->text.len == 0) {
         parser_error(p, start, "template-argument",
                      arena_printf(p->arena, "'%.*s' needs a channel name behind it",
                                   STR_ARG(op->written)));
+    }
 }
 
 /* Reads the rest of a sequence whose row is known; p->pos is behind the letter. */
@@ -189,8 +196,9 @@ static void parse_operand(struct parser *p, size_t start, const struct letter *r
 {
     op.kind = row->op;
     op.numbered = numbered;
-    if (row->digits == DIGITS_NONE)
+    if (row->digits == DIGITS_NONE) {
         op.number = (unsigned)row->number;
+    }
     if (row->digits == DIGITS_AFTER) {
         if (!ascii_is_digit(parser_peek(p))) {
             parser_error(
@@ -205,6 +213,9 @@ static void parse_operand(struct parser *p, size_t start, const struct letter *r
         parser_error(p, start, "template-unsupported",
                      arena_printf(p->arena, "not supported yet: '%.*s' (%s)",
                                   STR_ARG(op.written), row->text));
+        if (row->letter == '?') {
+            p->pos = p->text.len; /* its text is the rest of the line, blanks included */
+        }
         return;
     }
     if (row->has_argument) {
@@ -313,9 +324,11 @@ static bool find_form(struct parser *p, struct template *t)
     char seen[4] = "";
     size_t n = 0;
 
-    for (size_t i = 0; i < p->ops.n; i++)
-        if (op_is_separator(&p->ops.at[i]) && n < sizeof seen - 1)
+    for (size_t i = 0; i < p->ops.n; i++) {
+        if (op_is_separator(&p->ops.at[i]) && n < sizeof seen - 1) {
             seen[n++] = p->ops.at[i].kind == OP_AT ? '@' : '%';
+        }
+    }
     p->pos = p->text.len;
     if (strcmp(seen, "@") == 0) {
         t->form = TEMPLATE_SHORT;
@@ -342,9 +355,10 @@ static void check_filled(struct parser *p, const struct template *t, size_t fiel
     static const char *const brief[] = {"user", "routing host"};
     const char *name = t->form == TEMPLATE_SHORT ? brief[field] : full[field];
 
-    if (!filled)
+    if (!filled) {
         parser_error(p, 0, "template-empty",
                      arena_printf(p->arena, "the %s is empty", name));
+    }
 }
 
 /* Reports fields that nothing can ever fill; notes a literal routing host. */
@@ -370,8 +384,9 @@ static void check_fields(struct parser *p, struct template *t)
         }
     }
     check_filled(p, t, field, filled);
-    if (t->form != TEMPLATE_REPEAT && constant)
+    if (t->form != TEMPLATE_REPEAT && constant) {
         t->routing_host = text;
+    }
 }
 
 static void note_behaviour(struct template *t)
@@ -380,16 +395,21 @@ static void note_behaviour(struct template *t)
 
     for (size_t i = 0; i < t->op_count; i++) {
         const struct template_op *op = &t->ops[i];
-        if (op->kind >= OP_LABEL_LEFT)
+        if (op->kind >= OP_LABEL_LEFT) {
             t->may_fail = true;
-        if (op->kind == OP_LABEL_LEFT || op->kind == OP_LABEL_RIGHT)
+        }
+        if (op->kind == OP_LABEL_LEFT || op->kind == OP_LABEL_RIGHT) {
             t->uses_labels = true;
-        if (op->kind == OP_REST)
+        }
+        if (op->kind == OP_REST) {
             t->uses_rest = true;
-        if (op->kind == OP_FORM)
+        }
+        if (op->kind == OP_FORM) {
             form[op->number] = true;
-        if (op->kind == OP_DIRECTION)
+        }
+        if (op->kind == OP_DIRECTION) {
             direction[op->number] = true;
+        }
     }
     t->for_clients = !form[0] && !direction[1];
     t->never = (form[0] && form[1]) || (direction[0] && direction[1]);
@@ -403,8 +423,9 @@ const struct template *template_parse(struct arena *a, str text, struct span at,
 
     t->routing_host = STR("");
     parse_ops(&p);
-    if (p.failed || !find_form(&p, t))
+    if (p.failed || !find_form(&p, t)) {
         return NULL;
+    }
     check_fields(&p, t);
     t->ops = p.ops.at;
     t->op_count = p.ops.n;
@@ -452,8 +473,9 @@ static void machine_start(struct machine *m, const struct template_input *in)
     m->current = 0;
     m->overflow = false;
     m->location_asked = m->location_hit = m->source_asked = m->source_hit = false;
-    for (size_t i = 0; i < TEMPLATE_FIELDS; i++)
+    for (size_t i = 0; i < TEMPLATE_FIELDS; i++) {
         m->fields[i].len = 0;
+    }
 }
 
 static void put(struct machine *m, str text)
@@ -464,8 +486,9 @@ static void put(struct machine *m, str text)
         m->overflow = true;
         return;
     }
-    if (text.len > 0)
+    if (text.len > 0) {
         memcpy(f->text + f->len, text.ptr, text.len);
+    }
     f->len += text.len;
 }
 
@@ -482,12 +505,13 @@ static void put_user(struct machine *m, const struct template_op *op)
 {
     str user = m->in->spec->user;
 
-    if (!op->numbered)
+    if (!op->numbered) {
         put(m, user);
-    else if (op->number == 0)
+    } else if (op->number == 0) {
         put(m, str_sub(user, 0, subaddress_at(user)));
-    else
+    } else {
         put(m, str_from_pos(user, subaddress_at(user) + 1));
+    }
 }
 
 /* A name without its n leftmost labels; a leading dot stays. */
@@ -498,8 +522,9 @@ static str drop_labels(str name, unsigned n)
     while (n-- > 0 && name.len > 0) {
         size_t start = dotted ? 1 : 0;
         ptrdiff_t dot = str_find(str_from_pos(name, start), '.');
-        if (dot < 0)
+        if (dot < 0) {
             return STR("");
+        }
         name = str_from_pos(name, start + (size_t)dot + (dotted ? 0 : 1));
     }
     return name;
@@ -508,10 +533,12 @@ static str drop_labels(str name, unsigned n)
 /* The n-th label of a name from the left or the right; false if there is none. */
 static bool label_at(str name, unsigned n, bool from_right, str *label)
 {
-    if (name.len > 0 && name.ptr[0] == '.')
+    if (name.len > 0 && name.ptr[0] == '.') {
         name = str_from_pos(name, 1);
-    if (name.len == 0)
+    }
+    if (name.len == 0) {
         return false;
+    }
     for (;;) {
         ptrdiff_t dot = from_right ? str_rfind(name, '.') : str_find(name, '.');
         if (n-- == 0) {
@@ -521,8 +548,9 @@ static bool label_at(str name, unsigned n, bool from_right, str *label)
                                   : str_sub(name, 0, at);
             return true;
         }
-        if (dot < 0)
+        if (dot < 0) {
             return false;
+        }
         name = from_right ? str_sub(name, 0, (size_t)dot)
                           : str_from_pos(name, (size_t)dot + 1);
     }
@@ -535,8 +563,9 @@ static bool put_label(struct machine *m, const struct template_op *op)
     str label;
 
     if (!label_at(matched ? m->in->match->matched : m->in->match->unmatched, op->number,
-                  right, &label))
+                  right, &label)) {
         return false;
+    }
     put(m, label);
     return true;
 }
@@ -599,8 +628,9 @@ static str failed_sequence(const struct machine *m, const struct template *t)
     for (size_t i = 0; i < t->op_count; i++) {
         enum op_kind kind = t->ops[i].kind;
         if ((kind == OP_LOCATION && m->location_asked && !m->location_hit) ||
-            (kind == OP_SOURCE && m->source_asked && !m->source_hit))
+            (kind == OP_SOURCE && m->source_asked && !m->source_hit)) {
             return t->ops[i].written;
+        }
     }
     return STR("");
 }
@@ -618,16 +648,19 @@ enum template_result template_run(const struct template *t,
 
     machine_start(&m, in);
     *out = (struct template_output){.failed = STR("")};
-    for (size_t i = 0; i < t->op_count; i++)
+    for (size_t i = 0; i < t->op_count; i++) {
         if (!op_run(&m, &t->ops[i])) {
             out->failed = t->ops[i].written;
             return TEMPLATE_FAILS;
         }
+    }
     out->failed = failed_sequence(&m, t);
-    if (out->failed.len > 0)
+    if (out->failed.len > 0) {
         return TEMPLATE_FAILS;
-    if (m.overflow)
+    }
+    if (m.overflow) {
         return TEMPLATE_TOO_LONG;
+    }
     out->user = field_copy(&m, 0, a);
     out->domain = field_copy(&m, 1, a);
     out->routing_host = t->form == TEMPLATE_SHORT  ? out->domain

@@ -14,17 +14,20 @@ static struct counts counts_written(const struct configuration *c)
     struct counts counts = {0, 0};
     const struct sources *known = diags_sources(c->diags);
 
-    if (c->unreadable || sources_count(known) == 0)
+    if (c->unreadable || sources_count(known) == 0) {
         return counts;
+    }
     struct sources *sources = sources_new(c->arena);
     const struct source *main_file = sources_get(known, 1);
     const struct ast *ast =
         parse_file(c->arena, &loader_files, sources, main_file->path, main_file->name,
                    SYNTAX_CONFIG, diags_new(c->arena, sources));
-    for (const struct ast_rule *r = ast->rules; r; r = r->next)
+    for (const struct ast_rule *r = ast->rules; r; r = r->next) {
         counts.rules++;
-    for (const struct ast_block *b = ast->blocks; b; b = b->next)
+    }
+    for (const struct ast_block *b = ast->blocks; b; b = b->next) {
         counts.channels += b->kind == AST_CHANNEL;
+    }
     return counts;
 }
 
@@ -62,8 +65,9 @@ int cmd_check(const struct invocation *in)
     } else {
         print_summary(&c);
         if (!c.snapshot || diags_errors(c.diags) > 0 ||
-            (in->options.strict && diags_warnings(c.diags) > 0))
+            (in->options.strict && diags_warnings(c.diags) > 0)) {
             code = TOOL_NO;
+        }
     }
     configuration_free(&c);
     return code;

@@ -14,11 +14,13 @@ static str configuration_folder(struct arena *a, const char *config)
     struct stat st;
     str path = str_from(config);
 
-    if (stat(config, &st) == 0 && S_ISDIR(st.st_mode))
+    if (stat(config, &st) == 0 && S_ISDIR(st.st_mode)) {
         return path;
+    }
     ptrdiff_t slash = str_rfind(path, '/');
-    if (slash < 0)
+    if (slash < 0) {
         return STR(".");
+    }
     return slash == 0 ? STR("/") : arena_str(a, str_sub(path, 0, (size_t)slash));
 }
 
@@ -31,16 +33,21 @@ static str control_socket(struct arena *a, const struct invocation *in)
     str found = STR(POINTSMAN_CONTROL_SOCKET);
     struct stat st;
 
-    if (stat(file.ptr, &st) != 0)
+    if (stat(file.ptr, &st) != 0) {
         return found;
+    }
     const struct ast *ast = parse_file(a, &loader_files, sources, file, STR("option.dat"),
                                        SYNTAX_OPTIONS, diags_new(a, sources));
-    for (const struct ast_section *s = ast->sections; s; s = s->next)
-        for (const struct ast_option *o = s->options; o; o = o->next)
-            if (s->name.len == 0 && str_ieq(o->name, STR("CONTROL_SOCKET")))
+    for (const struct ast_section *s = ast->sections; s; s = s->next) {
+        for (const struct ast_option *o = s->options; o; o = o->next) {
+            if (s->name.len == 0 && str_ieq(o->name, STR("CONTROL_SOCKET"))) {
                 found = o->value;
-    if (found.len > 0 && found.ptr[0] != '/')
+            }
+        }
+    }
+    if (found.len > 0 && found.ptr[0] != '/') {
         found = arena_printf(a, "%.*s/%.*s", STR_ARG(folder), STR_ARG(found));
+    }
     return found;
 }
 
@@ -53,8 +60,9 @@ static void print_reply(const struct invocation *in, const struct control_reply 
     FILE *out = in->options.json || reply->ok ? stdout : stderr;
 
     fwrite(text.ptr, 1, text.len, out);
-    if (text.len > 0 && text.ptr[text.len - 1] != '\n')
+    if (text.len > 0 && text.ptr[text.len - 1] != '\n') {
         fputc('\n', out);
+    }
 }
 
 int cmd_control(const struct invocation *in)

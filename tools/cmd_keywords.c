@@ -73,8 +73,9 @@ static void print_one(const struct keyword *k)
     arguments_text(k, arguments, sizeof arguments);
     printf("keyword    %s\narguments  %s\nstatus     %s%s\n", k->name, arguments,
            statuses[k->status], k->is_default ? ", the default of its group" : "");
-    if (k->group[0])
+    if (k->group[0]) {
         printf("group      %s\n", k->group);
+    }
     printf("meaning    %s\n", k->text);
 }
 
@@ -83,8 +84,9 @@ static int unknown_keyword(const char *name)
     const struct keyword *near = keyword_nearest(str_from(name), 3);
 
     fprintf(stderr, "pointsman: nobody knows the keyword '%s'", name);
-    if (near)
+    if (near) {
         fprintf(stderr, "; did you mean '%s'?", near->name);
+    }
     fputc('\n', stderr);
     return TOOL_NO;
 }
@@ -95,21 +97,25 @@ int cmd_keywords(const struct invocation *in)
 
     if (in->arg_count == 1) {
         k = keyword_find(str_from(in->args[0]));
-        if (!k)
+        if (!k) {
             return unknown_keyword(in->args[0]);
-        if (in->options.json)
+        }
+        if (in->options.json) {
             print_json(k);
-        else
+        } else {
             print_one(k);
+        }
         return TOOL_OK;
     }
-    if (!in->options.json)
+    if (!in->options.json) {
         printf("%-28s  %-16s  %-9s  %s\n", "KEYWORD", "ARGUMENTS", "STATUS", "MEANING");
+    }
     for (size_t i = 0; (k = keyword_at(i)); i++) {
-        if (in->options.json)
+        if (in->options.json) {
             print_json(k);
-        else
+        } else {
             print_line(k);
+        }
     }
     return TOOL_OK;
 }

@@ -9,8 +9,9 @@ int cmd_print(const struct invocation *in)
     struct configuration c;
     struct buf text;
 
-    if (!configuration_need(&c, in))
+    if (!configuration_need(&c, in)) {
         return TOOL_USAGE;
+    }
     buf_init(&text, DUMP_MAX_BYTES);
     dump_snapshot(c.snapshot, &text);
     fwrite(text.data, 1, text.len, stdout);

@@ -24,10 +24,11 @@ static void print_span(const struct snapshot *s, struct span span)
     for (size_t i = 0; i < text.len; i++) {
         unsigned char c = (unsigned char)text.ptr[i];
         bool space = c == ' ' || c == '\t' || c == '\r' || c == '\n';
-        if (space && !blank)
+        if (space && !blank) {
             fputs("   ", stdout);
-        else if (!space)
+        } else if (!space) {
             putchar(c < ' ' || c == 0x7f ? '?' : c);
+        }
         blank = space;
     }
 }
@@ -58,8 +59,9 @@ static void print_steps(const struct answer *a)
         str at = step->rule.source != 0 ? where(a, step->rule) : STR("-");
         printf("  probe %-28.*s  %-16.*s  %.*s", STR_ARG(step->probe), STR_ARG(at),
                STR_ARG(step->outcome));
-        if (step->template.len > 0)
+        if (step->template.len > 0) {
             printf("   %.*s", STR_ARG(step->template));
+        }
         putchar('\n');
     }
 }
@@ -94,10 +96,11 @@ static void put_name(struct buf *out, const char *name)
 static void put_string(struct buf *out, const char *name, str value)
 {
     put_name(out, name);
-    if (value.ptr)
+    if (value.ptr) {
         json_put_string(out, value);
-    else
+    } else {
         buf_puts(out, "null");
+    }
 }
 
 static void put_place(const struct answer *a, struct buf *out, struct span span)
@@ -106,10 +109,11 @@ static void put_place(const struct answer *a, struct buf *out, struct span span)
 
     put_string(out, "file", span.source != 0 ? place.file : STR_NONE);
     put_name(out, "line");
-    if (span.source != 0)
+    if (span.source != 0) {
         buf_printf(out, "%u", place.line);
-    else
+    } else {
         buf_puts(out, "null");
+    }
 }
 
 static void put_error(const struct route *r, struct buf *out)
@@ -166,8 +170,9 @@ static void print_json(const struct answer *a)
     } else {
         buf_puts(&out, "null");
     }
-    if (o->trace)
+    if (o->trace) {
         put_trace(a, &out);
+    }
     printf("%.*s}\n", (int)out.len, out.data);
     buf_free(&out);
 }
@@ -179,8 +184,9 @@ static str bare_address(const char *text)
 {
     str s = str_trim(str_from(text));
 
-    if (s.len >= 2 && s.ptr[0] == '<' && s.ptr[s.len - 1] == '>')
+    if (s.len >= 2 && s.ptr[0] == '<' && s.ptr[s.len - 1] == '>') {
         s = str_sub(s, 1, s.len - 2);
+    }
     return s;
 }
 
@@ -191,18 +197,20 @@ static int rewrite_one(struct answer *a)
     struct address addr;
     const char *reason = address_parse(bare_address(a->written), &addr);
 
-    if (!reason && address_is_null(&addr))
+    if (!reason && address_is_null(&addr)) {
         reason = "it is empty";
+    }
     if (reason) {
         fprintf(stderr, "pointsman: '%s' is no address: %s\n", a->written, reason);
         return TOOL_USAGE;
     }
     route_rewrite(a->c->snapshot, &ctx, &addr, a->in->options.trace, a->c->arena,
                   &a->route);
-    if (a->in->options.json)
+    if (a->in->options.json) {
         print_json(a);
-    else
+    } else {
         print_text(a);
+    }
     return a->route.channel ? TOOL_OK : TOOL_NO;
 }
 
@@ -210,8 +218,9 @@ static const struct channel *find_source(const struct snapshot *s, const char *n
 {
     const struct channel *c = name ? snapshot_channel(s, str_from(name)) : s->channels[0];
 
-    if (c)
+    if (c) {
         return c;
+    }
     fprintf(stderr, "pointsman: channel '%s' does not exist", name);
     for (unsigned i = 0; i < s->channel_count; i++) {
         str known = s->channels[i]->name;
@@ -230,16 +239,19 @@ int cmd_rewrite(const struct invocation *in)
     struct answer a = {.in = in, .c = &c};
     int code = TOOL_OK;
 
-    if (!configuration_need(&c, in))
+    if (!configuration_need(&c, in)) {
         return TOOL_USAGE;
+    }
     a.source = find_source(c.snapshot, in->options.source_channel);
-    if (!a.source)
+    if (!a.source) {
         code = TOOL_USAGE;
+    }
     for (int i = 0; a.source && i < in->arg_count; i++) {
         a.written = in->args[i];
         int one = rewrite_one(&a);
-        if (one > code)
+        if (one > code) {
             code = one;
+        }
     }
     configuration_free(&c);
     return code;

@@ -16,8 +16,9 @@ void configuration_load(struct configuration *c, const struct invocation *in)
 
 void configuration_free(struct configuration *c)
 {
-    if (c->snapshot)
+    if (c->snapshot) {
         snapshot_unref(&c->snapshot);
+    }
     arena_free(&c->arena);
 }
 
@@ -27,16 +28,18 @@ void configuration_messages(const struct configuration *c, FILE *out, bool colou
 
     buf_init(&text, MESSAGES_MAX_BYTES);
     diags_render(c->diags, colour, &text);
-    if (text.len > 0)
+    if (text.len > 0) {
         fwrite(text.data, 1, text.len, out);
+    }
     buf_free(&text);
 }
 
 bool configuration_need(struct configuration *c, const struct invocation *in)
 {
     configuration_load(c, in);
-    if (c->snapshot)
+    if (c->snapshot) {
         return true;
+    }
     configuration_messages(c, stderr, tool_colour(stderr));
     fprintf(stderr, "pointsman: %s: the configuration cannot be used\n",
             in->options.config);

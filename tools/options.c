@@ -76,18 +76,22 @@ static const struct option_row *row_find(str name, bool brief)
 {
     for (size_t i = 0; i < ROW_COUNT; i++) {
         if (brief ? name.len == 1 && rows[i].brief == name.ptr[0]
-                  : str_eq(name, str_from(rows[i].name)))
+                  : str_eq(name, str_from(rows[i].name))) {
             return &rows[i];
+        }
     }
     return NULL;
 }
 
 static const char *row_nearest(str name, unsigned allowed)
 {
-    for (size_t i = 0; i < ROW_COUNT; i++)
-        if ((rows[i].bit & allowed) && str_distance(name, str_from(rows[i].name),
-                                                    SUGGEST_DISTANCE) <= SUGGEST_DISTANCE)
+    for (size_t i = 0; i < ROW_COUNT; i++) {
+        if ((rows[i].bit & allowed) &&
+            str_distance(name, str_from(rows[i].name), SUGGEST_DISTANCE) <=
+                SUGGEST_DISTANCE) {
             return rows[i].name;
+        }
+    }
     return NULL;
 }
 
@@ -112,8 +116,9 @@ static void unknown_option(const struct reader *r, const char *word, str name,
     const struct command *c = r->in->command;
 
     fprintf(stderr, "pointsman: unknown option '%s'", word);
-    if (near)
+    if (near) {
         fprintf(stderr, "; did you mean '--%s'?", near);
+    }
     fprintf(stderr, "\nTry 'pointsman %s%s--help'.\n", c ? c->name : "", c ? " " : "");
 }
 
@@ -125,8 +130,9 @@ static bool read_option(struct reader *r, char *word)
     str name = str_from(word + (brief ? 1 : 2));
     const char *value = NULL;
 
-    if (r->in->command)
+    if (r->in->command) {
         allowed |= r->in->command->options;
+    }
     ptrdiff_t equals = brief ? -1 : str_find(name, '=');
     if (equals >= 0) {
         value = name.ptr + equals + 1;
@@ -167,14 +173,17 @@ bool options_read(struct invocation *in, int argc, char **argv,
         if (!only_words && strcmp(word, "--") == 0) {
             only_words = true;
         } else if (!only_words && word[0] == '-' && word[1] != '\0') {
-            if (!read_option(&r, word))
+            if (!read_option(&r, word)) {
                 return false;
+            }
         } else {
-            if (words == 0)
+            if (words == 0) {
                 in->command = find(word);
+            }
             argv[words++] = word;
-            if (!in->command)
+            if (!in->command) {
                 break;
+            }
         }
     }
     in->args = argv;
@@ -187,8 +196,9 @@ void options_print(FILE *out, unsigned options)
     for (size_t i = 0; i < ROW_COUNT; i++) {
         const struct option_row *row = &rows[i];
         char left[64];
-        if (!(row->bit & options))
+        if (!(row->bit & options)) {
             continue;
+        }
         snprintf(left, sizeof left, "%c%c%s--%s%s%s", row->brief ? '-' : ' ',
                  row->brief ? row->brief : ' ', row->brief ? ", " : "  ", row->name,
                  row->argument ? " " : "", row->argument ? row->argument : "");

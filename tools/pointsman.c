@@ -68,9 +68,11 @@ enum { COMMAND_COUNT = sizeof commands / sizeof *commands, SUGGEST_DISTANCE = 2 
 
 static const struct command *command_find(const char *name)
 {
-    for (size_t i = 0; i < COMMAND_COUNT; i++)
-        if (strcmp(commands[i].name, name) == 0)
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(commands[i].name, name) == 0) {
             return &commands[i];
+        }
+    }
     return NULL;
 }
 
@@ -95,8 +97,9 @@ static int unknown_command(const char *name)
     const char *nearest = command_nearest(name);
 
     fprintf(stderr, "pointsman: unknown command '%s'", name);
-    if (nearest)
+    if (nearest) {
         fprintf(stderr, "; did you mean '%s'?", nearest);
+    }
     fputs("\nTry 'pointsman --help'.\n", stderr);
     return TOOL_USAGE;
 }
@@ -107,8 +110,9 @@ static void usage(FILE *out)
           "The offline and operator tool of the mail router pointsmand.\n\n"
           "Commands:\n",
           out);
-    for (size_t i = 0; i < COMMAND_COUNT; i++)
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
         fprintf(out, "  %-10s  %s\n", commands[i].name, commands[i].summary);
+    }
     fputs("\nOptions of every command:\n", out);
     options_print(out, TAKES_CONFIG | TAKES_HELP);
     fputs("\n'pointsman COMMAND --help' tells more. Examples:\n"
@@ -131,13 +135,16 @@ static bool arguments_fit(const struct invocation *in)
 {
     const struct command *c = in->command;
 
-    if (in->arg_count >= c->min_args && (c->max_args < 0 || in->arg_count <= c->max_args))
+    if (in->arg_count >= c->min_args &&
+        (c->max_args < 0 || in->arg_count <= c->max_args)) {
         return true;
-    if (in->arg_count < c->min_args)
+    }
+    if (in->arg_count < c->min_args) {
         fprintf(stderr, "pointsman: %s needs an argument: %s\n", c->name, c->arguments);
-    else
+    } else {
         fprintf(stderr, "pointsman: %s: too many arguments: '%s'\n", c->name,
                 in->args[c->max_args]);
+    }
     fprintf(stderr, "Try 'pointsman %s --help'.\n", c->name);
     return false;
 }
@@ -161,8 +168,9 @@ int cmd_version(const struct invocation *in)
 /* A full disk or a closed pipe must not look like success. */
 static int finish(int code)
 {
-    if (fflush(stdout) == 0 && !ferror(stdout))
+    if (fflush(stdout) == 0 && !ferror(stdout)) {
         return code;
+    }
     perror("pointsman: standard output");
     return TOOL_USAGE;
 }
@@ -171,10 +179,12 @@ int main(int argc, char **argv)
 {
     struct invocation in = {.options = {.config = POINTSMAN_SYSCONFDIR}};
 
-    if (!options_read(&in, argc, argv, command_find))
+    if (!options_read(&in, argc, argv, command_find)) {
         return TOOL_USAGE;
-    if (!in.command && in.arg_count > 0)
+    }
+    if (!in.command && in.arg_count > 0) {
         return unknown_command(in.args[0]);
+    }
     if (!in.command) {
         usage(in.options.help ? stdout : stderr);
         return in.options.help ? finish(TOOL_OK) : TOOL_USAGE;
@@ -186,7 +196,8 @@ int main(int argc, char **argv)
     in.args++;
     in.arg_count--;
     in.colour = tool_colour(stdout);
-    if (!arguments_fit(&in))
+    if (!arguments_fit(&in)) {
         return TOOL_USAGE;
+    }
     return finish(in.command->run(&in));
 }

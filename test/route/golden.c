@@ -28,18 +28,20 @@ static bool query_parse(const struct snapshot *s, str line, struct query *q)
     str word;
 
     *q = (struct query){.source = s->channels[0]};
-    if (!str_word(&line, &q->verb) || !str_word(&line, &q->address))
+    if (!str_word(&line, &q->verb) || !str_word(&line, &q->address)) {
         return false;
+    }
     while (str_word(&line, &word)) {
-        if (str_eq(word, STR("header")))
+        if (str_eq(word, STR("header"))) {
             q->ctx.form = ROUTE_HEADER;
-        else if (str_eq(word, STR("backward")))
+        } else if (str_eq(word, STR("backward"))) {
             q->ctx.direction = ROUTE_BACKWARD;
-        else if (str_eq(word, STR("trusted")))
+        } else if (str_eq(word, STR("trusted"))) {
             q->trusted = true;
-        else if (!str_eq(word, STR("from")) || !str_word(&line, &word) ||
-                 !(q->source = snapshot_channel(s, word)))
+        } else if (!str_eq(word, STR("from")) || !str_word(&line, &word) ||
+                   !(q->source = snapshot_channel(s, word))) {
             return false;
+        }
     }
     q->ctx.source = q->source;
     return true;
@@ -52,9 +54,10 @@ static str by(struct arena *a, const struct snapshot *s, const struct route *r)
 
 static str answer_route(struct arena *a, const struct snapshot *s, const struct route *r)
 {
-    if (!r->channel)
+    if (!r->channel) {
         return arena_printf(a, "error %u.%u.%u %.*s", r->status[0], r->status[1],
                             r->status[2], STR_ARG(r->error));
+    }
     return arena_printf(a, "%.*s %.*s by %.*s", STR_ARG(address_print(a, &r->address)),
                         STR_ARG(r->channel->name), STR_ARG(by(a, s, r)));
 }
@@ -63,9 +66,10 @@ static str answer_trace(struct arena *a, const struct route *r)
 {
     str all = STR("");
 
-    for (const struct route_step *step = r->steps; step; step = step->next)
+    for (const struct route_step *step = r->steps; step; step = step->next) {
         all = arena_printf(a, "%.*s%s%.*s: %.*s", STR_ARG(all), all.len > 0 ? ", " : "",
                            STR_ARG(step->probe), STR_ARG(step->outcome));
+    }
     return all;
 }
 
@@ -74,8 +78,9 @@ static str answer_rcpt(struct arena *a, const struct snapshot *s, const struct q
 {
     struct route r;
 
-    if (route_recipient(s, q->source, q->trusted, addr, a, &r) == ROUTE_ACCEPT)
+    if (route_recipient(s, q->source, q->trusted, addr, a, &r) == ROUTE_ACCEPT) {
         return arena_printf(a, "accept %.*s", STR_ARG(answer_route(a, s, &r)));
+    }
     return arena_printf(a, "refuse %u.%u.%u %.*s", r.status[0], r.status[1], r.status[2],
                         STR_ARG(r.error));
 }
@@ -95,15 +100,19 @@ static str answer(struct arena *a, const struct snapshot *s, str line)
     struct address addr;
     struct route r;
 
-    if (!query_parse(s, line, &q))
+    if (!query_parse(s, line, &q)) {
         return STR("bad query");
-    if (str_eq(q.verb, STR("ip")))
+    }
+    if (str_eq(q.verb, STR("ip"))) {
         return answer_ip(a, s, &q);
+    }
     const char *reason = address_parse(q.address, &addr);
-    if (reason)
+    if (reason) {
         return arena_printf(a, "bad address: %s", reason);
-    if (str_eq(q.verb, STR("rcpt")))
+    }
+    if (str_eq(q.verb, STR("rcpt"))) {
         return answer_rcpt(a, s, &q, &addr);
+    }
     bool trace = str_eq(q.verb, STR("trace"));
     route_rewrite(s, &q.ctx, &addr, trace, a, &r);
     return trace ? answer_trace(a, &r) : answer_route(a, s, &r);
@@ -116,16 +125,20 @@ static void answer_all(struct arena *a, const struct snapshot *s, str queries,
     str line;
 
     while (str_split(&queries, '\n', &line)) {
-        if (line.len == 0 && !queries.ptr)
+        if (line.len == 0 && !queries.ptr) {
             break;
+        }
         ptrdiff_t arrow = -1;
-        for (size_t i = 0; i + 2 <= line.len && arrow < 0; i++)
-            if (line.ptr[i] == '-' && line.ptr[i + 1] == '>')
+        for (size_t i = 0; i + 2 <= line.len && arrow < 0; i++) {
+            if (line.ptr[i] == '-' && line.ptr[i + 1] == '>') {
                 arrow = (ptrdiff_t)i;
+            }
+        }
         if (line.len > 0 && line.ptr[0] != '#') {
             str query = arrow < 0 ? line : str_sub(line, 0, (size_t)arrow);
-            while (query.len > 0 && query.ptr[query.len - 1] == ' ')
+            while (query.len > 0 && query.ptr[query.len - 1] == ' ') {
                 query.len--;
+            }
             int width = arrow < 0 ? 40 : (int)arrow - 1;
             buf_printf(out, "%-*.*s -> %.*s\n", width, STR_ARG(query),
                        STR_ARG(answer(a, s, query)));
@@ -139,8 +152,9 @@ static bool file_write(const char *path, const struct buf *text)
 {
     FILE *f = fopen(path, "w");
 
-    if (!f)
+    if (!f) {
         return false;
+    }
     size_t n = fwrite(text->data, 1, text->len, f);
     return fclose(f) == 0 && n == text->len;
 }
@@ -149,9 +163,11 @@ static void print_commented(str text)
 {
     str line;
 
-    while (str_split(&text, '\n', &line))
-        if (line.len > 0)
+    while (str_split(&text, '\n', &line)) {
+        if (line.len > 0) {
             printf("# %.*s\n", STR_ARG(line));
+        }
+    }
 }
 
 /* Compares (or writes) the answers; true when they are as expected. */

@@ -41,16 +41,17 @@ static struct ast_rule *build_rules(struct builder *b, str *text)
 
 static void build_word(struct builder *b, struct channel *c, str word)
 {
-    if (str_eq(word, STR("switchchannel")))
+    if (str_eq(word, STR("switchchannel"))) {
         c->opts.ip_switch = IP_SWITCH_START;
-    else if (str_eq(word, STR("noswitchchannel")))
+    } else if (str_eq(word, STR("noswitchchannel"))) {
         c->opts.ip_switch = IP_SWITCH_NO;
-    else if (str_starts(word, STR("daemon=")))
+    } else if (str_starts(word, STR("daemon="))) {
         c->opts.daemon = str_from_pos(word, 7);
-    else if (str_starts(word, STR("tls=")))
+    } else if (str_starts(word, STR("tls="))) {
         c->opts.tlsswitchchannel = str_from_pos(word, 4);
-    else
+    } else {
         fail_msg("fixture: unknown word %.*s", STR_ARG(word));
+    }
     (void)b;
 }
 
@@ -69,8 +70,9 @@ static struct channel *build_channel(struct builder *b, str line)
               : str_starts(c->name, STR("tcp_"))  ? CHANNEL_TCP
                                                   : CHANNEL_UNSUPPORTED;
     c->final = c->type == CHANNEL_LOCAL || c->type == CHANNEL_BITBUCKET;
-    while (str_word(&line, &word))
+    while (str_word(&line, &word)) {
         build_word(b, c, word);
+    }
     *vec_add(b->f->arena, &b->channels) = c;
     map_add(b->f->s->channels_by_name, c->name, c);
     return c;
@@ -83,8 +85,9 @@ static void build_host(struct builder *b, struct channel *c, str line)
     entry->channel = c;
     assert_true(str_word(&line, &entry->host));
     entry->span = span_of(b, entry->host);
-    if (!str_word(&line, &entry->proper_name))
+    if (!str_word(&line, &entry->proper_name)) {
         entry->proper_name = STR("");
+    }
     if (c->official_host.len == 0) {
         c->official_host = entry->host;
         c->local_alias = entry->proper_name;
@@ -100,12 +103,13 @@ static void build_blocks(struct builder *b, str *text)
     str line;
 
     while (str_split(text, '\n', &line)) {
-        if (line.len == 0)
+        if (line.len == 0) {
             c = NULL;
-        else if (!c)
+        } else if (!c) {
             c = build_channel(b, line);
-        else
+        } else {
             build_host(b, c, line);
+        }
     }
     s->channels = b->channels.at;
     s->channel_count = (unsigned)b->channels.n;
@@ -113,8 +117,9 @@ static void build_blocks(struct builder *b, str *text)
     s->local_host = s->channels[0]->official_host;
     for (unsigned i = 0; i < s->channel_count; i++) {
         str name = s->channels[i]->opts.tlsswitchchannel;
-        if (name.len > 0)
+        if (name.len > 0) {
             s->channels[i]->tls_switch = map_get(s->channels_by_name, name);
+        }
     }
 }
 
@@ -134,8 +139,9 @@ struct fixture fixture_new(const char *config, const char *localdomains)
     f.diags = diags_new(f.arena, s->sources);
     b.source = sources_add(s->sources, STR("t.cnf"), STR("t.cnf"), text, SPAN_NONE);
     domains = arena_str(f.arena, str_from(localdomains ? localdomains : ""));
-    while (str_word(&domains, &domain))
+    while (str_word(&domains, &domain)) {
         map_add(s->localdomains, domain, arena_new_of(f.arena, struct span));
+    }
     rules = build_rules(&b, &text);
     build_blocks(&b, &text);
     s->rules = rewrite_compile(s, rules, f.diags);
@@ -152,8 +158,9 @@ const struct channel *fixture_channel(const struct fixture *f, const char *name)
 {
     const struct channel *c = map_get(f->s->channels_by_name, str_from(name));
 
-    if (!c)
+    if (!c) {
         fail_msg("fixture: no channel %s", name);
+    }
     return c;
 }
 
@@ -162,8 +169,9 @@ struct address fixture_address(const char *text)
     struct address out;
     const char *reason = address_parse(str_from(text), &out);
 
-    if (reason)
+    if (reason) {
         fail_msg("fixture: %s: %s", text, reason);
+    }
     return out;
 }
 
@@ -176,10 +184,11 @@ const char *fixture_route(const struct fixture *f, const char *source,
     struct route r;
 
     route_rewrite(f->s, &ctx, &addr, false, f->arena, &r);
-    if (!r.channel)
+    if (!r.channel) {
         return arena_printf(f->arena, "- %u.%u.%u %.*s", r.status[0], r.status[1],
                             r.status[2], STR_ARG(r.error))
             .ptr;
+    }
     return arena_printf(f->arena, "%.*s %.*s",
                         STR_ARG(address_print(f->arena, &r.address)),
                         STR_ARG(r.channel->name))

@@ -19,9 +19,10 @@ static void check_cases(const struct fixture *f, const struct routing_case *case
 {
     for (size_t i = 0; i < n; i++) {
         const char *got = fixture_route(f, cases[i].source, cases[i].address);
-        if (strcmp(got, cases[i].expect) != 0)
+        if (strcmp(got, cases[i].expect) != 0) {
             fail_msg("%s from %s: got '%s', expected '%s'", cases[i].address,
                      cases[i].source, got, cases[i].expect);
+        }
     }
 }
 #define CHECK_CASES(f, cases) check_cases(&(f), cases, sizeof(cases) / sizeof *(cases))
@@ -418,8 +419,9 @@ static void bad_results(void **state)
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *got = fixture_route(&f, "l", cases[i].address);
-        if (!str_starts(str_from(got), str_from(cases[i].expect)))
+        if (!str_starts(str_from(got), str_from(cases[i].expect))) {
             fail_msg("%s: got '%s'", cases[i].address, got);
+        }
     }
     fixture_free(&f);
     (void)state;
@@ -434,8 +436,9 @@ static void long_results(void **state)
 
     memset(local, 'a', 64);
     local[64] = '\0';
-    for (int i = 0; i < 600; i++)
+    for (int i = 0; i < 600; i++) {
         n += (size_t)sprintf(config + n, "$U");
+    }
     strcpy(config + n, "%$D@tcp-out\n" CHANNELS);
     struct fixture f = fixture_new(config, NULL);
     struct address addr = {STR(""), str_from(local), STR("x.test")};
@@ -582,9 +585,10 @@ static void load_errors(void **state)
         char config[1024];
         snprintf(config, sizeof config, "%s\n%s", cases[i].rule, CHANNELS);
         struct fixture f = fixture_new(config, NULL);
-        if (strcmp(fixture_messages(&f), cases[i].message) != 0)
+        if (strcmp(fixture_messages(&f), cases[i].message) != 0) {
             fail_msg("%s:\n got %s expected %s", cases[i].rule, fixture_messages(&f),
                      cases[i].message);
+        }
         fixture_free(&f);
     }
     (void)state;
@@ -630,8 +634,9 @@ static void many_rules(void **state)
     char *config = malloc(RULES * 48 + 200), *end = config;
 
     assert_non_null(config);
-    for (int i = 0; i < RULES; i++)
+    for (int i = 0; i < RULES; i++) {
         end += sprintf(end, "host%d.test $U%%n%d.test@tcp-two\n", i, i);
+    }
     strcpy(end, ". $U%$H@tcp-out\n" CHANNELS);
     struct fixture f = fixture_new(config, NULL);
     free(config);

@@ -89,9 +89,10 @@ static void check_relay(const struct fixture *f, const struct relay_case *c)
     struct route r;
     char got = verdict_letter(route_recipient(f->s, source, false, &addr, f->arena, &r));
 
-    if (got != c->untrusted)
+    if (got != c->untrusted) {
         fail_msg("%s untrusted: %c, expected %c (%.*s)", c->address, got, c->untrusted,
                  STR_ARG(r.error));
+    }
     if (got == 'R') {
         assert_int_equal(r.status[0], 5);
         assert_int_equal(r.status[1], 7);
@@ -99,11 +100,13 @@ static void check_relay(const struct fixture *f, const struct relay_case *c)
         assert_true(r.error.len > 0);
         assert_non_null(r.channel);
     }
-    if (got == 'N')
+    if (got == 'N') {
         assert_null(r.channel);
+    }
     got = verdict_letter(route_recipient(f->s, source, true, &addr, f->arena, &r));
-    if (got != c->trusted)
+    if (got != c->trusted) {
         fail_msg("%s trusted: %c, expected %c", c->address, got, c->trusted);
+    }
     if (got == 'A' && c->result) {
         str line = arena_printf(f->arena, "%.*s %.*s",
                                 STR_ARG(address_print(f->arena, &r.address)),
@@ -204,8 +207,9 @@ static void relay_rule(void **state)
     };
     struct fixture f = fixture_new(site, domains);
 
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         check_relay(&f, &cases[i]);
+    }
     fixture_free(&f);
     (void)state;
 }
@@ -220,8 +224,9 @@ static void relay_without_localdomains(void **state)
         {"u@evil.test", 'R', 'A', NULL},
     };
 
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         check_relay(&f, &cases[i]);
+    }
     fixture_free(&f);
     (void)state;
 }
@@ -312,9 +317,10 @@ static void ip_switch(void **state)
             route_ip_switch(f.s, fixture_channel(&f, cases[i].from),
                             str_from(cases[i].ip), f.arena, &rule);
         if (!str_eq(got->name, str_from(cases[i].to)) ||
-            span_place(f.s->sources, rule).line != cases[i].line)
+            span_place(f.s->sources, rule).line != cases[i].line) {
             fail_msg("%s from %s: %.*s by line %u", cases[i].ip, cases[i].from,
                      STR_ARG(got->name), span_place(f.s->sources, rule).line);
+        }
     }
     fixture_free(&f);
     (void)state;
@@ -376,8 +382,9 @@ static void switch_everybody_warning(void **state)
                  cases[i].rule, cases[i].target);
         struct fixture f = fixture_new(config, NULL);
         bool warned = strstr(fixture_messages(&f), "[switch-everybody]") != NULL;
-        if (warned != cases[i].warned)
+        if (warned != cases[i].warned) {
             fail_msg("%s%s: %s", cases[i].rule, cases[i].target, fixture_messages(&f));
+        }
         fixture_free(&f);
     }
     (void)state;
@@ -424,8 +431,9 @@ static void next_hop(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct address addr = fixture_address(cases[i].address);
         str got = route_next_hop(fixture_channel(&f, cases[i].channel), &addr);
-        if (!str_eq(got, str_from(cases[i].expect)))
+        if (!str_eq(got, str_from(cases[i].expect))) {
             fail_msg("%s %s: %.*s", cases[i].channel, cases[i].address, STR_ARG(got));
+        }
     }
     fixture_free(&f);
     (void)state;
