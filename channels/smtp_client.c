@@ -348,6 +348,7 @@ enum smtp_step smtp_client_feed(struct smtp_client *m, const char *data, size_t 
         case SMTP_REPLY_MORE:
             break;
         case SMTP_REPLY_DONE:
+            m->replies++;
             client_on_reply(m, rest.len > 0);
             smtp_reply_reset(&m->reply);
             break;
@@ -449,6 +450,11 @@ bool smtp_client_after_dot(const struct smtp_client *m)
 bool smtp_client_is_tls(const struct smtp_client *m)
 {
     return m->tls;
+}
+
+unsigned smtp_client_replies(const struct smtp_client *m)
+{
+    return m->replies;
 }
 
 unsigned smtp_client_timeout_ms(const struct smtp_client *m)

@@ -88,6 +88,9 @@ bool smtp_client_try_next_host(const struct smtp_client *m);
 const struct outcome *smtp_client_host_outcome(const struct smtp_client *m);
 /* True once the message was handed to the peer with the final dot. */
 bool smtp_client_after_dot(const struct smtp_client *m);
+/* Whole replies read so far: with output, the sign of progress that restarts a timeout.
+ * Single octets of a reply are none, or a peer that drips them would never be late. */
+unsigned smtp_client_replies(const struct smtp_client *m);
 /* Milliseconds the host should wait for the next reply in the present state (RFC 5321
  * 4.5.3.2). */
 unsigned smtp_client_timeout_ms(const struct smtp_client *m);

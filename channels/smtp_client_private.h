@@ -45,6 +45,7 @@ struct smtp_client {
     enum tls_level tls_level;
     char helo[ADDRESS_DOMAIN_MAX + 3];
     struct smtp_reply reply;
+    unsigned replies; /* whole ones, of the session */
     struct buf out;
 
     bool tls; /* completed on this connection */

@@ -49,6 +49,7 @@ void server_reply(struct smtp_server *m, unsigned code, unsigned x, unsigned y,
         len = len < sizeof m->last_refusal ? len : sizeof m->last_refusal;
         memcpy(m->last_refusal, m->out.data + before, len);
         m->last_refusal_len = len;
+        m->last_refusal_has_recipient = !address_is_null(&m->txn.recipient);
     }
 }
 
@@ -290,6 +291,7 @@ static void server_command(struct smtp_server *m, str line)
     str name, args;
     smtp_command_split(line, &name, &args);
     const struct verb *v = verb_find(name);
+    m->txn.recipient = (struct address){0};
     if (smtp_is_http(line)) {
         server_reply(m, 554, 5, 5, 1, "This is not HTTP, closing the connection");
         server_close(m, "http");
@@ -500,6 +502,11 @@ str smtp_server_take_refusal(struct smtp_server *m)
     str refusal = str_n(m->last_refusal, m->last_refusal_len);
     m->last_refusal_len = 0;
     return refusal;
+}
+
+const struct address *smtp_server_refused_recipient(const struct smtp_server *m)
+{
+    return m->last_refusal_has_recipient ? &m->txn.recipient : NULL;
 }
 
 const char *smtp_server_state_text(const struct smtp_server *m)

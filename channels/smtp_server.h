@@ -51,7 +51,7 @@ struct smtp_server_policy {
  * when ASK_SENDER comes. */
 struct smtp_server_txn {
     struct address sender;
-    struct address recipient; /* the one asked about, kept until the next RCPT */
+    struct address recipient; /* the one asked about, kept until the next command */
     unsigned recipients;      /* accepted so far */
     bool eight_bit;           /* BODY=8BITMIME */
     uint64_t declared_size;   /* SIZE=, 0 if not given */
@@ -114,6 +114,8 @@ const char *smtp_server_close_reason(const struct smtp_server *m);
  * log event; empty if none. Clears it. The slice holds until the next call into the
  * machine. Directly after an answer it is the reply to what was asked. */
 str smtp_server_take_refusal(struct smtp_server *m);
+/* The recipient that the last refusal is about; NULL when it is about none. */
+const struct address *smtp_server_refused_recipient(const struct smtp_server *m);
 /* One sentence saying where the session stands; constant. */
 const char *smtp_server_state_text(const struct smtp_server *m);
 

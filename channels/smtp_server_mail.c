@@ -150,6 +150,7 @@ static bool rcpt_address(struct smtp_server *m, str *args)
     }
     const char *why = path.len == 0 ? "is empty" : take_address(path, m->recipient, to);
     if (why != NULL) {
+        *to = (struct address){0}; /* there is no recipient */
         server_bad_address(m, 3, why);
         return false;
     }

@@ -72,6 +72,7 @@ struct smtp_server {
     const char *close_reason;
     char last_refusal[512];
     size_t last_refusal_len;
+    bool last_refusal_has_recipient; /* txn.recipient was set then */
 };
 
 /* Appends a reply; remembers it for smtp_server_take_refusal() when it is 4xx or 5xx.

@@ -338,12 +338,15 @@ static void next_message(struct tcp_delivery *d)
     smtp_client_next(d->machine, &d->message);
 }
 
-static void delivery_flush(struct tcp_delivery *d)
+/* True: there was something to be written. */
+static bool delivery_flush(struct tcp_delivery *d)
 {
     struct buf *out = smtp_client_out(d->machine);
-    if (out->len > 0)
+    bool any = out->len > 0;
+    if (any)
         stream_write(d->stream, out->data, out->len);
     buf_clear(out);
+    return any;
 }
 
 /* True: answered at once. */
@@ -365,13 +368,16 @@ static bool delivery_answer(struct tcp_delivery *d)
     return false;
 }
 
+/* The deadline restarts with every reply and everything sent, not with every octet. */
 static void delivery_run(struct tcp_delivery *d, const char *data, size_t len)
 {
+    bool progress = false;
+    unsigned replies = smtp_client_replies(d->machine);
     for (;;) {
         enum smtp_step step = smtp_client_feed(d->machine, data, len);
         data = "";
         len = 0;
-        delivery_flush(d);
+        progress = delivery_flush(d) || progress;
         if (step == STEP_CLOSE) {
             delivery_close(d);
             return;
@@ -381,7 +387,8 @@ static void delivery_run(struct tcp_delivery *d, const char *data, size_t len)
         if (!delivery_answer(d))
             break;
     }
-    if (smtp_client_ask(d->machine) != CLIENT_ASK_TLS)
+    progress = progress || smtp_client_replies(d->machine) != replies;
+    if (progress && smtp_client_ask(d->machine) != CLIENT_ASK_TLS)
         stream_deadline(d->stream, smtp_client_timeout_ms(d->machine));
 }
 
@@ -476,9 +483,11 @@ static void on_address(const struct sockaddr *address, const char *name,
         return;
     }
     if (!address) {
-        /* Every host was tried. Only if all of them refused for good is it final. */
+        /* Only if every host was tried and refused for good is it final. */
         struct outcome last = d->job->recipients[0].outcome;
-        if (last.class == OUTCOME_FAILED && !d->all_refused_for_good)
+        bool all = d->all_refused_for_good && !tcp_hosts_left_out(d->hosts) &&
+                   !d->worker->stopping;
+        if (last.class == OUTCOME_FAILED && !all)
             last.class = OUTCOME_DEFERRED;
         note_connection(d, d->job);
         fail_all(d, &last);

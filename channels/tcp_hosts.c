@@ -26,6 +26,7 @@ struct tcp_hosts {
     unsigned address_count, address_at;
     char name[256]; /* whose addresses these are */
     struct outcome why;
+    bool left_out; /* a host, because its addresses cannot be looked up now */
     struct dns_query *query;
     struct task task; /* for answers that need no DNS */
     bool task_posted, freed;
@@ -162,6 +163,33 @@ static void drop_ourselves(struct tcp_hosts *h)
     }
 }
 
+/* From an address of one family there is no way to one of the other. */
+static bool family_fits(const struct tcp_hosts *h, const struct sockaddr_storage *a)
+{
+    str from = h->channel->opts.interfaceaddress;
+    bool from_ipv6 = str_find(from, ':') >= 0;
+    return str_empty(from) || from_ipv6 == (a->ss_family == AF_INET6);
+}
+
+/* Drops the addresses that interfaceaddress does not lead to; false if that is all. */
+static bool keep_reachable(struct tcp_hosts *h)
+{
+    str from = h->channel->opts.interfaceaddress;
+    unsigned kept = 0;
+    for (unsigned i = 0; i < h->address_count; i++) {
+        if (family_fits(h, &h->address[i])) {
+            h->address[kept++] = h->address[i];
+        }
+    }
+    h->address_count = kept;
+    if (kept == 0) {
+        outcome_set(&h->why, OUTCOME_DEFERRED, 0, 4, 4, 1,
+                    "%s has no address that interfaceaddress %.*s can connect to",
+                    h->name[0] != '\0' ? h->name : h->host, STR_ARG(from));
+    }
+    return kept > 0;
+}
+
 static void on_addresses(struct worker *w, const struct dns_answer *a, void *arg)
 {
     struct tcp_hosts *h = arg;
@@ -171,11 +199,16 @@ static void on_addresses(struct worker *w, const struct dns_answer *a, void *arg
         memcpy(h->address, a->address, sizeof h->address);
         h->address_count = a->address_count;
         h->address_at = 0;
-        answer(h);
+        if (keep_reachable(h)) {
+            answer(h);
+        } else {
+            tcp_hosts_next(h, h->cb, h->arg);
+        }
         return;
     }
     /* A single dead name among several is not final: only when all are gone for good. */
     bool only_host = h->mx_count == 1;
+    h->left_out = h->left_out || a->status == DNS_TEMPORARY;
     if (a->status == DNS_TEMPORARY || !only_host)
         outcome_set(&h->why, OUTCOME_DEFERRED, 0, 4, 4, 3, "address of %s: %s", h->name,
                     a->reason);
@@ -236,6 +269,7 @@ static void start(struct tcp_hosts *h)
     h->started = true;
     if (parse_literal(h->host, &h->address[0])) {
         h->address_count = 1;
+        keep_reachable(h);
         answer_later(h);
     } else if (wants_mx(h->channel)) {
         h->query = dns_mx(h->worker->daemon->dns, h->worker, &h->servers,
@@ -263,4 +297,9 @@ void tcp_hosts_next(struct tcp_hosts *h, tcp_hosts_cb cb, void *arg)
         h->address_count = h->address_at = 0;
         answer_later(h);
     }
+}
+
+bool tcp_hosts_left_out(const struct tcp_hosts *h)
+{
+    return h->left_out;
 }

@@ -26,5 +26,8 @@ struct tcp_hosts *tcp_hosts_new(struct worker *w, const struct snapshot *s,
 void tcp_hosts_free(struct tcp_hosts **h);
 /* Asks for the next address; cb comes once, never inside the call. */
 void tcp_hosts_next(struct tcp_hosts *h, tcp_hosts_cb cb, void *arg);
+/* True when a host was passed over because its addresses cannot be looked up now: it
+ * might have taken the message. */
+bool tcp_hosts_left_out(const struct tcp_hosts *h);
 
 #endif

@@ -101,8 +101,9 @@ static void log_refusal(struct tcp_session *s)
     log_cstr(&line, "peer", s->peer_ip);
     if (!smtp_server_idle(s->machine)) {
         log_str(&line, "from", address_print(a, &txn->sender));
-        if (!address_is_null(&txn->recipient))
-            log_str(&line, "to", address_print(a, &txn->recipient));
+        const struct address *to = smtp_server_refused_recipient(s->machine);
+        if (to != NULL)
+            log_str(&line, "to", address_print(a, to));
     }
     log_str(&line, "reply", reply);
     log_end(&line);

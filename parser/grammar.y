@@ -61,7 +61,7 @@ rule: WORD WORD EOL
     | WORD EOL
       { parse_error(p, $1.at, "missing-template",
                     "a rewrite rule is a pattern and a template; the template is "
-                    "missing"); }
+                    "missing (channel blocks begin after the first blank line)"); }
     | WORD WORD WORD { parse_error(p, $3.at, "extra-word",
                        "a rewrite rule is a pattern and a template; this is too much"); }
       words EOL

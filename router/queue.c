@@ -127,7 +127,8 @@ static bool request_run(struct queue *q, struct request *k)
     struct queue_result *r = &k->result;
     switch (k->kind) {
     case REQUEST_COMMIT:
-        return q->engine->insert(q->store, k->u.commit.message, r);
+        return q->engine->room(q->store, k->u.commit.message, r) &&
+               q->engine->insert(q->store, k->u.commit.message, r);
     case REQUEST_CLAIM:
         return q->engine->claim(q->store, &k->u.claim.claim, r);
     case REQUEST_SETTLE:

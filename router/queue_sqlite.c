@@ -8,9 +8,19 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/check.h"
+
+enum {
+    /* Kept free on the queue's disk. What is committed lies in the log file first and is
+     * moved into the database later; when that had no room to grow, the log could never
+     * be emptied, no outcome stored, and a full disk would stay full for ever. */
+    RESERVE_BYTES = 16 * 1024 * 1024,
+    MESSAGE_BYTES = 8 * 1024, /* rows of a message, with the pages around them */
+    RECIPIENT_BYTES = 512
+};
 
 static const char *const STATEMENTS[] = {
 #define STATEMENT_SQL(id, sql) sql,
@@ -75,6 +85,20 @@ static bool store_do_number(struct queue_store *s, enum sqlite_statement id,
         sqlite3_bind_int64(q, 1, value);
     }
     return store_run(s, q, r);
+}
+
+/* One row with one number, or `otherwise`; false with *r. */
+static bool query_number(struct queue_store *s, sqlite3_stmt *q, int64_t otherwise,
+                         int64_t *value, struct queue_result *r)
+{
+    if (q == NULL) {
+        return false;
+    }
+    int rc = sqlite3_step(q);
+    *value = rc == SQLITE_ROW ? sqlite3_column_int64(q, 0) : otherwise;
+    bool good = rc == SQLITE_ROW || rc == SQLITE_DONE || store_fail(s, r);
+    sqlite3_reset(q);
+    return good;
 }
 
 void store_log(struct queue_store *s, const char *what, uint64_t number,
@@ -164,6 +188,7 @@ static bool sqlite_recover(struct queue_store *s, int64_t now_ms, struct queue_r
 static bool sqlite_begin(struct queue_store *s, struct queue_result *r)
 {
     s->doomed_count = 0;
+    s->charged_bytes = 0;
     return store_do(s, SQL_BEGIN, r);
 }
 
@@ -229,6 +254,48 @@ static bool sqlite_save_bound(struct queue_store *s, uint64_t bound,
 }
 
 /* --- insert --- */
+
+/* What m takes in the database; a body in a file is on the disk already. */
+static uint64_t message_bytes(const struct queue_message *m)
+{
+    uint64_t bytes = MESSAGE_BYTES;
+    if (body_file(m->body) == NULL) {
+        bytes += body_size(m->body);
+    }
+    for (unsigned i = 0; i < m->entry_count; i++) {
+        bytes += (uint64_t)m->entries[i].recipient_count * RECIPIENT_BYTES;
+    }
+    return bytes;
+}
+
+/* Room is free disk beyond the reserve, or, down to half of that, pages that removed
+ * messages have left in the database. */
+static bool sqlite_room(struct queue_store *s, const struct queue_message *m,
+                        struct queue_result *r)
+{
+    struct statvfs disk;
+    uint64_t bytes = message_bytes(m);
+    int64_t inside;
+    if (statvfs(s->place->directory, &disk) != 0) {
+        return true; /* the write will tell */
+    }
+    uint64_t free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+    s->charged_bytes += 2 * bytes; /* in the log, then in the database */
+    if (free_bytes >= RESERVE_BYTES + s->charged_bytes) {
+        return true;
+    }
+    if (!query_number(s, store_statement(s, SQL_FREE_BYTES, r), 0, &inside, r)) {
+        return false;
+    }
+    if (free_bytes >= RESERVE_BYTES / 2 + s->charged_bytes / 2 &&
+        (uint64_t)inside >= bytes) {
+        return true;
+    }
+    s->charged_bytes -= 2 * bytes;
+    return queue_result_fail(r, "disk full: %llu MiB are free at %s, %d are kept free",
+                             (unsigned long long)(free_bytes >> 20), s->place->directory,
+                             RESERVE_BYTES >> 20);
+}
 
 static void bind_str(sqlite3_stmt *q, int at, str text)
 {
@@ -334,20 +401,6 @@ static bool sqlite_insert(struct queue_store *s, struct queue_message *m,
 }
 
 /* --- settle --- */
-
-/* One row with one number, or `otherwise`; false with *r. */
-static bool query_number(struct queue_store *s, sqlite3_stmt *q, int64_t otherwise,
-                         int64_t *value, struct queue_result *r)
-{
-    if (q == NULL) {
-        return false;
-    }
-    int rc = sqlite3_step(q);
-    *value = rc == SQLITE_ROW ? sqlite3_column_int64(q, 0) : otherwise;
-    bool good = rc == SQLITE_ROW || rc == SQLITE_DONE || store_fail(s, r);
-    sqlite3_reset(q);
-    return good;
-}
 
 static void doom_body(struct queue_store *s, uint64_t number)
 {
@@ -492,6 +545,7 @@ const struct queue_engine queue_sqlite = {
     .undo = sqlite_undo,
     .load_bound = sqlite_load_bound,
     .save_bound = sqlite_save_bound,
+    .room = sqlite_room,
     .insert = sqlite_insert,
     .claim = sqlite_claim,
     .settle = sqlite_settle,

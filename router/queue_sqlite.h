@@ -65,6 +65,8 @@ static inline int64_t entry_position(int64_t id)
     X(ENTRY_LEFT, "SELECT 1 FROM entries WHERE number = ?1 LIMIT 1")                     \
     X(BODY_FILE, "SELECT body_file FROM messages WHERE number = ?1")                     \
     X(DELETE_MESSAGE, "DELETE FROM messages WHERE number = ?1")                          \
+    X(FREE_BYTES, "SELECT freelist_count * page_size"                                    \
+                  " FROM pragma_freelist_count, pragma_page_size")                       \
     X(COUNT_MESSAGES, "SELECT count(*) FROM messages")                                   \
     X(OLDEST, "SELECT created_ms FROM messages ORDER BY number LIMIT 1")                 \
     X(COUNT_ENTRIES, "SELECT count(*), total(attempts > 0 AND state <> 2),"              \
@@ -87,6 +89,7 @@ struct queue_store {
     /* Numbers whose body files go after the commit. */
     uint64_t *doomed;
     size_t doomed_count, doomed_cap, doomed_mark; /* mark: at the savepoint */
+    uint64_t charged_bytes; /* what this transaction may make the disk fuller by */
 };
 
 /* --- queue_sqlite.c --- */

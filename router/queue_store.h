@@ -59,6 +59,10 @@ struct queue_engine {
     bool (*load_bound)(struct queue_store *s, uint64_t *bound, struct queue_result *r);
     bool (*save_bound)(struct queue_store *s, uint64_t bound, struct queue_result *r);
 
+    /* Is there room for m and, after it, for the outcomes of all that is stored? Asked
+     * before a message of a client is stored, never for a report. */
+    bool (*room)(struct queue_store *s, const struct queue_message *m,
+                 struct queue_result *r);
     /* Stores m with its entries as claimed and sets their ids. A message of the same
      * number, left by a commit that failed but reached the disk, is replaced. */
     bool (*insert)(struct queue_store *s, struct queue_message *m,

@@ -151,6 +151,11 @@ static void log_result(const struct reload *r, const struct attempt *t, bool ok)
     log_end(&line);
 }
 
+static const char *plural(unsigned n)
+{
+    return n == 1 ? "" : "s";
+}
+
 static void put_summary(const struct reload *r, bool ok, struct buf *text)
 {
     const struct snapshot *s = r->runtime->snapshot;
@@ -158,8 +163,10 @@ static void put_summary(const struct reload *r, bool ok, struct buf *text)
         buf_puts(text, "not loaded; the configuration in force stays as it was\n");
         return;
     }
-    buf_printf(text, "loaded %.*s: %u rules, %u channels, %u services\n",
-               STR_ARG(s->main_file), s->rule_count, s->channel_count, s->service_count);
+    buf_printf(text, "loaded %.*s: %u rule%s, %u channel%s, %u service%s\n",
+               STR_ARG(s->main_file), s->rule_count, plural(s->rule_count),
+               s->channel_count, plural(s->channel_count), s->service_count,
+               plural(s->service_count));
 }
 
 static void start_next(struct reload *r);

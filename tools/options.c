@@ -31,6 +31,7 @@ static const struct option_row rows[] = {
     {TAKES_JSON, 0, "json", NULL, "one JSON object a line"},
     {TAKES_SOCKET, 0, "socket", "PATH", "the daemon's control socket"},
     {TAKES_HELP, 'h', "help", NULL, "this text"},
+    {TAKES_VERSION, 0, "version", NULL, "the version of this program"},
 };
 enum { ROW_COUNT = sizeof rows / sizeof *rows };
 
@@ -42,6 +43,9 @@ static void option_apply(struct tool_options *o, unsigned bit, const char *value
         break;
     case TAKES_HELP:
         o->help = true;
+        break;
+    case TAKES_VERSION:
+        o->version = true;
         break;
     case TAKES_STRICT:
         o->strict = true;
@@ -130,9 +134,7 @@ static bool read_option(struct reader *r, char *word)
     str name = str_from(word + (brief ? 1 : 2));
     const char *value = NULL;
 
-    if (r->in->command) {
-        allowed |= r->in->command->options;
-    }
+    allowed |= r->in->command ? r->in->command->options : TAKES_VERSION;
     ptrdiff_t equals = brief ? -1 : str_find(name, '=');
     if (equals >= 0) {
         value = name.ptr + equals + 1;

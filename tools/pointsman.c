@@ -185,6 +185,9 @@ int main(int argc, char **argv)
     if (!in.command && in.arg_count > 0) {
         return unknown_command(in.args[0]);
     }
+    if (in.options.version) {
+        return finish(cmd_version(&in));
+    }
     if (!in.command) {
         usage(in.options.help ? stdout : stderr);
         return in.options.help ? finish(TOOL_OK) : TOOL_USAGE;

@@ -63,7 +63,7 @@ class Disk(RouterTest):
         router = self.router(self.site(), arguments=['--retry-after', '1'])
 
         def prepare():
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it
             resource.setrlimit(resource.RLIMIT_FSIZE,
                                (limit, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
         router.start(preexec_fn=prepare)

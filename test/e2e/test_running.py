@@ -229,7 +229,8 @@ class Usage(unittest.TestCase):
 add_cases(Usage, 'usage', [
     ('help', 0, 'usage: pointsmand', '--help'), ('version', 0, 'pointsmand', '--version'),
     ('unknown option', 2, '--help', '--frobnicate'), ('argument', 2, 'extra', 'extra'),
-    ('workers', 2, '256', '--workers', '0'), ('retry', 2, '86400', '--retry-after', 'x'),
+    ('workers', 2, '--workers needs', '--workers', '0'),
+    ('retry', 2, '--retry-after needs', '--retry-after', 'x'),
     ('no such folder', 1, '/nonexistent', '-c', '/nonexistent'),
 ], Usage.usage)
 

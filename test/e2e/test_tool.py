@@ -131,7 +131,8 @@ class Check(RouterTest):
     # --- the rest of "bad input" ---
 
     def test_service_without_channel(self):
-        self.check(1, site(services=['[SERVICE=S]\nPORT=2525\n']), r'dispatcher\.cnf:\d+:\d+: error')
+        self.check(1, site(services=['[SERVICE=S]\nPORT=2525\n']),
+                   r'dispatcher\.cnf:\d+:\d+: error')
 
     def test_service_without_port(self):
         self.check(1, site(services=['[SERVICE=S]\nPARAMETER=CHANNEL=tcp_local\n']),

@@ -71,7 +71,7 @@ echo 'nonsense here' >"$work/nonsense/root.key"
 cp "$work/good/pointsman.cnf" "$work/site.txt"
 good=$work/good
 
-echo 1..49
+echo 1..51
 # check
 expect 'check, clean' 0 '^0 errors, 0 warnings in 1 file (4 rules, 3 channels)$' '' \
     check -c "$good"
@@ -140,6 +140,8 @@ expect 'reload, no daemon, bad configuration' 2 '' 'daemon' reload -c "$work/bad
     --socket "$work/none"
 # the rest
 expect 'version' 0 '^pointsman [0-9]' '' version
+expect '--version' 0 '^pointsman [0-9]' '' --version
+expect '--version, not of a command' 2 '' "unknown option '--version'" check --version
 expect 'help' 0 '^Usage: pointsman' '' --help
 expect 'no command' 2 '' '^Usage: pointsman'
 expect 'unknown command' 2 '' "did you mean 'check'" chekc
@@ -163,5 +165,5 @@ else
     echo "not ok $number - help"
     printf '%s\n' "$long" | sed 's/^/# /'
 fi
-[ $number -eq 47 ] || echo "Bail out! $number cases"
+[ $number -eq 51 ] || echo "Bail out! $number cases"
 exit $failed

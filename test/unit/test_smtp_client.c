@@ -695,6 +695,27 @@ static void peer_leaving_while_idle(void **state)
     smtp_client_free(&m);
 }
 
+/* A timeout restarts with whole replies, not with the octets of one. */
+static void replies_are_counted_whole(void **state)
+{
+    (void)state;
+    static const char dripped[] = "220-a\r\n220 b\r\n";
+    struct smtp_client_options options = {.helo_name = STR("c.example")};
+    struct smtp_client_recipient to = {.address = STR("b@b")};
+    struct smtp_client_message message = {
+        .sender = STR("ann@a.example"), .recipients = &to, .recipient_count = 1};
+    struct smtp_client *m = smtp_client_new(&options, &message);
+    for (size_t i = 0; i < sizeof dripped - 1; i++) {
+        assert_int_equal(smtp_client_replies(m), 0);
+        assert_int_equal(smtp_client_out(m)->len, 0);
+        smtp_client_feed(m, dripped + i, 1);
+    }
+    assert_int_equal(smtp_client_replies(m), 1);
+    smtp_client_feed(m, "250 c\r\n2", 8);
+    assert_int_equal(smtp_client_replies(m), 2);
+    smtp_client_free(&m);
+}
+
 static void outcomes(void **state)
 {
     (void)state;
@@ -725,6 +746,7 @@ int main(void)
         cmocka_unit_test(refused_mail_stops_the_windows),
         cmocka_unit_test(body_is_encoded_across_parts),
         cmocka_unit_test(peer_leaving_while_idle),
+        cmocka_unit_test(replies_are_counted_whole),
         cmocka_unit_test(outcomes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
