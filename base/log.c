@@ -206,13 +206,27 @@ void log_cstr(struct log_line *line, const char *key, const char *value)
     }
 }
 
+static void put_number(struct log_line *line, const char *key, const char *digits)
+{
+    if (put_key(line, key)) {
+        put_text(line, digits);
+    }
+}
+
 void log_int(struct log_line *line, const char *key, int64_t value)
 {
     char digits[24];
     snprintf(digits, sizeof digits, "%lld", (long long)value);
-    if (put_key(line, key)) {
-        put_text(line, digits);
-    }
+    put_number(line, key, digits);
+}
+
+void log_duration_ms(struct log_line *line, const char *key, uint64_t nanoseconds)
+{
+    char digits[32];
+    uint64_t tenths = (nanoseconds + 50000) / 100000;
+    snprintf(digits, sizeof digits, "%llu.%u", (unsigned long long)(tenths / 10),
+             (unsigned)(tenths % 10));
+    put_number(line, key, digits);
 }
 
 void log_fmt(struct log_line *line, const char *key, const char *fmt, ...)

@@ -68,6 +68,8 @@ void log_str(struct log_line *line, const char *key, str value);
 void log_cstr(struct log_line *line, const char *key,
               const char *value); /* NULL: skipped */
 void log_int(struct log_line *line, const char *key, int64_t value);
+/* A time given in nanoseconds as milliseconds with one decimal; a number in JSON too. */
+void log_duration_ms(struct log_line *line, const char *key, uint64_t nanoseconds);
 void log_fmt(struct log_line *line, const char *key, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void log_end(struct log_line *line);

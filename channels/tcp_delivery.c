@@ -71,10 +71,11 @@ static void peer_text(const struct tcp_delivery *d, char *out, size_t size)
     inet_ntop(d->address.ss_family,
               six ? (const void *)&v6->sin6_addr : (const void *)&v4->sin_addr, ip,
               sizeof ip);
-    if (d->name[0])
+    if (d->name[0]) {
         snprintf(out, size, "%.60s[%s]:%u", d->name, ip, d->channel->opts.port);
-    else
+    } else {
         snprintf(out, size, "[%s]:%u", ip, d->channel->opts.port);
+    }
 }
 
 static void log_peer(struct tcp_delivery *d, struct log_line *line, enum log_event event)
@@ -82,8 +83,9 @@ static void log_peer(struct tcp_delivery *d, struct log_line *line, enum log_eve
     char peer[128];
     peer_text(d, peer, sizeof peer);
     log_begin(line, d->worker->daemon->log, event);
-    if (d->job)
+    if (d->job) {
         log_str(line, "id", d->job->message_id);
+    }
     log_str(line, "channel", d->channel->name);
     log_cstr(line, "peer", peer);
 }
@@ -92,8 +94,9 @@ static void log_attempt(struct tcp_delivery *d, const struct outcome *o)
 {
     struct log_line line;
     log_peer(d, &line, LOG_ATTEMPT);
-    if (o->code)
+    if (o->code) {
         log_int(&line, "code", o->code);
+    }
     log_fmt(&line, "status", "%u.%u.%u", o->enhanced[0], o->enhanced[1], o->enhanced[2]);
     log_cstr(&line, "text", o->text);
     log_end(&line);
@@ -149,15 +152,17 @@ static void note_connection(struct tcp_delivery *d, struct job *job)
 {
     const struct stream_tls_info *tls = d->stream ? stream_tls(d->stream) : NULL;
     peer_text(d, job->peer, sizeof job->peer);
-    if (tls)
+    if (tls) {
         snprintf(job->tls, sizeof job->tls, "%s %.46s", tls->version, tls->cipher);
+    }
 }
 
 static void settle_from_machine(struct tcp_delivery *d)
 {
     struct job *job = d->job;
-    for (unsigned i = 0; i < job->recipient_count; i++)
+    for (unsigned i = 0; i < job->recipient_count; i++) {
         job->recipients[i].outcome = d->recipients[i].outcome;
+    }
     note_connection(d, job);
 }
 
@@ -183,8 +188,9 @@ static void delivery_free(struct tcp_delivery *d)
 /* No address is left, or there never was one. */
 static void fail_all(struct tcp_delivery *d, const struct outcome *o)
 {
-    for (unsigned i = 0; i < d->job->recipient_count; i++)
+    for (unsigned i = 0; i < d->job->recipient_count; i++) {
         d->job->recipients[i].outcome = *o;
+    }
     finish_job(d);
     delivery_free(d);
 }
@@ -198,9 +204,11 @@ static bool was_reused(const struct tcp_delivery *d)
 
 static bool nothing_settled(const struct tcp_delivery *d)
 {
-    for (unsigned i = 0; i < d->job->recipient_count; i++)
-        if (d->recipients[i].outcome.class != OUTCOME_DEFERRED)
+    for (unsigned i = 0; i < d->job->recipient_count; i++) {
+        if (d->recipients[i].outcome.class != OUTCOME_DEFERRED) {
             return false;
+        }
+    }
     return true;
 }
 
@@ -217,8 +225,9 @@ static void delivery_after_close(struct tcp_delivery *d)
     }
     const struct outcome *o = smtp_client_host_outcome(d->machine);
     d->all_refused_for_good = d->all_refused_for_good && o->class == OUTCOME_FAILED;
-    for (unsigned i = 0; i < d->job->recipient_count; i++)
+    for (unsigned i = 0; i < d->job->recipient_count; i++) {
         d->job->recipients[i].outcome = *o;
+    }
     delivery_next_address(d);
 }
 
@@ -291,8 +300,9 @@ static void on_body_read(struct body_reader *r, long got, void *arg)
 /* True: answered at once. */
 static bool give_body(struct tcp_delivery *d)
 {
-    if (stream_pending(d->stream) > OUTPUT_HIGH_WATER || d->reading)
+    if (stream_pending(d->stream) > OUTPUT_HIGH_WATER || d->reading) {
         return false;
+    }
     str all = body_data(d->job->body);
     if (all.ptr) {
         str part = str_sub(all, d->offset, CHUNK);
@@ -300,11 +310,13 @@ static bool give_body(struct tcp_delivery *d)
         smtp_client_body(d->machine, part.ptr, part.len, d->offset >= all.len);
         return true;
     }
-    if (!d->chunk)
+    if (!d->chunk) {
         d->chunk = malloc(CHUNK);
+    }
     check(d->chunk);
-    if (!d->reader)
+    if (!d->reader) {
         d->reader = body_reader_new(d->worker, d->job->body);
+    }
     d->reading = true;
     body_read(d->reader, d->chunk, CHUNK, d->offset, on_body_read, d);
     return false;
@@ -343,8 +355,9 @@ static bool delivery_flush(struct tcp_delivery *d)
 {
     struct buf *out = smtp_client_out(d->machine);
     bool any = out->len > 0;
-    if (any)
+    if (any) {
         stream_write(d->stream, out->data, out->len);
+    }
     buf_clear(out);
     return any;
 }
@@ -382,14 +395,17 @@ static void delivery_run(struct tcp_delivery *d, const char *data, size_t len)
             delivery_close(d);
             return;
         }
-        if (step == STEP_MORE)
+        if (step == STEP_MORE) {
             break;
-        if (!delivery_answer(d))
+        }
+        if (!delivery_answer(d)) {
             break;
+        }
     }
     progress = progress || smtp_client_replies(d->machine) != replies;
-    if (progress && smtp_client_ask(d->machine) != CLIENT_ASK_TLS)
+    if (progress && smtp_client_ask(d->machine) != CLIENT_ASK_TLS) {
         stream_deadline(d->stream, smtp_client_timeout_ms(d->machine));
+    }
 }
 
 /* --- events of the stream --- */
@@ -398,16 +414,18 @@ static void on_data(struct stream *stream, const char *data, size_t len, void *a
 {
     struct tcp_delivery *d = arg;
     (void)stream;
-    if (!d->close_after_read)
+    if (!d->close_after_read) {
         delivery_run(d, data, len);
+    }
 }
 
 static void on_drained(struct stream *stream, void *arg)
 {
     struct tcp_delivery *d = arg;
     (void)stream;
-    if (d->machine && smtp_client_ask(d->machine) == CLIENT_ASK_BODY && !d->reading)
+    if (d->machine && smtp_client_ask(d->machine) == CLIENT_ASK_BODY && !d->reading) {
         delivery_run(d, "", 0);
+    }
 }
 
 static void on_connected(struct stream *stream, void *arg)
@@ -466,8 +484,9 @@ static void delivery_connect(struct tcp_delivery *d)
     d->stream = stream_connect(d->worker, (const struct sockaddr *)&d->address,
                                d->channel->opts.interfaceaddress, CONNECT_TIMEOUT_MS,
                                &delivery_events, d, &error);
-    if (d->stream)
+    if (d->stream) {
         return;
+    }
     smtp_client_lost(d->machine, uv_strerror(error));
     log_attempt(d, smtp_client_host_outcome(d->machine));
     d->clear = d->retry_fresh = false;
@@ -487,8 +506,9 @@ static void on_address(const struct sockaddr *address, const char *name,
         struct outcome last = d->job->recipients[0].outcome;
         bool all = d->all_refused_for_good && !tcp_hosts_left_out(d->hosts) &&
                    !d->worker->stopping;
-        if (last.class == OUTCOME_FAILED && !all)
+        if (last.class == OUTCOME_FAILED && !all) {
             last.class = OUTCOME_DEFERRED;
+        }
         note_connection(d, d->job);
         fail_all(d, &last);
         return;

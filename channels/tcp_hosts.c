@@ -56,21 +56,25 @@ void tcp_hosts_free(struct tcp_hosts **hp)
 {
     struct tcp_hosts *h = *hp;
     *hp = NULL;
-    if (!h)
+    if (!h) {
         return;
-    if (h->query)
+    }
+    if (h->query) {
         dns_cancel(&h->query);
+    }
     h->freed = true;
-    if (!h->task_posted)
+    if (!h->task_posted) {
         free(h);
+    }
 }
 
 static void set_port(struct sockaddr_storage *a, uint16_t port)
 {
-    if (a->ss_family == AF_INET6)
+    if (a->ss_family == AF_INET6) {
         ((struct sockaddr_in6 *)a)->sin6_port = htons(port);
-    else
+    } else {
         ((struct sockaddr_in *)a)->sin_port = htons(port);
+    }
 }
 
 static void answer(struct tcp_hosts *h)
@@ -92,10 +96,11 @@ static void on_answer_task(struct worker *w, struct task *t)
         (struct tcp_hosts *)((char *)t - offsetof(struct tcp_hosts, task));
     (void)w;
     h->task_posted = false;
-    if (h->freed)
+    if (h->freed) {
         free(h);
-    else
+    } else {
         answer(h);
+    }
 }
 
 /* Callbacks never come inside the call that asked. */
@@ -120,8 +125,9 @@ static bool parse_literal(const char *host, struct sockaddr_storage *out)
         host += 5;
         n -= 5;
     }
-    if (n >= sizeof text)
+    if (n >= sizeof text) {
         return false;
+    }
     memcpy(text, host, n);
     text[n] = '\0';
     struct sockaddr_in *v4 = (struct sockaddr_in *)out;
@@ -149,16 +155,19 @@ static bool is_ourselves(const struct tcp_hosts *h, const char *name)
 static void drop_ourselves(struct tcp_hosts *h)
 {
     for (unsigned i = 0; i < h->mx_count; i++) {
-        if (!is_ourselves(h, h->mx[i].name))
+        if (!is_ourselves(h, h->mx[i].name)) {
             continue;
-        while (i > 0 && h->mx[i - 1].preference == h->mx[i].preference)
+        }
+        while (i > 0 && h->mx[i - 1].preference == h->mx[i].preference) {
             i--;
+        }
         h->mx_count = i;
-        if (i == 0)
+        if (i == 0) {
             outcome_set(&h->why, OUTCOME_FAILED, 0, 5, 4, 6,
                         "mail for %s loops back to this system: it is its best mail "
                         "exchanger, but no rule delivers it here",
                         h->host);
+        }
         return;
     }
 }
@@ -209,12 +218,13 @@ static void on_addresses(struct worker *w, const struct dns_answer *a, void *arg
     /* A single dead name among several is not final: only when all are gone for good. */
     bool only_host = h->mx_count == 1;
     h->left_out = h->left_out || a->status == DNS_TEMPORARY;
-    if (a->status == DNS_TEMPORARY || !only_host)
+    if (a->status == DNS_TEMPORARY || !only_host) {
         outcome_set(&h->why, OUTCOME_DEFERRED, 0, 4, 4, 3, "address of %s: %s", h->name,
                     a->reason);
-    else
+    } else {
         outcome_set(&h->why, OUTCOME_FAILED, 0, 5, 1, 2, "host %s has no address: %s",
                     h->name, a->reason);
+    }
     tcp_hosts_next(h, h->cb, h->arg);
 }
 
@@ -237,11 +247,12 @@ static void on_mx(struct worker *w, const struct dns_answer *a, void *arg)
         drop_ourselves(h);
         break;
     case DNS_NONE:
-        if (a->nxdomain)
+        if (a->nxdomain) {
             outcome_set(&h->why, OUTCOME_FAILED, 0, 5, 1, 2, "domain %s does not exist",
                         h->host);
-        else
+        } else {
             use_host_itself(h);
+        }
         break;
     case DNS_NULL_MX:
         outcome_set(&h->why, OUTCOME_FAILED, 556, 5, 1, 10,
@@ -259,8 +270,9 @@ static void on_mx(struct worker *w, const struct dns_answer *a, void *arg)
  * them all the same. */
 static bool wants_mx(const struct channel *c)
 {
-    if (c->opts.mx == MX_MODE_DEFAULT)
+    if (c->opts.mx == MX_MODE_DEFAULT) {
         return c->opts.port == SMTP_PORT;
+    }
     return c->opts.mx == MX_MODE_YES;
 }
 

@@ -82,8 +82,9 @@ static void log_tls(struct tcp_session *s, const char *error)
     } else if (tls) {
         log_cstr(&line, "version", tls->version);
         log_cstr(&line, "cipher", tls->cipher);
-        if (tls->sni[0])
+        if (tls->sni[0]) {
             log_cstr(&line, "sni", tls->sni);
+        }
     }
     log_end(&line);
 }
@@ -91,8 +92,9 @@ static void log_tls(struct tcp_session *s, const char *error)
 static void log_refusal(struct tcp_session *s)
 {
     str reply = smtp_server_take_refusal(s->machine);
-    if (str_empty(reply))
+    if (str_empty(reply)) {
         return;
+    }
     struct log_line line;
     const struct smtp_server_txn *txn = smtp_server_txn(s->machine);
     struct arena *a = arena_new();
@@ -102,8 +104,9 @@ static void log_refusal(struct tcp_session *s)
     if (!smtp_server_idle(s->machine)) {
         log_str(&line, "from", address_print(a, &txn->sender));
         const struct address *to = smtp_server_refused_recipient(s->machine);
-        if (to != NULL)
+        if (to != NULL) {
             log_str(&line, "to", address_print(a, to));
+        }
     }
     log_str(&line, "reply", reply);
     log_end(&line);
@@ -117,8 +120,9 @@ static void log_end_of_session(struct tcp_session *s)
     log_session(&line, s, LOG_DISCONNECT);
     log_str(&line, "channel", s->channel->name);
     log_cstr(&line, "peer", s->peer_ip);
-    if (s->end_reason)
+    if (s->end_reason) {
         reason = s->end_reason;
+    }
     log_cstr(&line, "reason", reason ? reason : "closed");
     log_end(&line);
 }
@@ -127,12 +131,14 @@ static void log_end_of_session(struct tcp_session *s)
 
 static void session_close(struct tcp_session *s, const char *reason)
 {
-    if (s->closing)
+    if (s->closing) {
         return;
+    }
     s->closing = true;
     s->end_reason = reason;
-    if (s->txn)
+    if (s->txn) {
         enqueue_abort(&s->txn);
+    }
     log_end_of_session(s);
     stream_close(s->stream, CLOSE_LINGER_MS);
 }
@@ -140,16 +146,18 @@ static void session_close(struct tcp_session *s, const char *reason)
 static void session_flush(struct tcp_session *s)
 {
     struct buf *out = smtp_server_out(s->machine);
-    if (out->len > 0)
+    if (out->len > 0) {
         stream_write(s->stream, out->data, out->len);
+    }
     buf_clear(out);
 }
 
 /* Tells the peer 421 with this text, then closes. */
 static void session_end(struct tcp_session *s, const char *text, const char *reason)
 {
-    if (s->closing)
+    if (s->closing) {
         return;
+    }
     if (!s->greeted) {
         session_close(s, reason);
         return;
@@ -182,10 +190,11 @@ static void on_end(struct stream *stream, const char *reason, void *arg)
     struct tcp_session *s = arg;
     (void)stream;
     bool can_talk = s->greeted && smtp_server_ask(s->machine) != ASK_TLS;
-    if (can_talk && strcmp(reason, "timeout") == 0)
+    if (can_talk && strcmp(reason, "timeout") == 0) {
         session_end(s, "4.4.2 timeout: closing the connection", reason);
-    else
+    } else {
         session_close(s, reason);
+    }
 }
 
 /* --- policy and switches --- */
@@ -221,8 +230,9 @@ static void switch_by_tls(struct tcp_session *s)
 {
     const struct channel *from = s->channel;
     s->channel = route_tls_switch(from);
-    if (s->channel != from)
+    if (s->channel != from) {
         log_switch(s, from, "tls", from->opts.tlsswitchchannel_at);
+    }
 }
 
 static bool same_name(const struct channel *a, const struct channel *b)
@@ -252,14 +262,16 @@ static bool can_offer(const struct runtime *r, const struct channel *service,
 static bool session_renew(struct tcp_session *s)
 {
     struct runtime *now = s->worker->current;
-    if (now == s->runtime)
+    if (now == s->runtime) {
         return true;
+    }
     const struct snapshot *snap = now->snapshot;
     const struct channel *service = snapshot_channel(snap, s->service_channel->name);
     const struct channel *channel = snapshot_channel(snap, s->channel->name);
     if (!service || !channel || service->type != CHANNEL_TCP ||
-        !can_offer(now, service, channel))
+        !can_offer(now, service, channel)) {
         return false;
+    }
     struct span rule;
     struct arena *a = arena_new();
     const struct channel *begin =
@@ -267,8 +279,9 @@ static bool session_renew(struct tcp_session *s)
     arena_free(&a);
     bool tls = smtp_server_is_tls(s->machine);
     if ((begin != service) != s->trusted ||
-        !same_name(tls ? route_tls_switch(begin) : begin, channel))
+        !same_name(tls ? route_tls_switch(begin) : begin, channel)) {
         return false;
+    }
     runtime_unref(&s->runtime);
     s->runtime = runtime_ref(now);
     s->service_channel = service;
@@ -309,8 +322,9 @@ static struct enqueue_session session_facts(struct tcp_session *s)
 
 static bool answer_sender(struct tcp_session *s)
 {
-    if (s->txn)
+    if (s->txn) {
         enqueue_abort(&s->txn);
+    }
     struct enqueue_session facts = session_facts(s);
     s->txn = enqueue_begin(&facts, &smtp_server_txn(s->machine)->sender);
     smtp_server_answer_command(s->machine, 250, 2, 1, 0, "sender ok");
@@ -355,8 +369,9 @@ static bool answer_body(struct tcp_session *s)
 {
     struct outcome o;
     outcome_init(&o);
-    if (!enqueue_body(s->txn, smtp_server_body(s->machine), on_body_stored, s, &o))
+    if (!enqueue_body(s->txn, smtp_server_body(s->machine), on_body_stored, s, &o)) {
         return false;
+    }
     body_stored(s, &o);
     return true;
 }
@@ -421,18 +436,21 @@ static bool session_answer(struct tcp_session *s)
 static void restart_deadline(struct tcp_session *s, bool replied)
 {
     bool data = smtp_server_in_data(s->machine);
-    if (!replied && !(data && s->data_seen >= DATA_STRIDE))
+    if (!replied && !(data && s->data_seen >= DATA_STRIDE)) {
         return;
+    }
     s->data_seen = 0;
     stream_deadline(s->stream, data ? DATA_TIMEOUT_MS : COMMAND_TIMEOUT_MS);
 }
 
 static void session_idle(struct tcp_session *s)
 {
-    if (s->txn)
+    if (s->txn) {
         enqueue_abort(&s->txn);
-    if (!session_renew(s))
+    }
+    if (!session_renew(s)) {
         session_end(s, "4.3.2 configuration changed, please connect again", "reload");
+    }
 }
 
 static void session_run(struct tcp_session *s, const char *data, size_t len)
@@ -444,8 +462,9 @@ static void session_run(struct tcp_session *s, const char *data, size_t len)
         data = "";
         len = 0;
         replied = replied || smtp_server_out(s->machine)->len > 0;
-        if (step == STEP_WAIT && session_answer(s))
+        if (step == STEP_WAIT && session_answer(s)) {
             continue;
+        }
         session_flush(s);
         if (step == STEP_WAIT) {
             s->waiting = true;
@@ -459,14 +478,17 @@ static void session_run(struct tcp_session *s, const char *data, size_t len)
         break;
     }
     restart_deadline(s, replied);
-    if (smtp_server_idle(s->machine))
+    if (smtp_server_idle(s->machine)) {
         session_idle(s);
-    if (s->closing)
+    }
+    if (s->closing) {
         return;
-    if (stream_pending(s->stream) > OUTPUT_HIGH_WATER)
+    }
+    if (stream_pending(s->stream) > OUTPUT_HIGH_WATER) {
         stream_pause(s->stream);
-    else
+    } else {
         stream_resume(s->stream);
+    }
 }
 
 static void on_data(struct stream *stream, const char *data, size_t len, void *arg)
@@ -474,15 +496,17 @@ static void on_data(struct stream *stream, const char *data, size_t len, void *a
     struct tcp_session *s = arg;
     (void)stream;
     s->data_seen += len;
-    if (!s->closing)
+    if (!s->closing) {
         session_run(s, data, len);
+    }
 }
 
 static void on_drained(struct stream *stream, void *arg)
 {
     struct tcp_session *s = arg;
-    if (!s->closing && !s->waiting)
+    if (!s->closing && !s->waiting) {
         stream_resume(stream);
+    }
 }
 
 static void session_greet(struct tcp_session *s)
@@ -504,8 +528,9 @@ static void on_tls(struct stream *stream, bool ok, const char *error, void *arg)
         return;
     }
     counter_add(&s->worker->counters.tls_in, 1);
-    if (s->txn)
+    if (s->txn) {
         enqueue_abort(&s->txn);
+    }
     switch_by_tls(s);
     struct smtp_server_policy policy = policy_of(s);
     if (!s->greeted) {

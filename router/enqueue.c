@@ -114,12 +114,24 @@ unsigned enqueue_recipients(const struct enqueue *e)
 
 /* --- recipients --- */
 
-static bool refused(const struct address *to, const struct route *route,
-                    enum route_verdict verdict, struct outcome *out)
+/* What a refusal to relay is about: the domain, or the whole address when that names more
+ * hosts, because its domain may well be ours then. */
+static str relay_target(struct enqueue *e, const struct address *to)
+{
+    bool more = to->route.len > 0 || str_find(to->local, '%') >= 0 ||
+                str_find(to->local, '!') >= 0 || str_find(to->local, '@') >= 0;
+    return str_empty(to->domain) ? STR("that address")
+           : more                ? address_print(e->scratch, to)
+                                 : to->domain;
+}
+
+static bool refused(struct enqueue *e, const struct address *to,
+                    const struct route *route, enum route_verdict verdict,
+                    struct outcome *out)
 {
     if (verdict == ROUTE_REFUSED_RELAY) {
         outcome_set(out, OUTCOME_FAILED, 550, 5, 7, 1, "relaying to %.*s is not allowed",
-                    STR_ARG(str_empty(to->domain) ? STR("that address") : to->domain));
+                    STR_ARG(relay_target(e, to)));
         return false;
     }
     bool later = route->status[0] == 4;
@@ -220,7 +232,7 @@ bool enqueue_recipient(struct enqueue *e, const struct address *to, struct outco
         route_recipient(e->runtime->snapshot, e->session.source, e->session.trusted, to,
                         e->scratch, &route);
     bool taken = verdict == ROUTE_ACCEPT ? verified(e, &route, out)
-                                         : refused(to, &route, verdict, out);
+                                         : refused(e, to, &route, verdict, out);
     if (taken && !seen_before(e, &route)) {
         recipient_take(e, to, &route);
     }
@@ -361,7 +373,7 @@ static void log_enqueue(struct enqueue *e, unsigned recipients, uint64_t size)
     log_int(&line, "size", (int64_t)size);
     log_str(&line, "channel", e->session.source->name);
     log_int(&line, "recipients", recipients);
-    log_fmt(&line, "ms", "%.1f", (double)(uv_hrtime() - e->started_ns) / 1e6);
+    log_duration_ms(&line, "ms", uv_hrtime() - e->started_ns);
     log_end(&line);
 }
 

@@ -47,6 +47,9 @@ static void print_summary(const struct configuration *c)
     printf("%u error%s, %u warning%s in %u file%s (%u rule%s, %u channel%s)\n", errors,
            plural(errors), warnings, plural(warnings), files, plural(files), n.rules,
            plural(n.rules), n.channels, plural(n.channels));
+    if (c->snapshot && c->snapshot->service_count == 0) {
+        printf("no service: pointsmand will not start without one in dispatcher.cnf\n");
+    }
 }
 
 int cmd_check(const struct invocation *in)

@@ -116,6 +116,20 @@ static void put_place(const struct answer *a, struct buf *out, struct span span)
     }
 }
 
+/* A line of the configuration that had a part in it, or null. */
+static void put_line(const struct answer *a, struct buf *out, const char *name,
+                     struct span span)
+{
+    put_name(out, name);
+    if (span.source == 0) {
+        buf_puts(out, "null");
+        return;
+    }
+    buf_putc(out, '{');
+    put_place(a, out, span);
+    buf_putc(out, '}');
+}
+
 static void put_error(const struct route *r, struct buf *out)
 {
     put_name(out, "error");
@@ -162,14 +176,8 @@ static void print_json(const struct answer *a)
     put_string(&out, "channel", routed ? r->channel->name : STR_NONE);
     put_string(&out, "routing_host", routed ? r->routing_host : STR_NONE);
     put_error(r, &out);
-    put_name(&out, "rule");
-    if (r->rule.source != 0) {
-        buf_putc(&out, '{');
-        put_place(a, &out, r->rule);
-        buf_putc(&out, '}');
-    } else {
-        buf_puts(&out, "null");
-    }
+    put_line(a, &out, "rule", r->rule);
+    put_line(a, &out, "host", r->host);
     if (o->trace) {
         put_trace(a, &out);
     }

@@ -1,7 +1,7 @@
 """What broke the daemon, or nearly, when it was attacked; each case failed before it was
 put right."""
 import kit
-from harness import Router, RouterTest, add_cases, free_port, wait_until
+from harness import RouterTest, add_cases, free_port
 from peers import Nsd, Scripted
 
 

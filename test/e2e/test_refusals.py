@@ -33,3 +33,13 @@ class Refusals(RouterTest):
             wire.want('QUIT', 221)
         self.it.wait_event('disconnect')
         self.assertEqual([e.get('to') for e in self.refused('5.1.3')], [None])
+
+    def test_more_hosts_than_the_domain(self):
+        """The domain is ours; what is refused is the host behind it."""
+        with kit.Wire(self.port) as wire:
+            wire.ehlo()
+            wire.want('MAIL FROM:<sue@far.test>', 250)
+            wire.want('RCPT TO:<eve@theirs.test>', 550, 'relaying to theirs.test is not')
+            for to in ('eve%theirs.test@router.test', '@theirs.test:ann@router.test',
+                       'theirs.test!eve@router.test'):
+                wire.want('RCPT TO:<%s>' % to, 550, 'relaying to %s is not allowed' % to)

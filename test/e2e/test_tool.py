@@ -188,7 +188,8 @@ add_cases(Check, 'certificate', [
 
 
 class Rewrite(RouterTest):
-    FILES = site('logging', rules=['a.test $U%$D@tcp-daemon', '.b.test $U%$&0.inner.test@tcp-daemon',
+    FILES = site('logging',
+                 rules=['a.test $U%$D@tcp-daemon', '.b.test $U%$&0.inner.test@tcp-daemon',
                         'old.test $U%a.test', '[10.9.] $E$R$U%[10.9.$L]@tcp-in-daemon',
                         'lost.test $U%$D@tcp-nowhere', '. $U%$H@tcp-daemon'],
                  more=['tcp_in smtp\ntcp-in-daemon\nhost.test proper.test'])

@@ -71,7 +71,7 @@ echo 'nonsense here' >"$work/nonsense/root.key"
 cp "$work/good/pointsman.cnf" "$work/site.txt"
 good=$work/good
 
-echo 1..51
+echo 1..52
 # check
 expect 'check, clean' 0 '^0 errors, 0 warnings in 1 file (4 rules, 3 channels)$' '' \
     check -c "$good"
@@ -118,10 +118,12 @@ expect 'rewrite, one of two has no route' 1 'no route' '' \
 expect 'rewrite, trace' 0 '^  probe \.test  *-  *no rule$' '' \
     rewrite -c "$good" --trace u@here.test
 expect 'rewrite, header' 1 'no route: 5\.1\.2' '' rewrite -c "$good" --header u@loop.test
-expect 'rewrite, JSON' 0 '^{"address":"u@ours.test","form":"envelope","direction":"forward","source_channel":"l","rewritten":"u@ours.test","channel":"tcp_inner","routing_host":"tcp-inner","error":null,"rule":{"file":"pointsman.cnf","line":1}}$' \
+expect 'rewrite, JSON' 0 '^{"address":"u@ours.test","form":"envelope","direction":"forward","source_channel":"l","rewritten":"u@ours.test","channel":"tcp_inner","routing_host":"tcp-inner","error":null,"rule":{"file":"pointsman.cnf","line":1},"host":{"file":"pointsman.cnf","line":13}}$' \
     '' rewrite --json -c "$good" u@ours.test
-expect 'rewrite, JSON of an error' 1 '"channel":null,"routing_host":null,"error":{"status":"5.1.2","text":"unknown host or domain .elsewhere.test."},"rule":null}$' \
+expect 'rewrite, JSON of an error' 1 '"channel":null,"routing_host":null,"error":{"status":"5.1.2","text":"unknown host or domain .elsewhere.test."},"rule":null,"host":null}$' \
     '' rewrite --json -c "$good" u@elsewhere.test
+expect 'rewrite, JSON of the host table' 0 '"rule":null,"host":{"file":"pointsman.cnf","line":7}}$' \
+    '' rewrite --json -c "$good" u@here.test
 expect 'rewrite, no address' 2 '' 'is no address' rewrite -c "$good" 'a b'
 expect 'rewrite, address missing' 2 '' 'needs an argument' rewrite -c "$good"
 expect 'rewrite, bad configuration' 2 '' 'cannot be used' rewrite -c "$work/bad" u@ours.test
@@ -165,5 +167,5 @@ else
     echo "not ok $number - help"
     printf '%s\n' "$long" | sed 's/^/# /'
 fi
-[ $number -eq 51 ] || echo "Bail out! $number cases"
+[ $number -eq 52 ] || echo "Bail out! $number cases"
 exit $failed

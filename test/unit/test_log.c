@@ -113,6 +113,7 @@ static void write_all_kinds(struct log_line *line)
     log_cstr(line, "c", "x y");
     log_int(line, "i", INT64_MIN);
     log_int(line, "j", 7);
+    log_duration_ms(line, "d", 1249999);
     log_fmt(line, "f", "%s:%d", "site.cnf", 12);
     log_end(line);
 }
@@ -124,13 +125,13 @@ static void test_kinds_of_values(void **state)
     log_begin(&line, f->log, LOG_SWITCH);
     write_all_kinds(&line);
     assert_string_equal(fields(f, LOG_KEYVALUE),
-                        " c=\"x y\" i=-9223372036854775808 j=7 f=site.cnf:12");
+                        " c=\"x y\" i=-9223372036854775808 j=7 d=1.2 f=site.cnf:12");
     log_set_format(f->log, LOG_JSON);
     log_begin(&line, f->log, LOG_SWITCH);
     log_set_format(f->log, LOG_KEYVALUE); /* a line keeps the format it began with */
     write_all_kinds(&line);
     assert_string_equal(fields(f, LOG_JSON), ",\"c\":\"x y\",\"i\":-9223372036854775808,"
-                                             "\"j\":7,\"f\":\"site.cnf:12\"}");
+                                             "\"j\":7,\"d\":1.2,\"f\":\"site.cnf:12\"}");
     assert_memory_equal(f->text, "{\"ts\":\"", 7);
 }
 
