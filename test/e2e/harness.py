@@ -181,12 +181,17 @@ class Router:
     # --- looking ---
 
     def log_text(self):
-        """The log since the last start()."""
+        """The log since the last start(). While the daemon runs only whole lines: the one
+        being written may be seen in part."""
         if not os.path.exists(self.log_path):
             return ''
+        running = self.process is not None and not self.has_ended()
         with open(self.log_path, 'rb') as file:
             file.seek(self.log_start)
-            return file.read().decode('utf-8', 'replace')
+            text = file.read()
+        if running:
+            text = text[:text.rfind(b'\n') + 1]
+        return text.decode('utf-8', 'replace')
 
     def events(self, name=None, **fields):
         found = []

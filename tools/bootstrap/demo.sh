@@ -51,7 +51,8 @@ field() { printf '%s\n' "$1" | sed -n "s/.* $2=\"\([^\"]*\)\".*/\1/p; t; s/.* $2
 await() { # PATTERN...
     local p lines
     while [ "$SECONDS" -lt "$deadline" ]; do
-        lines=$(tail -n "+$from" "$log")
+        # whole lines only: the last one may be in the middle of being written
+        lines=$(head -n "$(wc -l <"$log")" "$log" | tail -n "+$from")
         for p in "$@"; do lines=$(printf '%s\n' "$lines" | grep -- "$p" || true); done
         line=$(printf '%s\n' "$lines" | head -n 1)
         [ -z "$line" ] || return 0
