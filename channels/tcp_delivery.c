@@ -62,15 +62,21 @@ static void delivery_next_address(struct tcp_delivery *d);
 
 /* --- log --- */
 
-static void peer_text(const struct tcp_delivery *d, char *out, size_t size)
+static void address_text(const struct tcp_delivery *d, char ip[INET6_ADDRSTRLEN])
 {
-    char ip[INET6_ADDRSTRLEN] = "";
     const struct sockaddr_in *v4 = (const struct sockaddr_in *)&d->address;
     const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&d->address;
     bool six = d->address.ss_family == AF_INET6;
+    ip[0] = '\0';
     inet_ntop(d->address.ss_family,
               six ? (const void *)&v6->sin6_addr : (const void *)&v4->sin_addr, ip,
-              sizeof ip);
+              INET6_ADDRSTRLEN);
+}
+
+static void peer_text(const struct tcp_delivery *d, char *out, size_t size)
+{
+    char ip[INET6_ADDRSTRLEN];
+    address_text(d, ip);
     if (d->name[0]) {
         snprintf(out, size, "%.60s[%s]:%u", d->name, ip, d->channel->opts.port);
     } else {
@@ -157,11 +163,27 @@ static void note_connection(struct tcp_delivery *d, struct job *job)
     }
 }
 
+/* Who gave a reply, for the operator and the report to the sender. */
+static void note_speaker(const struct tcp_delivery *d, struct outcome *o)
+{
+    char ip[INET6_ADDRSTRLEN];
+    if (o->code == 0) {
+        return; /* our own words */
+    }
+    address_text(d, ip);
+    if (d->name[0]) {
+        snprintf(o->host, sizeof o->host, "%s", d->name);
+    } else {
+        snprintf(o->host, sizeof o->host, "[%s]", ip);
+    }
+}
+
 static void settle_from_machine(struct tcp_delivery *d)
 {
     struct job *job = d->job;
     for (unsigned i = 0; i < job->recipient_count; i++) {
         job->recipients[i].outcome = d->recipients[i].outcome;
+        note_speaker(d, &job->recipients[i].outcome);
     }
     note_connection(d, job);
 }
@@ -227,6 +249,7 @@ static void delivery_after_close(struct tcp_delivery *d)
     d->all_refused_for_good = d->all_refused_for_good && o->class == OUTCOME_FAILED;
     for (unsigned i = 0; i < d->job->recipient_count; i++) {
         d->job->recipients[i].outcome = *o;
+        note_speaker(d, &d->job->recipients[i].outcome);
     }
     delivery_next_address(d);
 }
@@ -493,24 +516,32 @@ static void delivery_connect(struct tcp_delivery *d)
     delivery_after_close(d);
 }
 
+/* No further address is tried now. `left`: there is one, but it has to wait for the next
+ * attempt. Only if every host was tried and refused for good is it final. */
+static void delivery_give_up(struct tcp_delivery *d, bool left)
+{
+    struct outcome last = d->job->recipients[0].outcome;
+    bool all = d->all_refused_for_good && !left && !tcp_hosts_left_out(d->hosts) &&
+               !d->worker->stopping;
+    if (last.class == OUTCOME_FAILED && !all) {
+        last.class = OUTCOME_DEFERRED;
+    }
+    note_connection(d, d->job);
+    fail_all(d, &last);
+}
+
 static void on_address(const struct sockaddr *address, const char *name,
                        const struct outcome *why, void *arg)
 {
     struct tcp_delivery *d = arg;
-    if (!address && d->addresses_tried == 0) {
+    bool begun = d->addresses_tried > 0;
+    bool enough = d->addresses_tried >= ADDRESSES_TRIED_MAX || d->worker->stopping;
+    if (!address && !begun) {
         fail_all(d, why);
         return;
     }
-    if (!address) {
-        /* Only if every host was tried and refused for good is it final. */
-        struct outcome last = d->job->recipients[0].outcome;
-        bool all = d->all_refused_for_good && !tcp_hosts_left_out(d->hosts) &&
-                   !d->worker->stopping;
-        if (last.class == OUTCOME_FAILED && !all) {
-            last.class = OUTCOME_DEFERRED;
-        }
-        note_connection(d, d->job);
-        fail_all(d, &last);
+    if (!address || (begun && enough)) {
+        delivery_give_up(d, address != NULL);
         return;
     }
     d->addresses_tried++;
@@ -521,25 +552,15 @@ static void on_address(const struct sockaddr *address, const char *name,
     delivery_connect(d);
 }
 
-static void on_give_up_task(const struct sockaddr *address, const char *name,
-                            const struct outcome *why, void *arg)
-{
-    (void)address;
-    (void)name;
-    on_address(NULL, "", why, arg);
-}
-
 /* The same address again (in clear, or fresh), or the next one. */
 static void delivery_next_address(struct tcp_delivery *d)
 {
     if (d->clear || d->retry_fresh) {
         d->retry_fresh = false;
         delivery_connect(d);
-        return;
+    } else {
+        tcp_hosts_next(d->hosts, on_address, d);
     }
-    bool enough = d->addresses_tried >= ADDRESSES_TRIED_MAX || d->worker->stopping;
-    tcp_hosts_next(d->hosts, enough && d->addresses_tried ? on_give_up_task : on_address,
-                   d);
 }
 
 void tcp_deliver(struct worker *w, void *state, struct job *job)

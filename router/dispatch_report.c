@@ -162,29 +162,15 @@ static void body_write(struct report *r)
 
 /* --- the text --- */
 
-/* Who gave the reply: as the outcome says, else out of "mx1.far.test[192.0.2.1]:25" or
- * "[192.0.2.1]:25". */
-static str remote_of(const struct job *job, const struct outcome *o)
-{
-    if (o->host[0] != '\0' || o->code == 0) {
-        return str_from(o->code != 0 ? o->host : "");
-    }
-    str peer = str_from(job->peer);
-    ptrdiff_t open = str_find(peer, '['), close = str_find(peer, ']');
-    if (open > 0) {
-        return str_sub(peer, 0, (size_t)open);
-    }
-    return close > 0 ? str_sub(peer, 0, (size_t)close + 1) : peer;
-}
-
 static unsigned list_failed(const struct job *job, struct bounce_recipient *list)
 {
     unsigned n = 0;
     for (unsigned i = 0; i < job->recipient_count; i++) {
         const struct job_recipient *r = &job->recipients[i];
         if (r->outcome.class == OUTCOME_FAILED) {
-            list[n++] = (struct bounce_recipient){r->address, remote_of(job, &r->outcome),
-                                                  &r->outcome};
+            list[n++] = (struct bounce_recipient){
+                r->address, str_from(r->outcome.code != 0 ? r->outcome.host : ""),
+                &r->outcome};
         }
     }
     return n;

@@ -72,3 +72,25 @@ class Hosts(RouterTest):
             ident = kit.queue_id(kit.send(port, 'sam@%s.z.test' % name, sender=''))
             event = router.wait_event('deliver', id=ident)
             self.assertEqual((event['outcome'], event['code']), (outcome, '554'), event)
+
+    def test_many_addresses_left_untried(self):
+        """One attempt tries sixteen addresses. That those refused for good says nothing
+        about the seventeenth."""
+        port, hop_port = free_port(), free_port()
+        hops = [self.peer(Scripted('127.0.1.%d' % i, hop_port, greeting=b'554 5.3.2 not me\r\n'))
+                for i in range(1, 18)]
+        hosts = ''.join('mx%d.z.test. A 127.0.1.%d\n' % (i, i) for i in range(1, 18))
+        many = ''.join('many.z.test. MX %d mx%d.z.test.\n' % (i, i) for i in range(1, 18))
+        few = ''.join('few.z.test. MX %d mx%d.z.test.\n' % (i, i) for i in range(1, 17))
+        names = self.peer(Nsd({'z.test': hosts + many + few}))
+        router = self.router(kit.site(
+            ['.z.test $U%$H.z.test@tcp-out-daemon'],
+            ['tcp_local smtp\ntcp-daemon',
+             'tcp_out smtp mx port %d nameservers 127.0.0.1@%d logging\ntcp-out-daemon'
+             % (hop_port, names.port)],
+            [kit.service('SMTP', 'tcp_local', port)], ['.z.test'])).start()
+        for name, outcome in (('many', 'deferred'), ('few', 'failed')):
+            ident = kit.queue_id(kit.send(port, 'sam@%s.z.test' % name, sender=''))
+            event = router.wait_event('deliver', id=ident)
+            self.assertEqual((event['outcome'], event['code']), (outcome, '554'), event)
+        self.assertEqual(hops[16].connections, 0)

@@ -117,7 +117,7 @@ static void set_outcomes(struct job *job)
         struct job_recipient *r = &job->recipients[i];
         if (str_starts(r->address, STR("fail"))) {
             outcome_set(&r->outcome, OUTCOME_FAILED, 550, 5, 1, 1, "no such user");
-            strcpy(job->peer, "mx.far.test[192.0.2.1]:25");
+            strcpy(r->outcome.host, "mx.far.test");
         } else if (str_starts(r->address, STR("defer"))) {
             outcome_set(&r->outcome, OUTCOME_DEFERRED, 450, 4, 2, 0, "come back");
             strcpy(r->outcome.host, "mx.far.test");
