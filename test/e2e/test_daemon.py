@@ -545,26 +545,29 @@ class End(DaemonTest):
         self.assertEqual(router.process.wait(15), 0)
         router.process = None
 
+    def with_hanging_delivery(self):
+        """A router with a delivery to a next hop that says nothing, and that hop's socket."""
+        port = free_port()
+        silent = socket.create_server(('127.0.0.1', 0))
+        self.addCleanup(silent.close)
+        channel = 'tcp_out smtp nomx daemon 127.0.0.1 port %d\ntcp-out' % silent.getsockname()[1]
+        router = self.router(kit.site(
+            ['out.test $U%out.test@tcp-out'] + RULES, CHANNELS + [channel],
+            [kit.service('S', 'tcp_local', port=port)], ['router.test', 'out.test'])).start()
+        kit.send(port, 'bob@out.test')
+        silent.settimeout(10)
+        return router, silent.accept()[0]
+
     def test_second_signal(self):
         """A next hop that says nothing holds the first; the second ends at once."""
-        port = free_port()
-        with socket.socket() as silent:
-            silent.bind(('127.0.0.1', 0))
-            silent.listen()
-            channel = 'tcp_out smtp nomx daemon 127.0.0.1 port %d\ntcp-out' % silent.getsockname()[1]
-            router = self.router(kit.site(
-                ['out.test $U%out.test@tcp-out'] + RULES, CHANNELS + [channel],
-                [kit.service('S', 'tcp_local', port=port)], ['router.test', 'out.test'])).start()
-            kit.send(port, 'bob@out.test')
-            silent.settimeout(10)
-            peer, _ = silent.accept()
-            with peer:
-                router.process.send_signal(signal.SIGTERM)
-                router.wait_event('stop', state='stopping')
-                time.sleep(0.5)
-                self.assertFalse(router.has_ended())
-                router.process.send_signal(signal.SIGTERM)
-                self.assertEqual(router.process.wait(5), 1)
+        router, peer = self.with_hanging_delivery()
+        with peer:
+            router.process.send_signal(signal.SIGTERM)
+            router.wait_event('stop', state='stopping')
+            time.sleep(0.5)
+            self.assertFalse(router.has_ended())
+            router.process.send_signal(signal.SIGTERM)
+            self.assertEqual(router.process.wait(5), 1)
         router.start()  # nothing was lost
         self.assertEqual(wait_until('the message is there', lambda: ask(
             router, command('status'))['queue_messages']), 1)
@@ -572,20 +575,10 @@ class End(DaemonTest):
 
     def test_time_is_up(self):
         """After ten seconds it ends although a delivery hangs."""
-        port = free_port()
-        with socket.socket() as silent:
-            silent.bind(('127.0.0.1', 0))
-            silent.listen()
-            channel = 'tcp_out smtp nomx daemon 127.0.0.1 port %d\ntcp-out' % silent.getsockname()[1]
-            router = self.router(kit.site(
-                ['out.test $U%out.test@tcp-out'] + RULES, CHANNELS + [channel],
-                [kit.service('S', 'tcp_local', port=port)], ['router.test', 'out.test'])).start()
-            kit.send(port, 'bob@out.test')
-            silent.settimeout(10)
-            peer, _ = silent.accept()
-            with peer:
-                router.process.send_signal(signal.SIGTERM)
-                self.assertEqual(router.process.wait(20), 0)
+        router, peer = self.with_hanging_delivery()
+        with peer:
+            router.process.send_signal(signal.SIGTERM)
+            self.assertEqual(router.process.wait(20), 0)
         router.process = None
         self.assertEqual([e['state'] for e in router.events('stop')], ['stopping', 'unfinished'])
 
