@@ -7,6 +7,8 @@
 #include "base/check.h"
 #include "base/vec.h"
 
+enum { LINES_STEP = 4096 };
+
 struct sources {
     struct arena *arena;
     VEC(struct source *) list; /* pointers, so that sources_get() stays valid */
@@ -19,10 +21,32 @@ struct sources *sources_new(struct arena *a)
     return s;
 }
 
+static uint32_t count_lines(str text)
+{
+    uint32_t lines = 0;
+    for (ptrdiff_t end; (end = str_find(text, '\n')) >= 0; lines++) {
+        text = str_from_pos(text, (size_t)end + 1);
+    }
+    return lines;
+}
+
+/* One count for every LINES_STEP bytes, so that a place is found by looking at no more
+ * than that many. */
+static const uint32_t *index_lines(struct arena *a, str text)
+{
+    size_t steps = text.len / LINES_STEP;
+    uint32_t *before = arena_array(a, uint32_t, steps + 1);
+    for (size_t i = 0; i < steps; i++) {
+        before[i + 1] =
+            before[i] + count_lines(str_sub(text, i * LINES_STEP, LINES_STEP));
+    }
+    return before;
+}
+
 uint32_t sources_add(struct sources *s, str name, str path, str text, struct span from)
 {
     struct source *entry = arena_new_of(s->arena, struct source);
-    *entry = (struct source){name, path, text, from};
+    *entry = (struct source){name, path, text, from, index_lines(s->arena, text)};
     *vec_add(s->arena, &s->list) = entry;
     return (uint32_t)s->list.n;
 }
@@ -43,14 +67,13 @@ struct place span_place(const struct sources *s, struct span span)
     if (source == NULL) {
         return (struct place){STR(""), 0, 0};
     }
-    struct place place = {source->name, 1, 1};
-    str before = str_sub(source->text, 0, span.offset), line;
-    ptrdiff_t end;
-    for (line = before; (end = str_find(line, '\n')) >= 0;) {
-        line = str_from_pos(line, (size_t)end + 1);
-        place.line++;
-    }
-    place.column = (unsigned)line.len + 1;
+    str text = source->text;
+    size_t offset = span.offset < text.len ? span.offset : text.len;
+    size_t step = offset / LINES_STEP;
+    struct place place = {source->name, source->lines_before[step] + 1, 0};
+    place.line += count_lines(str_sub(text, step * LINES_STEP, offset % LINES_STEP));
+    ptrdiff_t before = str_rfind(str_sub(text, 0, offset), '\n');
+    place.column = (unsigned)(offset - (size_t)(before + 1)) + 1;
     return place;
 }
 

@@ -25,6 +25,7 @@ struct source {
     str path;         /* as opened */
     str text;         /* whole contents, NUL-terminated after the end */
     struct span from; /* the include line that brought it in, or SPAN_NONE */
+    const uint32_t *lines_before; /* line feeds before every 4096th byte; span_place() */
 };
 
 struct sources *sources_new(struct arena *a);
@@ -38,7 +39,9 @@ struct place {
     unsigned line;   /* from 1 */
     unsigned column; /* from 1, in bytes */
 };
-/* Where a span begins. {"", 0, 0} for SPAN_NONE. */
+/* Where a span begins; the end of the text when it lies behind it. {"", 0, 0} for
+ * SPAN_NONE and sources there are none of. Its cost depends on the length of the line,
+ * not on that of the text. */
 struct place span_place(const struct sources *s, struct span span);
 /* Formats "file:line" into the arena ("-" for SPAN_NONE). */
 str span_text(struct arena *a, const struct sources *s, struct span span);

@@ -118,7 +118,9 @@ class Reload(RouterTest):
     def test_what_needs_a_restart_is_said(self):
         self.begin()
         self.it.write('option.dat', OPTION_DAT.replace('WORKERS=2', 'WORKERS=3'))
-        self.assertIn('WORKERS takes effect only', self.reload())
+        said = self.reload()
+        self.assertIn('WORKERS takes effect only', said)
+        self.assertIn('[needs-restart]', said)
         self.assertEqual(self.it.status()['workers'], 2)
 
     def test_renewed_address(self):

@@ -39,7 +39,7 @@ report() # name, findings
 
 echo 1..11
 report "base includes base" \
-    "$(wrong_includes base 'config\.h|base/[a-z0-9_]+\.h' '')"
+    "$(wrong_includes base 'config\.h|base/[a-z0-9_]+\.(h|def)' '')"
 report "parser includes parser and below" \
     "$(wrong_includes parser 'config\.h|(base|parser)/[a-z0-9_]+\.(h|def)' '')"
 report "tables includes tables and below" \

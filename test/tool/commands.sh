@@ -69,9 +69,18 @@ echo 'DNSSEC_ANCHOR=nowhere.key' >"$work/anchor/option.dat"
 echo 'DNSSEC_ANCHOR=root.key' >"$work/nonsense/option.dat"
 echo 'nonsense here' >"$work/nonsense/root.key"
 cp "$work/good/pointsman.cnf" "$work/site.txt"
+cat >"$work/no-ciphers.cnf" <<'END'
+openssl_conf = main
+[main]
+providers = providers
+[providers]
+base = base
+[base]
+activate = 1
+END
 good=$work/good
 
-echo 1..52
+echo 1..53
 # check
 expect 'check, clean' 0 '^0 errors, 0 warnings in 1 file (4 rules, 3 channels)$' '' \
     check -c "$good"
@@ -94,9 +103,14 @@ expect 'check, no main file' 2 'error: there is no' '' check -c "$work/empty"
 expect 'check, nothing there' 2 'error: there is no file or folder' '' check -c "$work/none"
 expect 'check, certificate missing' 1 'missing\.pem.*No such file' '' check -c "$work/cert"
 expect 'check, trust anchor missing' 1 \
-    '^option\.dat:1:1: error: .*nowhere\.key: No such file' '' check -c "$work/anchor"
+    '^option\.dat:1:1: error: .*nowhere\.key: No such file.*\[dnssec-anchor\]$' '' check -c "$work/anchor"
 expect 'check, trust anchor that is none' 1 \
     '^option\.dat:1:1: error: .*root\.key' '' check -c "$work/nonsense"
+OPENSSL_CONF=$work/no-ciphers.cnf
+export OPENSSL_CONF
+expect 'check, OpenSSL without ciphers' 1 '^error: OpenSSL .* \[tls-library\]$' '' \
+    check -c "$good"
+unset OPENSSL_CONF
 expect 'check, an argument too many' 2 '' "too many arguments: 'x'" check -c "$good" x
 # rewrite
 expect 'rewrite, a route' 0 '^  -> u@ours\.test  *channel tcp_inner$' '' \
@@ -167,5 +181,5 @@ else
     echo "not ok $number - help"
     printf '%s\n' "$long" | sed 's/^/# /'
 fi
-[ $number -eq 52 ] || echo "Bail out! $number cases"
+[ $number -eq 53 ] || echo "Bail out! $number cases"
 exit $failed

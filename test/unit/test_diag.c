@@ -256,6 +256,37 @@ static void test_places(void **state)
                         "f.cnf:2:1: error: text [slug]");
 }
 
+/* Places come from counts made at some bytes only: they are those of counting from the
+ * start, at every byte of a text with lines of all lengths; and wrong spans do no harm.
+ */
+static void test_places_in_a_long_text(void **state)
+{
+    struct fixture *f = *state;
+    enum { LENGTH = 3 * 4096 + 1 };
+    for (unsigned variant = 0; variant < 4; variant++) {
+        char *text = arena_alloc(f->arena, LENGTH + variant);
+        memset(text, 'x', LENGTH + variant);
+        for (size_t i = 0; i < LENGTH - 5000; i += 1 + (i * 7 + variant) % 90) {
+            text[i] = '\n';
+        }
+        text[4095] = text[4096] = text[8191] = variant % 2 == 0 ? '\n' : 'x';
+        str all = str_n(text, LENGTH - 1 + variant);
+        uint32_t id = add(f, "long.cnf", all, SPAN_NONE);
+        unsigned line = 1, column = 1;
+        for (uint32_t i = 0; i <= all.len; i++) {
+            struct place place = span_place(f->sources, (struct span){id, i, 1});
+            assert_int_equal(place.line, line);
+            assert_int_equal(place.column, column);
+            bool end = i < all.len && all.ptr[i] == '\n';
+            line += end;
+            column = end ? 1 : column + 1;
+        }
+        struct place end = span_place(f->sources, (struct span){id, UINT32_MAX, 9});
+        assert_int_equal(end.line, line);
+        assert_int_equal(end.column, column - 1);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -263,6 +294,7 @@ int main(void)
         TEST(test_error_with_mark_and_note),
         TEST(test_order_and_counts),
         TEST(test_include_chain),
+        TEST(test_places_in_a_long_text),
         cmocka_unit_test(test_odd_places),
         TEST(test_messages_are_cleaned),
         TEST(test_long_line_is_a_window),

@@ -370,6 +370,7 @@ static void test_prepare(void **state)
     assert_false(prepare(root, d, &kind_state));
     assert_int_equal(diags_errors(d), 2);
     str text = diags_first(d)->text;
+    assert_string_equal(diags_first(d)->slug, "maildir-root");
     assert_true(
         str_iends(text, STR("/not/there' cannot be opened: No such file or directory")));
     arena_free(&a);

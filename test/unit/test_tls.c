@@ -388,8 +388,8 @@ static struct verdict check_files(const char *cert, const char *key)
     v.warnings = diags_warnings(d);
     size_t at = 0;
     for (const struct diag *m = diags_first(d); m != NULL; m = m->next) {
-        at +=
-            (size_t)snprintf(v.text + at, sizeof v.text - at, "%.*s\n", STR_ARG(m->text));
+        at += (size_t)snprintf(v.text + at, sizeof v.text - at, "%.*s [%s]\n",
+                               STR_ARG(m->text), m->slug);
     }
     arena_free(&a);
     assert_int_equal(ERR_peek_error(), 0);
@@ -409,7 +409,8 @@ static void assert_refused(const char *cert, const char *key, const char *file,
                            const char *reason)
 {
     struct verdict v = check_files(cert, key);
-    if (v.ok || strstr(v.text, file) == NULL || strstr(v.text, reason) == NULL) {
+    if (v.ok || strstr(v.text, file) == NULL || strstr(v.text, reason) == NULL ||
+        strstr(v.text, " [tls-file]\n") == NULL) {
         fail_msg("want '%s' for %s, got: %s", reason, file, v.text);
     }
 }
@@ -468,6 +469,7 @@ static void test_doubtful_files(void **state)
     struct verdict v = check_files(cert, key);
     assert_true(v.ok && v.warnings == 1);
     assert_non_null(strstr(v.text, "has expired"));
+    assert_non_null(strstr(v.text, " [tls-certificate-dates]\n"));
 
     assert_true(tls_fixture_pair(cert, key, 3600, 7200, NULL));
     v = check_files(cert, key);
@@ -478,6 +480,7 @@ static void test_doubtful_files(void **state)
     v = check_files(f->cert, f->key);
     assert_true(v.ok && v.warnings == 1);
     assert_non_null(strstr(v.text, "(mode 644)"));
+    assert_non_null(strstr(v.text, " [tls-key-mode]\n"));
     assert_int_equal(chmod(f->key, 0640), 0);
     assert_int_equal(check_files(f->cert, f->key).warnings, 0);
 }
