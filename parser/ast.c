@@ -89,9 +89,20 @@ void ast_option(struct ast_builder *b, str name, struct span name_at, str value,
 void ast_table(struct ast_builder *b, str name, struct span at)
 {
     struct ast_table *t = arena_new_of(b->arena, struct ast_table);
-    *t = (struct ast_table){name, at, NULL};
+    *t = (struct ast_table){name, at, NULL, NULL};
     *b->table_end = t;
     b->table_end = &t->next;
+    b->entry_end = &t->entries;
+}
+
+void ast_entry(struct ast_builder *b, str pattern, struct span pattern_at, str template,
+               struct span template_at)
+{
+    struct ast_entry *e = arena_new_of(b->arena, struct ast_entry);
+    check(b->entry_end != NULL);
+    *e = (struct ast_entry){pattern, template, pattern_at, template_at, NULL};
+    *b->entry_end = e;
+    b->entry_end = &e->next;
 }
 
 /* What stands at the beginning of the text must not be taken for a byte order mark. */
@@ -157,6 +168,22 @@ static void print_section(const struct ast_section *s, struct buf *out)
     }
 }
 
+/* A blank line stands behind the name and between tables. */
+static void print_table(const struct ast_table *t, struct buf *out)
+{
+    if (out->len > 0) {
+        buf_putc(out, '\n');
+    }
+    print_guard(t->name, out);
+    buf_str(out, t->name);
+    print_end(out);
+    buf_puts(out, t->entries != NULL ? "\n" : "");
+    for (const struct ast_entry *e = t->entries; e != NULL; e = e->next) {
+        buf_printf(out, "  %.*s %.*s", STR_ARG(e->pattern), STR_ARG(e->template));
+        print_end(out);
+    }
+}
+
 void ast_print(const struct ast *ast, struct buf *out)
 {
     for (const struct ast_rule *r = ast->rules; r != NULL; r = r->next) {
@@ -171,9 +198,7 @@ void ast_print(const struct ast *ast, struct buf *out)
         print_section(s, out);
     }
     for (const struct ast_table *t = ast->tables; t != NULL; t = t->next) {
-        print_guard(t->name, out);
-        buf_str(out, t->name);
-        print_end(out);
+        print_table(t, out);
     }
     for (const struct ast_word *w = ast->words; w != NULL; w = w->next) {
         print_first(w->text, out);

@@ -63,10 +63,19 @@ struct ast_section {
     struct ast_section *next;
 };
 
-/* The head line of a mapping table. */
+/* An entry of a mapping table: pattern, blanks, template. */
+struct ast_entry {
+    str pattern, template;
+    struct span pattern_at, template_at;
+    struct ast_entry *next;
+};
+
+/* A mapping table; one without entries is legal. The name is empty when what stood there
+ * could not be one; that has been reported. */
 struct ast_table {
     str name;
     struct span at;
+    struct ast_entry *entries;
     struct ast_table *next;
 };
 
@@ -92,7 +101,8 @@ struct ast_builder {
     struct ast_section **section_end;
     struct ast_option **option_end; /* of the section begun last */
     struct ast_table **table_end;
-    struct ast_word **word_end; /* arguments of the last keyword, or list words */
+    struct ast_entry **entry_end; /* of the table begun last */
+    struct ast_word **word_end;   /* arguments of the last keyword, or list words */
 };
 /* Starts an empty AST with its unnamed section, all in the arena. */
 void ast_begin(struct ast_builder *b, struct arena *a);
@@ -110,6 +120,9 @@ void ast_section(struct ast_builder *b, str name, str value, struct span at);
 void ast_option(struct ast_builder *b, str name, struct span name_at, str value,
                 struct span value_at);
 void ast_table(struct ast_builder *b, str name, struct span at);
+/* An entry of the last table. */
+void ast_entry(struct ast_builder *b, str pattern, struct span pattern_at, str template,
+               struct span template_at);
 
 struct buf;
 /* Prints it in canonical form (one blank between words, no comments, includes spliced

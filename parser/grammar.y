@@ -127,10 +127,23 @@ value: %empty { $$ = (struct token){.text = STR(""), .at = p->last}; }
      | WORD
      ;
 
+/* What blank lines must stand between them is in parse_mappings.c. */
 tables: %empty
-      | tables WORD EOL { ast_table(&p->build, $2.text, $2.at); }
-      | tables error EOL { yyerrok; }
+      | tables table
       ;
+table: NAME_WORD EOL
+       { parse_table_name(p, &$1); }
+     | WORD WORD EOL
+       { parse_table_entry(p, &$1, &$2); }
+     | WORD EOL
+       { parse_error(p, $1.at, "missing-template",
+                     "an entry is a pattern and a template; the template is missing"); }
+     | WORD WORD WORD { parse_error(p, $3.at, "extra-word",
+                        "an entry is a pattern and a template; this is too much (a "
+                        "blank inside of one of them is written '$ ')"); }
+       words EOL
+     | error EOL { yyerrok; }
+     ;
 
 list: %empty
     | list WORD EOL { ast_word(&p->build, $2.text, $2.at); }

@@ -6,23 +6,25 @@
 #include "parser/grammar.h"
 #include "parser/parse_state.h"
 
-void parse_error(struct parse *p, struct span at, const char *slug, const char *fmt, ...)
+struct diag *parse_error(struct parse *p, struct span at, const char *slug,
+                         const char *fmt, ...)
 {
     if (p->reported || p->stopped) {
-        return;
+        return NULL;
     }
     p->reported = true;
     va_list ap;
     va_start(ap, fmt);
     str text = arena_vprintf(p->arena, fmt, ap);
     va_end(ap);
-    diag_error(p->diags, at, slug, "%.*s", STR_ARG(text));
+    struct diag *d = diag_error(p->diags, at, slug, "%.*s", STR_ARG(text));
     if (++p->errors == PARSE_ERRORS_MAX) {
         diag_error(p->diags, at, "too-many-errors",
                    "more than %d lines of this file are wrong; the rest is not read",
                    PARSE_ERRORS_MAX);
         p->stopped = true;
     }
+    return d;
 }
 
 /* The folder part of a path with its slash; empty if there is none. */

@@ -27,7 +27,7 @@ enum loader_kind loader_kind_of(const struct loader *l, str path);
 enum syntax {
     SYNTAX_CONFIG,   /* rewrite rules, blank line, channel blocks */
     SYNTAX_OPTIONS,  /* NAME=value lines, [SECTION] and [SECTION=name] heads */
-    SYNTAX_MAPPINGS, /* for now: table names with their places */
+    SYNTAX_MAPPINGS, /* table names, each with a blank line and indented entries */
     SYNTAX_LIST      /* one word a line (localdomains) */
 };
 

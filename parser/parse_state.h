@@ -9,6 +9,8 @@
 enum {
     PARSE_INCLUDE_DEPTH = 3, /* PMDF 2.1.4 */
     PARSE_LINE_MAX = 4096,   /* bytes, continuation lines joined */
+    PARSE_ENTRY_MAX = 16384, /* the same, of a line of a mapping table */
+    PARSE_TABLE_NAME_MAX = 128,
     PARSE_INCLUDES_MAX = 1000,
     PARSE_ERRORS_MAX = 100
 };
@@ -18,6 +20,14 @@ struct token {
     str text;
     struct span at;
     const struct keyword *known; /* for the keyword tokens */
+};
+
+/* Where in a mapping file the parser is: blank lines have a meaning there. */
+enum parse_table {
+    PARSE_TABLE_NONE, /* at the beginning, or behind the blank line that ends a table */
+    PARSE_TABLE_NAME, /* behind the name: a blank line must follow */
+    PARSE_TABLE_OPEN, /* behind that blank line: entries follow */
+    PARSE_TABLE_ENTRY /* behind an entry */
 };
 
 /* A file being read: the main one or an include. */
@@ -45,6 +55,8 @@ struct parse {
     bool in_blocks;            /* SYNTAX_CONFIG: past the rules */
     bool in_block;             /* past the first line of a block */
     bool in_line;              /* a token of this line was given out */
+    enum parse_table table;    /* SYNTAX_MAPPINGS */
+    struct span table_end;     /* the blank line that ended the last table */
     bool reported;             /* this line's fault has been told already */
     bool stopped;              /* too many errors: the rest is not read */
     enum keyword_args awaited; /* what the last keyword still takes ... */
@@ -56,9 +68,18 @@ struct parse {
 /* An include line names `name`: reads that file and makes it the current frame. False
  * when there is nothing to read; it has been reported then. */
 bool parse_include(struct parse *p, str name, struct span at, str *text);
-/* Reports a fault of syntax, the first one of a line only. */
-void parse_error(struct parse *p, struct span at, const char *slug, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
+/* Reports a fault of syntax, the first one of a line only; NULL when it is not told. */
+struct diag *parse_error(struct parse *p, struct span at, const char *slug,
+                         const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/* Lines of a mapping file (parse_mappings.c): a blank one; a name in column 1; an entry.
+ * They check what blank lines must stand where, and build the AST. */
+void parse_table_blank(struct parse *p, struct span at);
+void parse_table_name(struct parse *p, const struct token *name);
+void parse_table_entry(struct parse *p, const struct token *pattern,
+                       const struct token *template);
+/* Is the line that begins here, in column 1, an entry that should be indented? */
+bool parse_table_unindented(const struct parse *p, str text);
 
 /* A scanner that begins with text, the contents of frame 0. Freed with lexer_close(). */
 void *lexer_open(struct parse *p, str text);

@@ -2,19 +2,9 @@
  * and what it would let through is an error. */
 #include "tables/compile.h"
 
-static bool starts_with_letter(str name)
-{
-    char c = name.len > 0 ? ascii_lower(name.ptr[0]) : ' ';
-    return c >= 'a' && c <= 'z';
-}
-
 static void check_table(struct compile *c, const struct ast_table *t)
 {
-    if (!starts_with_letter(t->name)) {
-        diag_error(
-            c->diags, t->at, "mapping-name",
-            "the name of a table begins with a letter; entries begin with a blank");
-    } else if (str_iends(t->name, STR("_ACCESS"))) {
+    if (str_iends(t->name, STR("_ACCESS"))) {
         compile_restriction(c, t->at,
                             "table %.*s is not honoured yet: what it refuses would be "
                             "accepted",
@@ -30,6 +20,9 @@ void mapping_check(struct compile *c, const struct ast *ast)
 {
     struct map *seen = map_new(c->arena, MAP_NOCASE);
     for (const struct ast_table *t = ast != NULL ? ast->tables : NULL; t; t = t->next) {
+        if (t->name.len == 0) {
+            continue;
+        }
         const struct ast_table *first = map_add(seen, t->name, (void *)(uintptr_t)t);
         if (first != t) {
             struct diag *d =

@@ -145,9 +145,22 @@ static void other_files(void **state)
     (void)state;
     assert_parses(TEXT("# c\nA = x y \n[S]\nB=\n[T=u]\n  C=d=e\n"), SYNTAX_OPTIONS,
                   "A=x y\n[S]\nB=\n[T=u]\nC=d=e\n");
-    assert_parses(TEXT("PORT_ACCESS\n\n  a|b \\\nc $N\n\nOTHER\n"), SYNTAX_MAPPINGS,
-                  "PORT_ACCESS\nOTHER\n");
     assert_parses(TEXT("# c\na.test\n .b.test \n\n"), SYNTAX_LIST, "a.test\n.b.test\n");
+}
+
+static void mapping_tables(void **state)
+{
+    (void)state;
+    assert_parses(TEXT("PORT_ACCESS\n\n  a|b \\\n$N\n! c\n\ta$ b$\tc   x$ y\n<inc\n"
+                       " \t\r\n\nOTHER  \n\n!\n\nlast\r\n\n\t$\\ $\\ \n"
+                       "!== inc\n <x $$\n"),
+                  SYNTAX_MAPPINGS,
+                  "PORT_ACCESS\n\n  a|b $N\n  a$ b$\tc x$ y\n  <x $$\n\n"
+                  "OTHER\n\nlast\n\n  $\\ $\\ \n");
+    /* A dollar sign and what it quotes may stand on two lines. */
+    assert_parses(TEXT("A\n\n a$\\\n b $\\\n! c\n*x\n"), SYNTAX_MAPPINGS,
+                  "A\n\n  a$ b $*x\n");
+    assert_parses(TEXT("A\n\n a$ \\\n b$"), SYNTAX_MAPPINGS, "A\n\n  a$  b$\n");
 }
 
 /* Every fault is told once, at its place, and the lines between are understood. */
@@ -197,7 +210,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(main_file),         cmocka_unit_test(continuation_lines),
         cmocka_unit_test(keyword_arguments), cmocka_unit_test(positions),
-        cmocka_unit_test(other_files),       cmocka_unit_test(goes_on_after_faults),
+        cmocka_unit_test(other_files),
+        cmocka_unit_test(mapping_tables),       cmocka_unit_test(goes_on_after_faults),
         cmocka_unit_test(missing_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
