@@ -1,5 +1,5 @@
 /* tool: what the commands of `pointsman` share: one row per command, the options as
- * the user gave them, exit codes. The rows stand in tools/pointsman.c; each command is
+ * the user gave them, exit codes. The rows stand in tools/commands.c; each command is
  * one file cmd_<name>.c. Only this program prints and chooses exit codes. */
 #ifndef TOOLS_TOOL_H
 #define TOOLS_TOOL_H

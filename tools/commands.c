@@ -1,0 +1,94 @@
+/* commands: one row per command of `pointsman`; a command is a file cmd_<name>.c beside
+ * this one. */
+#include "tools/commands.h"
+
+#include <string.h>
+
+#include "base/str.h"
+
+static const struct command commands[] = {
+    {"check", "", "check the whole configuration",
+     "Prints every error and warning with file, line and column, then a summary.\n"
+     "Exit: 0 clean or warnings only, 1 errors, 2 the main file cannot be read.\n",
+     "  pointsman check\n"
+     "  pointsman check -c ./new --strict\n",
+     TAKES_STRICT | TAKES_ALLOW, 0, 0, cmd_check},
+    {"rewrite", "ADDRESS...", "where mail to an address goes, and which line says so",
+     "Prints the rewritten address, the channel and the deciding line. The relay rule\n"
+     "is not applied: it depends on who sends.\n"
+     "Exit: 0 every address has a route, 1 one has none, 2 the configuration is bad.\n",
+     "  pointsman rewrite ann@sales.example.com\n"
+     "  pointsman rewrite --backward --source-channel tcp_local --trace "
+     "'x@[192.0.2.7]'\n",
+     TAKES_ALLOW | TAKES_SOURCE | TAKES_ENVELOPE | TAKES_HEADER | TAKES_FORWARD |
+         TAKES_BACKWARD | TAKES_TRACE | TAKES_JSON,
+     1, -1, cmd_rewrite},
+    {"keywords", "[NAME]", "the channel keywords and what becomes of each",
+     "Without a name: one line for each keyword. Status is one of honoured, no-effect\n"
+     "(never means anything here), later (not honoured yet: a warning) and restricts\n"
+     "(not honoured yet and would restrict: an error).\n"
+     "Exit: 0, or 1 when nobody knows the name.\n",
+     "  pointsman keywords tlsswitchchannel\n"
+     "  pointsman keywords --json\n",
+     TAKES_JSON, 0, 1, cmd_keywords},
+    {"print", "", "the configuration in its canonical form",
+     "Prints what the configuration means after includes and defaults.\n"
+     "Exit: 0, or 2 when the configuration is bad.\n",
+     "  pointsman print\n"
+     "  pointsman print -c etc/demo > before.txt\n",
+     TAKES_ALLOW, 0, 0, cmd_print},
+    {"status", "", "ask the running daemon how it does",
+     "Exit: 0, 1 the daemon said no, 2 it cannot be reached.\n",
+     "  pointsman status\n"
+     "  pointsman status --socket /run/pointsman/control\n",
+     TAKES_SOCKET | TAKES_JSON, 0, 0, cmd_control},
+    {"reload", "", "make the running daemon load its configuration again",
+     "Everything is loaded and checked first, certificates included; with any error\n"
+     "the daemon goes on as before and the errors are shown here.\n"
+     "Exit: 0 the new configuration is in force, 1 refused, 2 no daemon.\n",
+     "  pointsman reload\n"
+     "  pointsman check && pointsman reload\n",
+     TAKES_SOCKET | TAKES_JSON, 0, 0, cmd_control},
+    {"stop", "", "make the running daemon end in good order",
+     "Sessions under way are finished or told to come back; nothing accepted is lost.\n"
+     "Exit: 0 it is ending, 1 refused, 2 no daemon.\n",
+     "  pointsman stop\n"
+     "  pointsman stop --socket /run/pointsman/control\n",
+     TAKES_SOCKET | TAKES_JSON, 0, 0, cmd_control},
+    {"version", "", "the version of this program", "Exit: 0.\n",
+     "  pointsman version\n"
+     "  pointsman -c etc/demo version\n",
+     0, 0, 0, cmd_version},
+};
+enum { COMMAND_COUNT = sizeof commands / sizeof *commands, SUGGEST_DISTANCE = 2 };
+
+const struct command *command_find(const char *name)
+{
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+const char *command_nearest(const char *name)
+{
+    const char *nearest = NULL;
+    unsigned best = SUGGEST_DISTANCE + 1;
+
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        unsigned distance =
+            str_distance(str_from(name), str_from(commands[i].name), SUGGEST_DISTANCE);
+        if (distance < best) {
+            best = distance;
+            nearest = commands[i].name;
+        }
+    }
+    return nearest;
+}
+
+const struct command *command_at(size_t i)
+{
+    return i < COMMAND_COUNT ? &commands[i] : NULL;
+}
