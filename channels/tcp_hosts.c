@@ -10,8 +10,7 @@
 
 #include "base/check.h"
 #include "router/dns.h"
-
-enum { SMTP_PORT = 25 };
+#include "tables/route.h"
 
 struct tcp_hosts {
     struct worker *worker;
@@ -266,16 +265,6 @@ static void on_mx(struct worker *w, const struct dns_answer *a, void *arg)
     tcp_hosts_next(h, h->cb, h->arg);
 }
 
-/* MX records are for port 25; a channel that goes elsewhere says `mx` if it wants
- * them all the same. */
-static bool wants_mx(const struct channel *c)
-{
-    if (c->opts.mx == MX_MODE_DEFAULT) {
-        return c->opts.port == SMTP_PORT;
-    }
-    return c->opts.mx == MX_MODE_YES;
-}
-
 static void start(struct tcp_hosts *h)
 {
     h->started = true;
@@ -283,7 +272,7 @@ static void start(struct tcp_hosts *h)
         h->address_count = 1;
         keep_reachable(h);
         answer_later(h);
-    } else if (wants_mx(h->channel)) {
+    } else if (route_wants_mx(h->channel)) {
         h->query = dns_mx(h->worker->daemon->dns, h->worker, &h->servers,
                           str_from(h->host), on_mx, h);
     } else {

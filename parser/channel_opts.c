@@ -118,16 +118,24 @@ static void print_argument(const struct channel_opts *o, enum keyword_id id,
 }
 /* clang-format on */
 
+bool channel_opts_word(const struct channel_opts *o, const struct channel_opts *built_in,
+                       const struct keyword *k, struct buf *out)
+{
+    if (!holds(o, built_in, k->id)) {
+        return false;
+    }
+    buf_printf(out, " %s", k->name);
+    print_argument(o, k->id, out);
+    return true;
+}
+
 void channel_opts_print(const struct channel_opts *o, struct buf *out)
 {
     struct channel_opts built_in;
     channel_opts_init(&built_in);
     const struct keyword *k;
     for (size_t i = 0; (k = keyword_at(i)) != NULL; i++) {
-        if (holds(o, &built_in, k->id)) {
-            buf_printf(out, " %s", k->name);
-            print_argument(o, k->id, out);
-        }
+        channel_opts_word(o, &built_in, k, out);
     }
 }
 
@@ -218,8 +226,8 @@ static bool read_host(const struct applying *on, const struct ast_word *arg,
     if (is_ip(on->arena, arg->text)) {
         /* No host name looks like this, so the brackets are only forgotten. */
         bool six = str_find(arg->text, ':') >= 0;
-        v->text = arena_printf(on->arena, "[%s%.*s]", six ? "IPv6:" : "",
-                               STR_ARG(arg->text));
+        v->text =
+            arena_printf(on->arena, "[%s%.*s]", six ? "IPv6:" : "", STR_ARG(arg->text));
         return true;
     }
     if (!domain_name_ok(arg->text)) {

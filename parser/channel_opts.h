@@ -18,5 +18,9 @@ void channel_opts_apply(struct channel_opts *o, const struct ast_keyword *keywor
 /* Writes the words that give these values, each after a blank; nothing for built-in
  * values. Reads back to equal values. */
 void channel_opts_print(const struct channel_opts *o, struct buf *out);
+/* One word of these: writes it and its arguments, after a blank, if it stands for a
+ * value of o that is not the one in built_in; else returns false. */
+bool channel_opts_word(const struct channel_opts *o, const struct channel_opts *built_in,
+                       const struct keyword *k, struct buf *out);
 
 #endif

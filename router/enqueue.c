@@ -13,6 +13,7 @@
 #include "router/channel.h"
 #include "router/dispatch.h"
 #include "router/header.h"
+#include "router/refusal.h"
 
 /* Recipients of one channel and next hop. */
 struct group {
@@ -114,33 +115,6 @@ unsigned enqueue_recipients(const struct enqueue *e)
 
 /* --- recipients --- */
 
-/* What a refusal to relay is about: the domain, or the whole address when that names more
- * hosts, because its domain may well be ours then. */
-static str relay_target(struct enqueue *e, const struct address *to)
-{
-    bool more = to->route.len > 0 || str_find(to->local, '%') >= 0 ||
-                str_find(to->local, '!') >= 0 || str_find(to->local, '@') >= 0;
-    return str_empty(to->domain) ? STR("that address")
-           : more                ? address_print(e->scratch, to)
-                                 : to->domain;
-}
-
-static bool refused(struct enqueue *e, const struct address *to,
-                    const struct route *route, enum route_verdict verdict,
-                    struct outcome *out)
-{
-    if (verdict == ROUTE_REFUSED_RELAY) {
-        outcome_set(out, OUTCOME_FAILED, 550, 5, 7, 1, "relaying to %.*s is not allowed",
-                    STR_ARG(relay_target(e, to)));
-        return false;
-    }
-    bool later = route->status[0] == 4;
-    outcome_set(out, later ? OUTCOME_DEFERRED : OUTCOME_FAILED, later ? 450 : 550,
-                route->status[0], route->status[1], route->status[2], "%.*s",
-                STR_ARG(route->error));
-    return false;
-}
-
 /* Asks the driver of the channel. */
 static bool verified(struct enqueue *e, const struct route *route, struct outcome *out)
 {
@@ -231,8 +205,10 @@ bool enqueue_recipient(struct enqueue *e, const struct address *to, struct outco
     enum route_verdict verdict =
         route_recipient(e->runtime->snapshot, e->session.source, e->session.trusted, to,
                         e->scratch, &route);
-    bool taken = verdict == ROUTE_ACCEPT ? verified(e, &route, out)
-                                         : refused(e, to, &route, verdict, out);
+    bool taken = verdict == ROUTE_ACCEPT && verified(e, &route, out);
+    if (verdict != ROUTE_ACCEPT) {
+        refusal_outcome(to, &route, verdict, e->scratch, out);
+    }
     if (taken && !seen_before(e, &route)) {
         recipient_take(e, to, &route);
     }

@@ -167,9 +167,9 @@ static void add_channel(struct channels *on, const struct ast_block *b)
     add_hosts(on, ch, b);
 }
 
-bool channel_wrote(const struct compile *c, const struct channel *ch, struct span at)
+bool channel_wrote(const struct snapshot *s, const struct channel *ch, struct span at)
 {
-    const struct host_entry *h = snapshot_host(c->s, ch->official_host);
+    const struct host_entry *h = snapshot_host(s, ch->official_host);
     return h != NULL && at.source == ch->span.source && h->span.source == at.source &&
            at.offset > ch->span.offset && at.offset < h->span.offset;
 }

@@ -33,6 +33,8 @@ struct channel {
 /* The name this system goes by on this channel: local_alias or the local host. */
 struct snapshot;
 str channel_local_name(const struct snapshot *s, const struct channel *c);
+/* Does the place lie on the channel's own first line? Else it is in `defaults`. */
+bool channel_wrote(const struct snapshot *s, const struct channel *c, struct span at);
 const char *channel_type_name(enum channel_type t);
 
 #endif

@@ -25,8 +25,6 @@ str locate_written(const struct compile *c, str path);
 
 /* channel.c: channel blocks into s->channels, s->channels_by_name and s->hosts. */
 void channel_compile(struct compile *c, const struct ast *ast);
-/* Does the place lie on the channel's own first line? Else it is in `defaults`. */
-bool channel_wrote(const struct compile *c, const struct channel *ch, struct span at);
 /* The channel of that name, or NULL; that is reported then, with the nearest name. */
 const struct channel *channel_resolve(struct compile *c, str name, struct span at,
                                       const char *slug);

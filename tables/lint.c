@@ -10,7 +10,7 @@ static void lint_tls_switch(struct compile *c, const struct channel *ch,
                             const struct reach *reach)
 {
     const struct channel *target = ch->tls_switch;
-    if (target == NULL || !channel_wrote(c, ch, ch->opts.tlsswitchchannel_at)) {
+    if (target == NULL || !channel_wrote(c->s, ch, ch->opts.tlsswitchchannel_at)) {
         return;
     }
     if (target->tls_switch != NULL && target->tls_switch != target && target != ch) {
@@ -110,7 +110,7 @@ static void lint_client_settings(struct compile *c, const struct channel *ch)
                                            &o->smtp_eol_at,   &o->interfaceaddress_at,
                                            &o->nameservers_at};
     for (size_t i = 0; i < sizeof settings / sizeof settings[0] && ch->final; i++) {
-        if (channel_wrote(c, ch, *settings[i])) {
+        if (channel_wrote(c->s, ch, *settings[i])) {
             diag_warning(c->diags, *settings[i], "no-effect",
                          "this has no effect on '%.*s': the channel sends no SMTP",
                          STR_ARG(ch->name));

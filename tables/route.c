@@ -9,7 +9,7 @@
 #include "tables/rewrite.h"
 
 /* Passes over one address: repeat rules and local stripping together. */
-enum { ROUTE_PASSES_MAX = 32 };
+enum { ROUTE_PASSES_MAX = 32, SMTP_PORT = 25 };
 
 struct routing {
     const struct snapshot *snapshot;
@@ -260,7 +260,7 @@ enum route_verdict route_recipient(const struct snapshot *s, const struct channe
                                    bool trusted, const struct address *addr,
                                    struct arena *a, struct route *out)
 {
-    struct rewrite_context ctx = {source, ROUTE_FORWARD, ROUTE_ENVELOPE};
+    struct rewrite_context ctx = {source, ROUTE_FORWARD, ROUTE_ENVELOPE, NULL};
     struct address given = *addr;
 
     if (given.local.len == 0) {
@@ -297,7 +297,7 @@ const struct channel *route_ip_switch(const struct snapshot *s,
                                       const struct channel *from, str client_ip,
                                       struct arena *a, struct span *rule)
 {
-    struct rewrite_context ctx = {from, ROUTE_BACKWARD, ROUTE_ENVELOPE};
+    struct rewrite_context ctx = {from, ROUTE_BACKWARD, ROUTE_ENVELOPE, NULL};
     struct address addr = {.route = STR(""), .local = STR(""), .domain = STR("")};
     struct route found;
 
@@ -340,4 +340,12 @@ str route_next_hop(const struct channel *c, const struct address *addr)
         hostspec_route_first(addr->route, &host, &rest);
     }
     return host;
+}
+
+bool route_wants_mx(const struct channel *c)
+{
+    if (c->opts.mx == MX_MODE_DEFAULT) {
+        return c->opts.port == SMTP_PORT;
+    }
+    return c->opts.mx == MX_MODE_YES;
 }

@@ -17,6 +17,7 @@ struct rewrite_context {
     const struct channel *source; /* NULL: the local channel */
     enum route_direction direction;
     enum route_form form;
+    const struct channel *destination; /* NULL: not known; ignored for an envelope To */
 };
 
 /* One look at one pattern, for --trace. */
@@ -78,5 +79,9 @@ enum route_verdict route_recipient(const struct snapshot *s, const struct channe
  * else the domain of addr. Never empty for a TCP channel; empty for the others. Slices
  * point into the snapshot or addr. */
 str route_next_hop(const struct channel *c, const struct address *addr);
+/* Are the MX records of the next hop looked up? MX records are for port 25; a channel
+ * that goes elsewhere says `mx` if it wants them all the same. An address literal has
+ * none in any case. */
+bool route_wants_mx(const struct channel *c);
 
 #endif

@@ -201,7 +201,7 @@ static str bare_address(const char *text)
 static int rewrite_one(struct answer *a)
 {
     struct rewrite_context ctx = {a->source, a->in->options.direction,
-                                  a->in->options.form};
+                                  a->in->options.form, NULL};
     struct address addr;
     const char *reason = address_parse(bare_address(a->written), &addr);
 

@@ -20,7 +20,7 @@ static void check_rewrite(const struct snapshot *s, const struct address *addr,
     for (int way = 0; way < 4; way++) {
         struct rewrite_context ctx = {s->channels[s->channel_count - 1],
                                       way & 1 ? ROUTE_FORWARD : ROUTE_BACKWARD,
-                                      way & 2 ? ROUTE_ENVELOPE : ROUTE_HEADER};
+                                      way & 2 ? ROUTE_ENVELOPE : ROUTE_HEADER, NULL};
         struct address again;
         struct route r;
         route_rewrite(s, &ctx, addr, true, a, &r);

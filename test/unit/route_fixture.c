@@ -179,7 +179,7 @@ const char *fixture_route(const struct fixture *f, const char *source,
                           const char *address)
 {
     struct rewrite_context ctx = {fixture_channel(f, source), ROUTE_FORWARD,
-                                  ROUTE_ENVELOPE};
+                                  ROUTE_ENVELOPE, NULL};
     struct address addr = fixture_address(address);
     struct route r;
 

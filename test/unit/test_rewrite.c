@@ -284,7 +284,7 @@ static void direction_and_form(void **state)
 
     assert_string_equal(fixture_messages(&f), "");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct rewrite_context ctx = {NULL, cases[i].direction, cases[i].form};
+        struct rewrite_context ctx = {NULL, cases[i].direction, cases[i].form, NULL};
         struct route r;
         route_rewrite(f.s, &ctx, &addr, false, f.arena, &r);
         assert_non_null(r.channel);
@@ -378,8 +378,8 @@ static void proper_names(void **state)
     };
     struct fixture f = fixture_new("by.test $U%$D@hub.test\n" CHANNELS, NULL);
     struct address addr = fixture_address("u@hub.test");
-    struct rewrite_context header = {NULL, ROUTE_FORWARD, ROUTE_HEADER};
-    struct rewrite_context from = {NULL, ROUTE_BACKWARD, ROUTE_ENVELOPE};
+    struct rewrite_context header = {NULL, ROUTE_FORWARD, ROUTE_HEADER, NULL};
+    struct rewrite_context from = {NULL, ROUTE_BACKWARD, ROUTE_ENVELOPE, NULL};
     struct route r;
 
     CHECK_CASES(f, cases);
@@ -432,7 +432,7 @@ static void long_results(void **state)
     char config[3000] = "x.test $U", local[65];
     size_t n = strlen(config);
     struct route r;
-    struct rewrite_context ctx = {NULL, ROUTE_FORWARD, ROUTE_ENVELOPE};
+    struct rewrite_context ctx = {NULL, ROUTE_FORWARD, ROUTE_ENVELOPE, NULL};
 
     memset(local, 'a', 64);
     local[64] = '\0';
@@ -605,7 +605,7 @@ static void trace_of_all_probes(void **state)
                                    ".b.test $U%hub.x.test\n"
                                    ". $U%$H@tcp-two\n" CHANNELS,
                                    NULL);
-    struct rewrite_context ctx = {NULL, ROUTE_FORWARD, ROUTE_ENVELOPE};
+    struct rewrite_context ctx = {NULL, ROUTE_FORWARD, ROUTE_ENVELOPE, NULL};
     struct address addr = fixture_address("u@a.b.test");
     struct route r;
     size_t n = 0;
