@@ -2,7 +2,7 @@
  * them with the manual. */
 #include "parser/keywords.h"
 
-#include "base/json.h"
+#include "tools/record.h"
 #include "tools/tool.h"
 
 static const char *const statuses[] = {
@@ -33,28 +33,21 @@ static void arguments_text(const struct keyword *k, char *out, size_t size)
     }
 }
 
-static void put_member(struct buf *line, const char *name, const char *value)
-{
-    buf_printf(line, "%s\"%s\":", line->len > 1 ? "," : "", name);
-    json_put_string(line, str_from(value));
-}
-
 static void print_json(const struct keyword *k)
 {
-    struct buf line;
+    struct record out;
     char arguments[128];
 
     arguments_text(k, arguments, sizeof arguments);
-    buf_init(&line, 8192);
-    buf_putc(&line, '{');
-    put_member(&line, "name", k->name);
-    put_member(&line, "arguments", k->args == KEYWORD_ARGS_NONE ? "" : arguments);
-    put_member(&line, "status", statuses[k->status]);
-    put_member(&line, "group", k->group);
-    buf_printf(&line, ",\"default\":%s", k->is_default ? "true" : "false");
-    put_member(&line, "text", k->text);
-    printf("%.*s}\n", (int)line.len, line.data);
-    buf_free(&line);
+    record_begin(&out);
+    record_str(&out, "name", str_from(k->name));
+    record_str(&out, "arguments",
+               str_from(k->args == KEYWORD_ARGS_NONE ? "" : arguments));
+    record_str(&out, "status", str_from(statuses[k->status]));
+    record_str(&out, "group", str_from(k->group));
+    record_bool(&out, "default", k->is_default);
+    record_str(&out, "text", str_from(k->text));
+    record_print(&out);
 }
 
 static void print_line(const struct keyword *k)

@@ -15,13 +15,13 @@ static const struct command commands[] = {
      TAKES_STRICT | TAKES_ALLOW, 0, 0, cmd_check},
     {"rewrite", "ADDRESS...", "where mail to an address goes, and which line says so",
      "Prints the rewritten address, the channel and the deciding line. The relay rule\n"
-     "is not applied: it depends on who sends.\n"
+     "is not applied: it depends on who sends. ADDRESS '-': lines of standard input.\n"
      "Exit: 0 every address has a route, 1 one has none, 2 the configuration is bad.\n",
      "  pointsman rewrite ann@sales.example.com\n"
      "  pointsman rewrite --backward --source-channel tcp_local --trace "
      "'x@[192.0.2.7]'\n",
-     TAKES_ALLOW | TAKES_SOURCE | TAKES_ENVELOPE | TAKES_HEADER | TAKES_FORWARD |
-         TAKES_BACKWARD | TAKES_TRACE | TAKES_JSON,
+     TAKES_ALLOW | TAKES_SOURCE | TAKES_DESTINATION | TAKES_ENVELOPE | TAKES_HEADER |
+         TAKES_FORWARD | TAKES_BACKWARD | TAKES_TRACE | TAKES_JSON,
      1, -1, cmd_rewrite},
     {"keywords", "[NAME]", "the channel keywords and what becomes of each",
      "Without a name: one line for each keyword. Status is one of honoured, no-effect\n"

@@ -23,6 +23,8 @@ static const struct option_row rows[] = {
      "restrictions that are not honoured yet: warn"},
     {TAKES_SOURCE, 0, "source-channel", "CHANNEL",
      "the channel mail comes from (default: the local one)"},
+    {TAKES_DESTINATION, 0, "destination-channel", "CHANNEL",
+     "the channel mail goes to ($Q, $C)"},
     {TAKES_ENVELOPE, 0, "envelope", NULL, "an address of the envelope (default)"},
     {TAKES_HEADER, 0, "header", NULL, "an address of a header field"},
     {TAKES_FORWARD, 0, "forward", NULL, "a recipient (default)"},
@@ -55,6 +57,9 @@ static void option_apply(struct tool_options *o, unsigned bit, const char *value
         break;
     case TAKES_SOURCE:
         o->source_channel = value;
+        break;
+    case TAKES_DESTINATION:
+        o->destination_channel = value;
         break;
     case TAKES_ENVELOPE:
     case TAKES_HEADER:
@@ -204,6 +209,6 @@ void options_print(FILE *out, unsigned options)
         snprintf(left, sizeof left, "%c%c%s--%s%s%s", row->brief ? '-' : ' ',
                  row->brief ? row->brief : ' ', row->brief ? ", " : "  ", row->name,
                  row->argument ? " " : "", row->argument ? row->argument : "");
-        fprintf(out, "  %-28s  %s\n", left, row->help);
+        fprintf(out, "  %-33s  %s\n", left, row->help);
     }
 }

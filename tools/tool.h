@@ -30,13 +30,15 @@ enum {
     TAKES_TRACE = 1 << 9,
     TAKES_JSON = 1 << 10,
     TAKES_SOCKET = 1 << 11,
-    TAKES_VERSION = 1 << 12 /* in place of a command only */
+    TAKES_VERSION = 1 << 12, /* in place of a command only */
+    TAKES_DESTINATION = 1 << 13
 };
 
 struct tool_options {
-    const char *config;         /* -c, or the default */
-    const char *source_channel; /* NULL: the local channel */
-    const char *socket;         /* NULL: from the configuration */
+    const char *config;              /* -c, or the default */
+    const char *source_channel;      /* NULL: the local channel */
+    const char *destination_channel; /* NULL: not known */
+    const char *socket;              /* NULL: from the configuration */
     bool help, version, strict, allow_unhonoured, trace, json;
     enum route_form form;
     enum route_direction direction;
