@@ -19,8 +19,17 @@ struct block {
     alignas(max_align_t) char data[];
 };
 
+/* Lives in the arena itself. */
+struct deferred {
+    struct deferred *next; /* older */
+    size_t before;         /* bytes handed out when it was added */
+    void (*fn)(void *arg);
+    void *arg;
+};
+
 struct arena {
     struct block *top;
+    struct deferred *deferred; /* newest first */
     size_t next_size;
 };
 
@@ -35,6 +44,7 @@ struct arena *arena_new(void)
 {
     struct arena *a = must_malloc(sizeof *a);
     a->top = NULL;
+    a->deferred = NULL;
     a->next_size = BLOCK_FIRST;
     return a;
 }
@@ -132,8 +142,29 @@ struct arena_mark arena_mark(struct arena *a)
     return (struct arena_mark){a->top, a->top ? a->top->used : 0};
 }
 
+void arena_defer(struct arena *a, void (*fn)(void *arg), void *arg)
+{
+    size_t before = arena_used(a);
+    struct deferred *d = arena_new_of(a, struct deferred);
+    *d = (struct deferred){a->deferred, before, fn, arg};
+    a->deferred = d;
+}
+
+/* Runs what was deferred after the mark, before its memory goes. */
+static void run_deferred(struct arena *a, struct arena_mark mark)
+{
+    const struct block *b = mark.block;
+    size_t keep = b != NULL ? b->before + mark.used : 0;
+    while (a->deferred != NULL && a->deferred->before >= keep) {
+        struct deferred *d = a->deferred;
+        a->deferred = d->next;
+        d->fn(d->arg);
+    }
+}
+
 void arena_reset(struct arena *a, struct arena_mark mark)
 {
+    run_deferred(a, mark);
     while (a->top != mark.block) {
         struct block *b = a->top;
         check(b != NULL); /* a mark of another arena, or of one reset further back */

@@ -37,6 +37,10 @@ str arena_vprintf(struct arena *a, const char *fmt, va_list ap);
 /* Remembers the current fill; arena_reset() frees all that came after it. */
 struct arena_mark arena_mark(struct arena *a);
 void arena_reset(struct arena *a, struct arena_mark mark);
+/* Has fn(arg) called when all that is in the arena now is freed: by arena_free(), or by
+ * a reset to a mark from before this call. Newest first. For what is counted: an arena
+ * may hold a reference. */
+void arena_defer(struct arena *a, void (*fn)(void *arg), void *arg);
 /* Bytes handed out so far, for limits and statistics. */
 size_t arena_used(const struct arena *a);
 

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 
 #include "base/check.h"
+#include "base/slugs.h"
 #include "base/vec.h"
 
 enum { LINES_STEP = 4096 };
@@ -56,6 +57,12 @@ const struct source *sources_get(const struct sources *s, uint32_t id)
     return s != NULL && id >= 1 && id <= s->list.n ? s->list.at[id - 1] : NULL;
 }
 
+struct span source_included_from(const struct sources *s, uint32_t id)
+{
+    const struct source *source = sources_get(s, id);
+    return source != NULL && source->from.source < id ? source->from : SPAN_NONE;
+}
+
 uint32_t sources_count(const struct sources *s)
 {
     return (uint32_t)s->list.n;
@@ -77,6 +84,18 @@ struct place span_place(const struct sources *s, struct span span)
     return place;
 }
 
+size_t span_end_on_line(const struct sources *s, struct span span)
+{
+    str text = sources_get(s, span.source)->text;
+    str covered = str_sub(str_from_pos(text, span.offset), 0, span.length);
+    ptrdiff_t eol = str_find(covered, '\n');
+    size_t length = eol < 0 ? covered.len : (size_t)eol;
+    if (eol > 0 && covered.ptr[eol - 1] == '\r') {
+        length--;
+    }
+    return (span.offset < text.len ? span.offset : text.len) + length;
+}
+
 str span_text(struct arena *a, const struct sources *s, struct span span)
 {
     struct place place = span_place(s, span);
@@ -92,11 +111,17 @@ struct span span_join(struct span a, struct span b)
     return (struct span){a.source, start, (end_a > end_b ? end_a : end_b) - start};
 }
 
+/* The messages, in the order of adding until they are asked for. */
+struct diag_list {
+    struct diag *first, *last;
+    bool sorted;
+};
+
 struct diags {
     struct arena *arena;
     struct sources *sources;
-    struct diag *first;
-    struct diag *latest; /* the last one added: the next mostly belongs behind it */
+    struct diag_list *list;
+    bool *silenced; /* by slug_index(); NULL: none is */
     unsigned errors;
     unsigned warnings;
 };
@@ -106,6 +131,8 @@ struct diags *diags_new(struct arena *a, struct sources *s)
     struct diags *d = arena_new_of(a, struct diags);
     d->arena = a;
     d->sources = s;
+    d->list = arena_new_of(a, struct diag_list);
+    d->list->sorted = true;
     return d;
 }
 
@@ -115,20 +142,100 @@ static bool comes_before(const struct diag *a, const struct diag *b)
                                             : a->span.offset < b->span.offset;
 }
 
-/* Inserts behind all that do not come after m. Passes report in file order, so
- * beginning at the last insertion keeps this linear in practice. */
-static void diags_insert(struct diags *d, struct diag *m)
+/* Merges two sorted lists; of equal messages those of a come first. Returns where the
+ * last `next` is. */
+static struct diag **list_merge(struct diag *a, struct diag *b, struct diag **to)
 {
-    struct diag **at = &d->first;
-    if (d->latest != NULL && !comes_before(m, d->latest)) {
-        at = &d->latest->next;
+    while (a != NULL && b != NULL) {
+        struct diag **least = comes_before(b, a) ? &b : &a;
+        *to = *least;
+        to = &(*least)->next;
+        *least = *to;
     }
-    while (*at != NULL && !comes_before(m, *at)) {
-        at = &(*at)->next;
+    *to = a != NULL ? a : b;
+    while (*to != NULL) {
+        to = &(*to)->next;
     }
-    m->next = *at;
-    *at = m;
-    d->latest = m;
+    return to;
+}
+
+/* Cuts the list behind its first n messages; returns the rest. */
+static struct diag *list_cut(struct diag *first, size_t n)
+{
+    for (; first != NULL && n > 1; n--) {
+        first = first->next;
+    }
+    struct diag *rest = first != NULL ? first->next : NULL;
+    if (first != NULL) {
+        first->next = NULL;
+    }
+    return rest;
+}
+
+/* Merge sort from the bottom up: stable, and in place however many there are. */
+static void list_sort(struct diag_list *list)
+{
+    bool merged = !list->sorted;
+    for (size_t width = 1; merged; width *= 2) {
+        struct diag *rest = list->first, **end = &list->first;
+        merged = false;
+        while (rest != NULL) {
+            struct diag *a = rest, *b = list_cut(a, width);
+            rest = list_cut(b, width);
+            merged = merged || b != NULL;
+            end = list_merge(a, b, end);
+        }
+    }
+    while (!list->sorted && list->last->next != NULL) {
+        list->last = list->last->next;
+    }
+    list->sorted = true;
+}
+
+static bool is_silenced(const struct diags *d, const struct diag *m)
+{
+    const struct slug *slug = d->silenced != NULL ? slug_find(str_from(m->slug)) : NULL;
+    return slug != NULL && m->severity == SEVERITY_WARNING &&
+           d->silenced[slug_index(slug)];
+}
+
+static void diags_add(struct diags *d, struct diag *m)
+{
+    if (is_silenced(d, m)) {
+        return;
+    }
+    struct diag_list *list = d->list;
+    if (list->last == NULL) {
+        list->first = m;
+    } else {
+        list->sorted = list->sorted && !comes_before(m, list->last);
+        list->last->next = m;
+    }
+    list->last = m;
+    d->errors += m->severity == SEVERITY_ERROR;
+    d->warnings += m->severity == SEVERITY_WARNING;
+}
+
+void diags_silence(struct diags *d, const struct slug *slug)
+{
+    if (d->silenced == NULL) {
+        size_t count = 0;
+        while (slug_at(count) != NULL) {
+            count++;
+        }
+        d->silenced = arena_array(d->arena, bool, count);
+    }
+    d->silenced[slug_index(slug)] = true;
+    d->list->last = NULL;
+    for (struct diag **at = &d->list->first; *at != NULL;) {
+        if (is_silenced(d, *at)) {
+            *at = (*at)->next;
+            d->warnings--;
+        } else {
+            d->list->last = *at;
+            at = &(*at)->next;
+        }
+    }
 }
 
 static struct diag *diag_new(struct diags *d, enum severity severity, struct span at,
@@ -149,8 +256,7 @@ struct diag *diag_error(struct diags *d, struct span at, const char *slug,
     va_start(ap, fmt);
     struct diag *m = diag_new(d, SEVERITY_ERROR, at, slug, fmt, ap);
     va_end(ap);
-    diags_insert(d, m);
-    d->errors++;
+    diags_add(d, m);
     return m;
 }
 
@@ -161,8 +267,7 @@ struct diag *diag_warning(struct diags *d, struct span at, const char *slug,
     va_start(ap, fmt);
     struct diag *m = diag_new(d, SEVERITY_WARNING, at, slug, fmt, ap);
     va_end(ap);
-    diags_insert(d, m);
-    d->warnings++;
+    diags_add(d, m);
     return m;
 }
 
@@ -191,7 +296,8 @@ void diag_mark(struct diags *d, struct diag *to, struct span at)
 
 const struct diag *diags_first(const struct diags *d)
 {
-    return d->first;
+    list_sort(d->list);
+    return d->list->first;
 }
 
 unsigned diags_errors(const struct diags *d)

@@ -33,6 +33,9 @@ struct sources *sources_new(struct arena *a);
 uint32_t sources_add(struct sources *s, str name, str path, str text, struct span from);
 const struct source *sources_get(const struct sources *s, uint32_t id);
 uint32_t sources_count(const struct sources *s);
+/* The line that brought a source in; SPAN_NONE when there is none. Following it ends: an
+ * including file always has the lower number. */
+struct span source_included_from(const struct sources *s, uint32_t id);
 
 struct place {
     str file;
@@ -62,6 +65,7 @@ struct diag {
 
 /* The list. Messages at one place keep the order in which they were added. */
 struct diags;
+struct slug;
 struct diags *diags_new(struct arena *a, struct sources *s);
 struct diag *diag_error(struct diags *d, struct span at, const char *slug,
                         const char *fmt, ...) __attribute__((format(printf, 4, 5)));
@@ -74,7 +78,12 @@ void diag_note(struct diags *d, struct diag *to, struct span at, const char *fmt
 /* Underlines one more place with '~' when `to` is shown and both are on one line. */
 void diag_mark(struct diags *d, struct diag *to, struct span at);
 
-const struct diag *diags_first(const struct diags *d); /* sorted by source and offset */
+/* No warning with that slug is in the list, and none that is added later will be. */
+void diags_silence(struct diags *d, const struct slug *slug);
+
+/* The first message, sorted by source and offset. Sorts when something was added since:
+ * not while another thread reads the list. */
+const struct diag *diags_first(const struct diags *d);
 unsigned diags_errors(const struct diags *d);
 unsigned diags_warnings(const struct diags *d);
 /* True with an error in the list, or a warning when warnings_as_errors. */
@@ -91,7 +100,29 @@ struct buf;
  * are one line each, below their message; the include chain of a file is shown once
  * for messages that follow each other. What exceeds the cap of out is left out. */
 void diags_render(const struct diags *d, bool colour, struct buf *out);
+/* The same for one message. *shown is the source whose include chain was shown last; 0
+ * before the first message. */
+void diag_render(const struct diags *d, const struct diag *m, bool colour,
+                 uint32_t *shown, struct buf *out);
 /* One message, first line only: "file:line:col: error: text [slug]". */
 str diag_line(struct arena *a, const struct diags *d, const struct diag *m);
+
+/* diag_json.c: one message as a JSON object, without a line feed:
+ *   {"file":"site.cnf","line":41,"column":16,"end_column":21,"severity":"error",
+ *    "slug":"keyword-range","text":"...","notes":[{"file","line","column","text"}...]}
+ * end_column is the first one behind the span, on the same line. File, line and columns
+ * are null when there is no place. Include lines come as notes, the innermost first. */
+void diag_json(const struct diags *d, const struct diag *m, struct buf *out);
+
+/* diag_sarif.c: a log of SARIF 2.1.0 (OASIS) with one run: begin, any number of results,
+ * end. Columns are counted in characters; files are URIs relative to the configuration
+ * folder. version is the tool's; `first` is true for the first result. */
+void diag_sarif_begin(const char *version, struct buf *out);
+void diag_sarif_result(const struct diags *d, const struct diag *m, bool first,
+                       struct buf *out);
+void diag_sarif_end(struct buf *out);
+
+/* The byte behind the span, or behind its line if that ends first. */
+size_t span_end_on_line(const struct sources *s, struct span span);
 
 #endif

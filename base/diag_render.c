@@ -162,40 +162,40 @@ static void put_head(const struct diags *d, const struct diag *m, const struct l
 static void put_chain(const struct diags *d, uint32_t id, struct buf *out)
 {
     const struct sources *sources = diags_sources(d);
-    const struct source *source = sources_get(sources, id);
     const char *lead = "In file included from ";
-    if (source == NULL || source->from.source == 0) {
-        return;
-    }
-    /* An including file is always registered before what it includes. */
-    while (source != NULL && source->from.source != 0 && source->from.source < id) {
-        struct place place = span_place(sources, source->from);
-        id = source->from.source;
-        source = sources_get(sources, id);
+    struct span from = source_included_from(sources, id);
+    while (from.source != 0) {
+        struct place place = span_place(sources, from);
+        from = source_included_from(sources, from.source);
         buf_puts(out, lead);
         put_clean(out, place.file);
-        bool more = source != NULL && source->from.source != 0;
-        buf_printf(out, ":%u%s\n", place.line, more ? "," : ":");
+        buf_printf(out, ":%u%s\n", place.line, from.source != 0 ? "," : ":");
         lead = "                 from ";
+    }
+}
+
+void diag_render(const struct diags *d, const struct diag *m, bool colour,
+                 uint32_t *shown, struct buf *out)
+{
+    const struct look *look = colour ? &COLOUR : &PLAIN;
+    if (m->span.source != *shown) {
+        put_chain(d, m->span.source, out);
+        *shown = m->span.source;
+    }
+    put_head(d, m, look, out);
+    buf_putc(out, '\n');
+    put_excerpt(d, m, look, out);
+    for (const struct diag *note = m->notes; note != NULL; note = note->next) {
+        put_head(d, note, look, out);
+        buf_putc(out, '\n');
     }
 }
 
 void diags_render(const struct diags *d, bool colour, struct buf *out)
 {
-    const struct look *look = colour ? &COLOUR : &PLAIN;
-    uint32_t shown = 0; /* the source whose include chain was shown last */
+    uint32_t shown = 0;
     for (const struct diag *m = diags_first(d); m != NULL; m = m->next) {
-        if (m->span.source != shown) {
-            put_chain(d, m->span.source, out);
-            shown = m->span.source;
-        }
-        put_head(d, m, look, out);
-        buf_putc(out, '\n');
-        put_excerpt(d, m, look, out);
-        for (const struct diag *note = m->notes; note != NULL; note = note->next) {
-            put_head(d, note, look, out);
-            buf_putc(out, '\n');
-        }
+        diag_render(d, m, colour, &shown, out);
     }
 }
 

@@ -7,6 +7,9 @@
 #include "base/address.h"
 #include "base/check.h"
 
+/* In a file of rubbish the words behind these are not compared with all keywords. */
+enum { SUGGEST_WARNINGS_MAX = 10000 };
+
 /* An argument that was read and found good. */
 struct value {
     uint32_t number;
@@ -294,7 +297,10 @@ static const struct keyword *report_unknown(const struct applying *on)
                    STR_ARG(k->name), slip->name);
         return slip;
     }
-    const struct keyword *near = keyword_nearest(k->name, k->name.len > 4 ? 2 : 1);
+    const struct keyword *near = NULL;
+    if (diags_warnings(on->diags) < SUGGEST_WARNINGS_MAX) {
+        near = keyword_nearest(k->name, k->name.len > 4 ? 2 : 1);
+    }
     if (near != NULL) {
         diag_warning(on->diags, k->at, "unknown-keyword",
                      "'%.*s' is not a keyword; did you mean '%s'?", STR_ARG(k->name),

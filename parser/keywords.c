@@ -109,6 +109,10 @@ static const struct keyword *nearest(str word, unsigned max_distance, bool secur
     word = str_sub(word, 0, KEYWORD_SIGNIFICANT);
     for (size_t i = 0; i < KEYWORD_COUNT; i++) {
         const char *group = KEYWORDS[i].group;
+        size_t length = strlen(KEYWORDS[i].name);
+        if (length > word.len + max_distance || length + max_distance < word.len) {
+            continue; /* most rows; the rest costs more */
+        }
         if (security && strstr(group, "tls") == NULL && strstr(group, "sasl") == NULL &&
             strstr(group, "switch") == NULL) {
             continue;

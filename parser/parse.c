@@ -17,14 +17,7 @@ struct diag *parse_error(struct parse *p, struct span at, const char *slug,
     va_start(ap, fmt);
     str text = arena_vprintf(p->arena, fmt, ap);
     va_end(ap);
-    struct diag *d = diag_error(p->diags, at, slug, "%.*s", STR_ARG(text));
-    if (++p->errors == PARSE_ERRORS_MAX) {
-        diag_error(p->diags, at, "too-many-errors",
-                   "more than %d lines of this file are wrong; the rest is not read",
-                   PARSE_ERRORS_MAX);
-        p->stopped = true;
-    }
-    return d;
+    return diag_error(p->diags, at, slug, "%.*s", STR_ARG(text));
 }
 
 /* The folder part of a path with its slash; empty if there is none. */

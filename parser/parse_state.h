@@ -11,8 +11,7 @@ enum {
     PARSE_LINE_MAX = 4096,   /* bytes, continuation lines joined */
     PARSE_ENTRY_MAX = 16384, /* the same, of a line of a mapping table */
     PARSE_TABLE_NAME_MAX = 128,
-    PARSE_INCLUDES_MAX = 1000,
-    PARSE_ERRORS_MAX = 100
+    PARSE_INCLUDES_MAX = 1000
 };
 
 /* One word of the text: joined over continuation lines, without quotes. */
@@ -58,11 +57,10 @@ struct parse {
     enum parse_table table;    /* SYNTAX_MAPPINGS */
     struct span table_end;     /* the blank line that ended the last table */
     bool reported;             /* this line's fault has been told already */
-    bool stopped;              /* too many errors: the rest is not read */
+    bool stopped;              /* too many includes: the rest is not read */
     enum keyword_args awaited; /* what the last keyword still takes ... */
     unsigned awaited_max;      /* ... and how many at most */
     struct span last;          /* the token given out last */
-    unsigned errors;
 };
 
 /* An include line names `name`: reads that file and makes it the current frame. False

@@ -10,8 +10,7 @@
 
 enum {
     CHANNEL_NAME_MAX = 32, /* PMDF 2.3.6 */
-    CHANNEL_HOST_MAX = 128,
-    CHANNEL_MESSAGES_MAX = 20000 /* about 10 MB of messages */
+    CHANNEL_HOST_MAX = 128
 };
 
 /* Names PMDF gives a driver of their own (2.3.6); with '_' at the end: prefixes. */
@@ -280,14 +279,8 @@ void channel_compile(struct compile *c, const struct ast *ast)
     struct channels on = {.c = c};
     channel_opts_init(&on.base);
     for (const struct ast_block *b = ast->blocks; b != NULL; b = b->next) {
-        if (is_misread_rule(&on, ast, b)) {
-            continue;
-        }
-        add_block(&on, b);
-        if (diags_errors(c->diags) + diags_warnings(c->diags) > CHANNEL_MESSAGES_MAX) {
-            diag_error(c->diags, b->name_at, "too-many-messages",
-                       "there is too much to say; the channels below are not read");
-            break;
+        if (!is_misread_rule(&on, ast, b)) {
+            add_block(&on, b);
         }
     }
     c->s->channels = on.list.at;
@@ -303,17 +296,7 @@ const struct channel *channel_resolve(struct compile *c, str name, struct span a
     if (found != NULL) {
         return found;
     }
-    str best = STR("");
-    unsigned least = 4;
-    for (size_t i = 0; i < map_count(c->s->channels_by_name); i++) {
-        str key;
-        map_at(c->s->channels_by_name, i, &key);
-        unsigned d = str_distance(name, key, 3);
-        if (d < least && d < key.len) {
-            least = d;
-            best = key;
-        }
-    }
+    str best = nearest_key(c->s->channels_by_name, name, &c->nearest);
     diag_error(c->diags, at, slug, "channel '%.*s' does not exist%s%.*s%s", STR_ARG(name),
                best.len > 0 ? "; did you mean '" : "", STR_ARG(best),
                best.len > 0 ? "'?" : "");

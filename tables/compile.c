@@ -163,27 +163,25 @@ static struct snapshot *snapshot_new(void)
     return s;
 }
 
-/* Gives the messages texts of their own: they may outlive the snapshot. */
-static void copy_sources(const struct sources *from, struct sources *to, struct arena *a)
+static void drop_reference(void *arg)
 {
-    for (uint32_t id = 1; id <= sources_count(from); id++) {
-        const struct source *s = sources_get(from, id);
-        sources_add(to, arena_str(a, s->name), arena_str(a, s->path),
-                    arena_str(a, s->text), s->from);
-    }
+    struct snapshot *s = arg;
+    snapshot_unref(&s);
 }
 
 struct snapshot *snapshot_load(const struct snapshot_request *req,
                                struct arena *diag_arena, struct diags **diags,
                                bool *unreadable)
 {
-    struct sources *shown = sources_new(diag_arena);
     struct snapshot *s = snapshot_new();
     struct compile c = {.loader = req->loader != NULL ? req->loader : &loader_files,
                         .allow_unhonoured = req->allow_unhonoured,
                         .s = s,
                         .arena = s->arena,
-                        .diags = diags_new(diag_arena, shown)};
+                        .diags = diags_new(diag_arena, s->sources)};
+    /* The messages point into texts of the snapshot. */
+    arena_defer(diag_arena, drop_reference, snapshot_ref(s));
+    silence_request(&c, req);
     *diags = c.diags;
     *unreadable = false;
     if (locate_main(&c, req->path)) {
@@ -196,7 +194,6 @@ struct snapshot *snapshot_load(const struct snapshot_request *req,
     } else {
         *unreadable = true;
     }
-    copy_sources(s->sources, shown, diag_arena);
     if (diags_failed(c.diags, req->strict)) {
         snapshot_unref(&s);
     }

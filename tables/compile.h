@@ -4,6 +4,7 @@
 #define TABLES_COMPILE_H
 
 #include "parser/options.h"
+#include "tables/nearest.h"
 #include "tables/snapshot.h"
 
 struct compile {
@@ -13,6 +14,7 @@ struct compile {
     struct arena *arena; /* the snapshot's */
     struct diags *diags;
     str main_name; /* of the main file, as shown */
+    struct nearest_budget nearest;
 };
 
 /* locate.c: finds the main file for the path given with -c and sets s->directory,
@@ -36,6 +38,10 @@ void tls_files_compile(struct compile *c, const struct ast *ast);
 void local_domains_compile(struct compile *c, const struct ast *ast);
 /* mapping.c: says what of `mappings` is not honoured. */
 void mapping_check(struct compile *c, const struct ast *ast);
+/* silence.c: warnings nobody wants to see: those named in the request, and those of a
+ * list from SILENCE= in option.dat. What can not be silenced is reported. */
+void silence_request(struct compile *c, const struct snapshot_request *req);
+void silence_option(struct compile *c, const struct ast_option *o);
 /* lint.c: what can only be said of the whole. */
 void lint_snapshot(struct compile *c);
 

@@ -61,6 +61,9 @@ static void dump_options(const struct snapshot *s, struct buf *out)
     if (o->user_at.source != 0) {
         buf_printf(out, "USER=%.*s\n", STR_ARG(o->user));
     }
+    if (o->dialect == DIALECT_IMTA) { /* the dump's own name is not imta.cnf */
+        buf_puts(out, "DIALECT=imta\n");
+    }
     if (o->workers_at.source != 0) {
         buf_printf(out, "WORKERS=%u\n", o->workers);
     }

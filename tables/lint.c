@@ -122,7 +122,7 @@ void lint_snapshot(struct compile *c)
 {
     struct snapshot *s = c->s;
     struct reach reach;
-    rewrite_check_hosts(s, c->diags);
+    rewrite_check_hosts(s, &c->nearest, c->diags);
     reach_sources(s, c->arena, &reach);
     for (unsigned i = 0; i < s->channel_count; i++) {
         lint_tls_switch(c, s->channels[i], &reach);

@@ -91,35 +91,15 @@ const struct rewrite_rule *rewrite_first(const struct rewrite_rules *rules)
 
 /* ---- checks -------------------------------------------------------------------- */
 
-enum { SUGGEST_DISTANCE = 3 };
-
-/* The host of the table nearest to a wrong one; empty if none is near. */
-static str host_nearest(const struct snapshot *s, str host)
-{
-    unsigned best = SUGGEST_DISTANCE + 1;
-    str nearest = STR("");
-
-    for (size_t i = 0; i < map_count(s->hosts); i++) {
-        str key;
-        map_at(s->hosts, i, &key);
-        unsigned distance = str_distance(host, key, SUGGEST_DISTANCE);
-        if (distance < best && distance < key.len) {
-            best = distance;
-            nearest = key;
-        }
-    }
-    return nearest;
-}
-
 static void check_routing_host(const struct snapshot *s, const struct rewrite_rule *rule,
-                               struct diags *diags)
+                               struct nearest_budget *nearest, struct diags *diags)
 {
     str host = rule->template->routing_host;
 
     if (host.len == 0 || map_get(s->hosts, host)) {
         return;
     }
-    str near = host_nearest(s, host);
+    str near = nearest_key(s->hosts, host, nearest);
     struct span at = rule->template_at;
     ptrdiff_t sep = str_rfind(rule->template_text, '@');
     if (sep >= 0) {
@@ -240,12 +220,13 @@ static void check_channel(void *arg, str channel, struct span at)
     }
 }
 
-void rewrite_check_hosts(const struct snapshot *s, struct diags *diags)
+void rewrite_check_hosts(const struct snapshot *s, struct nearest_budget *nearest,
+                         struct diags *diags)
 {
     struct channel_check channels = {s, diags};
 
     for (const struct rewrite_rule *r = rewrite_first(s->rules); r; r = r->next) {
-        check_routing_host(s, r, diags);
+        check_routing_host(s, r, nearest, diags);
         check_behaviour(r, diags);
         check_switch(s, r, diags);
         template_channels(r->template, r->template_at, check_channel, &channels);

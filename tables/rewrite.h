@@ -4,6 +4,7 @@
 #define TABLES_REWRITE_H
 
 #include "parser/ast.h"
+#include "tables/nearest.h"
 #include "tables/hostspec.h"
 #include "tables/pattern.h"
 #include "tables/route.h"
@@ -30,7 +31,8 @@ struct rewrite_rules *rewrite_compile(struct snapshot *s, const struct ast_rule 
 /* Warns of rules whose literal routing host no channel owns, of rules that can never
  * be reached or never apply, and of channels named by $M and $N that do not exist.
  * Needs s->rules, s->hosts, s->channels and s->channels_by_name. */
-void rewrite_check_hosts(const struct snapshot *s, struct diags *diags);
+void rewrite_check_hosts(const struct snapshot *s, struct nearest_budget *nearest,
+                         struct diags *diags);
 /* The first rule in file order, for dumps; NULL when there is none. */
 const struct rewrite_rule *rewrite_first(const struct rewrite_rules *rules);
 

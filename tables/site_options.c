@@ -29,6 +29,20 @@ static void read_number(struct compile *c, const struct ast_option *o, uint64_t 
     *out = (unsigned)number;
 }
 
+static void read_dialect(struct compile *c, const struct ast_option *o)
+{
+    struct site_options *out = &c->s->options;
+    compile_once(c, &out->dialect_at, o);
+    if (str_ieq(o->value, STR("pmdf"))) {
+        out->dialect = DIALECT_PMDF;
+    } else if (str_ieq(o->value, STR("imta"))) {
+        out->dialect = DIALECT_IMTA;
+    } else {
+        diag_error(c->diags, o->value_at, "option-range",
+                   "'DIALECT' is pmdf (PMDF) or imta (Sun, Oracle)");
+    }
+}
+
 /* PMDF's 2, 3 and 4 (other field layouts, XML) are known, so only a warning. */
 static void read_log_format(struct compile *c, const struct ast_option *o)
 {
@@ -91,12 +105,25 @@ static void read_option(struct compile *c, const struct ast_option *o)
     case OPTION_SITE_LOG_FORMAT:
         read_log_format(c, o);
         break;
+    case OPTION_SITE_DIALECT:
+        read_dialect(c, o);
+        break;
+    case OPTION_SITE_SILENCE:
+        compile_once(c, &out->silence_at, o);
+        silence_option(c, o);
+        break;
     case OPTION_SITE_USER:
         read_user(c, o);
         break;
     default:
         break;
     }
+}
+
+/* Of the main file's name. */
+static enum dialect usual_dialect(const struct compile *c)
+{
+    return str_ieq(c->main_name, STR("imta.cnf")) ? DIALECT_IMTA : DIALECT_PMDF;
 }
 
 void site_options_compile(struct compile *c, const struct ast *ast)
@@ -107,7 +134,8 @@ void site_options_compile(struct compile *c, const struct ast *ast)
                               .control_socket = STR(POINTSMAN_CONTROL_SOCKET),
                               .user = STR("pointsman"),
                               .dnssec_anchor = STR(""),
-                              .log_format = 1};
+                              .log_format = 1,
+                              .dialect = usual_dialect(c)};
     for (const struct ast_section *s = ast != NULL ? ast->sections : NULL; s;
          s = s->next) {
         if (s->name.len > 0) {

@@ -34,6 +34,10 @@ struct service {
     struct span span;
 };
 
+/* Whose configuration files these are. The language is one; where the two programs gave
+ * a different meaning to the same text, this decides (docs/config.md lists the cases). */
+enum dialect { DIALECT_PMDF, DIALECT_IMTA };
+
 /* option.dat. Paths are absolute or relative to the configuration folder, and are
  * resolved when compiled. */
 struct site_options {
@@ -42,8 +46,9 @@ struct site_options {
     unsigned workers;    /* 0: one per core */
     str dnssec_anchor;   /* file, empty: no validation */
     unsigned log_format; /* 1 or 5 */
-    struct span user_at, workers_at, log_format_at, queue_directory_at, maildir_root_at,
-        control_socket_at, dnssec_anchor_at;
+    enum dialect dialect;
+    struct span dialect_at, silence_at, user_at, workers_at, log_format_at,
+        queue_directory_at, maildir_root_at, control_socket_at, dnssec_anchor_at;
 };
 
 /* Certificate files of the default profile (tls.cnf [*], else PMDF's server-pub.pem
@@ -81,13 +86,16 @@ struct snapshot_request {
     bool strict;                 /* warnings count as errors */
     bool allow_unhonoured;       /* --allow-unhonoured */
     const struct loader *loader; /* NULL: loader_files */
+    const char *const *silence;  /* lists of slugs whose warnings are not wanted */
+    unsigned silence_count;
 };
 
 /* Loads and compiles the whole configuration. Returns a snapshot with one reference
- * and no errors in *diags, or NULL; *diags (and its sources) live in diag_arena, which
- * the caller owns and which must outlive the use of *diags only: the snapshot has an
- * arena of its own. *unreadable is set when the main file could not be read at all
- * (exit code 2 of `check`). Pure: may run on a pool thread. */
+ * and no errors in *diags, or NULL; *diags lives in diag_arena, which the caller owns
+ * and which must outlive the use of *diags only: the snapshot has an arena of its own.
+ * diag_arena holds a reference of its own, also on a snapshot that failed, so that the
+ * texts the messages point into stay. *unreadable is set when the main file could not be
+ * read at all (exit code 2 of `check`). Pure: may run on a pool thread. */
 struct snapshot *snapshot_load(const struct snapshot_request *req,
                                struct arena *diag_arena, struct diags **diags,
                                bool *unreadable);

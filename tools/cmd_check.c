@@ -3,6 +3,7 @@
 #include "parser/parse.h"
 #include "router/dns.h"
 #include "tools/configuration.h"
+#include "tools/messages.h"
 
 struct counts {
     unsigned rules, channels;
@@ -62,11 +63,17 @@ int cmd_check(const struct invocation *in)
         tls_check_files(c.snapshot, c.diags);
         dns_check_anchor(c.snapshot, c.diags);
     }
-    configuration_messages(&c, stdout, in->colour);
+    messages_print(c.diags,
+                   &(struct messages_request){.format = in->options.format,
+                                              .colour = in->colour,
+                                              .max_errors = in->options.max_errors},
+                   stdout);
     if (c.unreadable) {
         code = TOOL_USAGE;
     } else {
-        print_summary(&c);
+        if (in->options.format == TOOL_FORMAT_TEXT) {
+            print_summary(&c);
+        }
         if (!c.snapshot || diags_errors(c.diags) > 0 ||
             (in->options.strict && diags_warnings(c.diags) > 0)) {
             code = TOOL_NO;

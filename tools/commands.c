@@ -9,10 +9,13 @@
 static const struct command commands[] = {
     {"check", "", "check the whole configuration",
      "Prints every error and warning with file, line and column, then a summary.\n"
+     "The name in brackets is what --silence takes, and SILENCE= in option.dat.\n"
      "Exit: 0 clean or warnings only, 1 errors, 2 the main file cannot be read.\n",
      "  pointsman check\n"
      "  pointsman check -c ./new --strict\n",
-     TAKES_STRICT | TAKES_ALLOW, 0, 0, cmd_check},
+     TAKES_STRICT | TAKES_ALLOW | TAKES_FORMAT | TAKES_JSON | TAKES_MAX_ERRORS |
+         TAKES_SILENCE,
+     0, 0, cmd_check},
     {"rewrite", "ADDRESS...", "where mail to an address goes, and which line says so",
      "Prints the rewritten address, the channel and the deciding line. The relay rule\n"
      "is not applied: it depends on who sends. ADDRESS '-': lines of standard input.\n"

@@ -1,13 +1,15 @@
 /* configuration: loading for the commands. */
 #include "tools/configuration.h"
 
-enum { MESSAGES_MAX_BYTES = 64 << 20 };
+#include "tools/messages.h"
 
 void configuration_load(struct configuration *c, const struct invocation *in)
 {
     struct snapshot_request request = {
         .path = str_from(in->options.config),
         .allow_unhonoured = in->options.allow_unhonoured,
+        .silence = in->options.silence,
+        .silence_count = in->options.silence_count,
     };
 
     *c = (struct configuration){.arena = arena_new()};
@@ -22,25 +24,14 @@ void configuration_free(struct configuration *c)
     arena_free(&c->arena);
 }
 
-void configuration_messages(const struct configuration *c, FILE *out, bool colour)
-{
-    struct buf text;
-
-    buf_init(&text, MESSAGES_MAX_BYTES);
-    diags_render(c->diags, colour, &text);
-    if (text.len > 0) {
-        fwrite(text.data, 1, text.len, out);
-    }
-    buf_free(&text);
-}
-
 bool configuration_need(struct configuration *c, const struct invocation *in)
 {
     configuration_load(c, in);
     if (c->snapshot) {
         return true;
     }
-    configuration_messages(c, stderr, tool_colour(stderr));
+    messages_print(c->diags, &(struct messages_request){.colour = tool_colour(stderr)},
+                   stderr);
     fprintf(stderr, "pointsman: %s: the configuration cannot be used\n",
             in->options.config);
     configuration_free(c);

@@ -15,8 +15,6 @@ struct configuration {
 /* Loads what -c names. Prints nothing. */
 void configuration_load(struct configuration *c, const struct invocation *in);
 void configuration_free(struct configuration *c);
-/* Prints all messages about it. */
-void configuration_messages(const struct configuration *c, FILE *out, bool colour);
 /* For commands that need a good one: loads it; on errors shows them on standard error,
  * frees it and returns false. Warnings are not shown. */
 bool configuration_need(struct configuration *c, const struct invocation *in);

@@ -19,6 +19,9 @@ static const struct option_row rows[] = {
     {TAKES_CONFIG, 'c', "config", "FILE-or-DIR",
      "the configuration (default " POINTSMAN_SYSCONFDIR ")"},
     {TAKES_STRICT, 0, "strict", NULL, "warnings fail too"},
+    {TAKES_FORMAT, 0, "format", "FORMAT", "text, json (one object a line) or sarif"},
+    {TAKES_MAX_ERRORS, 0, "max-errors", "N", "show no more than the first N errors"},
+    {TAKES_SILENCE, 0, "silence", "SLUG,...", "leave these warnings out; repeatable"},
     {TAKES_ALLOW, 0, "allow-unhonoured", NULL,
      "restrictions that are not honoured yet: warn"},
     {TAKES_SOURCE, 0, "source-channel", "CHANNEL",
@@ -37,9 +40,49 @@ static const struct option_row rows[] = {
 };
 enum { ROW_COUNT = sizeof rows / sizeof *rows };
 
-static void option_apply(struct tool_options *o, unsigned bit, const char *value)
+static bool format_apply(struct tool_options *o, const char *value)
+{
+    static const char *const names[] = {[TOOL_FORMAT_TEXT] = "text",
+                                        [TOOL_FORMAT_JSON] = "json",
+                                        [TOOL_FORMAT_SARIF] = "sarif"};
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(value, names[i]) == 0) {
+            o->format = (enum tool_format)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool max_errors_apply(struct tool_options *o, const char *value)
+{
+    uint64_t number;
+    if (!str_u64(str_from(value), UINT32_MAX, &number) || number == 0) {
+        return false;
+    }
+    o->max_errors = (unsigned)number;
+    return true;
+}
+
+static bool silence_apply(struct tool_options *o, const char *value)
+{
+    if (o->silence_count == TOOL_SILENCE_MAX) {
+        return false;
+    }
+    o->silence[o->silence_count++] = value;
+    return true;
+}
+
+/* False when the value is none the option can have. */
+static bool option_apply(struct tool_options *o, unsigned bit, const char *value)
 {
     switch (bit) {
+    case TAKES_FORMAT:
+        return format_apply(o, value);
+    case TAKES_MAX_ERRORS:
+        return max_errors_apply(o, value);
+    case TAKES_SILENCE:
+        return silence_apply(o, value);
     case TAKES_CONFIG:
         o->config = value;
         break;
@@ -74,11 +117,13 @@ static void option_apply(struct tool_options *o, unsigned bit, const char *value
         break;
     case TAKES_JSON:
         o->json = true;
+        o->format = TOOL_FORMAT_JSON;
         break;
     case TAKES_SOCKET:
         o->socket = value;
         break;
     }
+    return true;
 }
 
 static const struct option_row *row_find(str name, bool brief)
@@ -164,7 +209,10 @@ static bool read_option(struct reader *r, char *word)
         }
         value = r->argv[r->next++];
     }
-    option_apply(&r->in->options, row->bit, value);
+    if (!option_apply(&r->in->options, row->bit, value)) {
+        complain(r, "this value cannot be used:", value);
+        return false;
+    }
     return true;
 }
 

@@ -31,8 +31,16 @@ enum {
     TAKES_JSON = 1 << 10,
     TAKES_SOCKET = 1 << 11,
     TAKES_VERSION = 1 << 12, /* in place of a command only */
-    TAKES_DESTINATION = 1 << 13
+    TAKES_DESTINATION = 1 << 13,
+    TAKES_FORMAT = 1 << 14,
+    TAKES_MAX_ERRORS = 1 << 15,
+    TAKES_SILENCE = 1 << 16
 };
+
+/* --format; --json is JSON, too. */
+enum tool_format { TOOL_FORMAT_TEXT, TOOL_FORMAT_JSON, TOOL_FORMAT_SARIF };
+
+enum { TOOL_SILENCE_MAX = 64 };
 
 struct tool_options {
     const char *config;              /* -c, or the default */
@@ -40,6 +48,10 @@ struct tool_options {
     const char *destination_channel; /* NULL: not known */
     const char *socket;              /* NULL: from the configuration */
     bool help, version, strict, allow_unhonoured, trace, json;
+    enum tool_format format;
+    unsigned max_errors; /* 0: no limit */
+    const char *silence[TOOL_SILENCE_MAX];
+    unsigned silence_count;
     enum route_form form;
     enum route_direction direction;
 };

@@ -145,7 +145,8 @@ struct fixture fixture_new(const char *config, const char *localdomains)
     rules = build_rules(&b, &text);
     build_blocks(&b, &text);
     s->rules = rewrite_compile(s, rules, f.diags);
-    rewrite_check_hosts(s, f.diags);
+    struct nearest_budget nearest = {0};
+    rewrite_check_hosts(s, &nearest, f.diags);
     return f;
 }
 

@@ -106,12 +106,52 @@ static void test_vec_grows(void **state)
     arena_free(&a);
 }
 
+static void count_call(void *arg)
+{
+    char **at = arg;
+    *(*at)++ = 'a';
+}
+
+static void count_other(void *arg)
+{
+    char **at = arg;
+    *(*at)++ = 'b';
+}
+
+/* Called once, newest first, by a reset only when it was added behind the mark. */
+static void test_deferred_calls(void **state)
+{
+    (void)state;
+    char calls[8] = "", *at = calls;
+    struct arena *a = arena_new();
+    struct arena_mark start = arena_mark(a);
+    arena_defer(a, count_call, (void *)&at);
+    struct arena_mark mark = arena_mark(a);
+    arena_defer(a, count_other, (void *)&at);
+    arena_reset(a, mark);
+    assert_string_equal(calls, "b");
+    arena_alloc(a, 1 << 20);
+    arena_reset(a, mark);
+    assert_string_equal(calls, "b");
+    arena_defer(a, count_other, (void *)&at);
+    arena_reset(a, start);
+    assert_string_equal(calls, "bba");
+    arena_free(&a);
+    assert_string_equal(calls, "bba");
+
+    a = arena_new();
+    arena_defer(a, count_call, (void *)&at);
+    arena_free(&a);
+    assert_string_equal(calls, "bbaa");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_memory_is_zeroed_and_aligned),
         cmocka_unit_test(test_allocations_do_not_overlap),
         cmocka_unit_test(test_reset_keeps_what_came_before),
+        cmocka_unit_test(test_deferred_calls),
         cmocka_unit_test(test_strings),
         cmocka_unit_test(test_vec_grows),
     };
