@@ -531,6 +531,20 @@ static void delivery_give_up(struct tcp_delivery *d, bool left)
 }
 
 static void on_address(const struct sockaddr *address, const char *name,
+                       const struct outcome *why, void *arg);
+
+/* Enough addresses were tried, but not the host of `lastresort`: true, it is next. */
+static bool delivery_skip_to_last(struct tcp_delivery *d)
+{
+    if (d->worker->stopping || !tcp_hosts_skip_to_last(d->hosts)) {
+        return false;
+    }
+    d->addresses_tried = 1; /* its own addresses may all be tried */
+    tcp_hosts_next(d->hosts, on_address, d);
+    return true;
+}
+
+static void on_address(const struct sockaddr *address, const char *name,
                        const struct outcome *why, void *arg)
 {
     struct tcp_delivery *d = arg;
@@ -540,8 +554,14 @@ static void on_address(const struct sockaddr *address, const char *name,
         fail_all(d, why);
         return;
     }
-    if (!address || (begun && enough)) {
-        delivery_give_up(d, address != NULL);
+    if (address && begun && enough && delivery_skip_to_last(d)) {
+        return;
+    }
+    /* a refusal for good by all of them stays one: the last resort is for trouble */
+    bool refused = address && begun && tcp_hosts_at_last(d->hosts) &&
+                   d->all_refused_for_good && !tcp_hosts_left_out(d->hosts);
+    if (!address || refused || (begun && enough)) {
+        delivery_give_up(d, address != NULL && !refused);
         return;
     }
     d->addresses_tried++;

@@ -20,7 +20,8 @@ struct tcp_hosts {
     char host[256];
     bool started;
     struct dns_mx mx[DNS_MX_MAX];
-    unsigned mx_count, mx_at; /* mx_at: the next one to look up */
+    unsigned mx_count, mx_at;         /* mx_at: the next one to look up */
+    bool last_resort, at_last_resort; /* still to be tried after the others */
     struct sockaddr_storage address[DNS_ADDRESS_MAX];
     unsigned address_count, address_at;
     char name[256]; /* whose addresses these are */
@@ -44,6 +45,8 @@ struct tcp_hosts *tcp_hosts_new(struct worker *w, const struct snapshot *s,
     h->servers.list = c->opts.nameservers;
     h->servers.count = c->opts.nameserver_count;
     h->servers.anchor_file = s->options.dnssec_anchor;
+    h->servers.hosts_only = c->opts.mx == MX_MODE_HOSTS;
+    h->last_resort = c->opts.lastresort.len > 0;
     snprintf(h->host, sizeof h->host, "%.*s", STR_ARG(host));
     outcome_init(&h->why);
     outcome_set(&h->why, OUTCOME_DEFERRED, 0, 4, 4, 1, "no address of %s could be tried",
@@ -161,6 +164,7 @@ static void drop_ourselves(struct tcp_hosts *h)
             i--;
         }
         h->mx_count = i;
+        h->last_resort = false; /* it comes behind us */
         if (i == 0) {
             outcome_set(&h->why, OUTCOME_FAILED, 0, 5, 4, 6,
                         "mail for %s loops back to this system: it is its best mail "
@@ -217,12 +221,15 @@ static void on_addresses(struct worker *w, const struct dns_answer *a, void *arg
     /* A single dead name among several is not final: only when all are gone for good. */
     bool only_host = h->mx_count == 1;
     h->left_out = h->left_out || a->status == DNS_TEMPORARY;
-    if (a->status == DNS_TEMPORARY || !only_host) {
+    if (h->at_last_resort) {
+        /* why none of the others could be tried says more */
+    } else if (a->status == DNS_TEMPORARY || !only_host) {
         outcome_set(&h->why, OUTCOME_DEFERRED, 0, 4, 4, 3, "address of %s: %s", h->name,
                     a->reason);
     } else {
         outcome_set(&h->why, OUTCOME_FAILED, 0, 5, 1, 2, "host %s has no address: %s",
                     h->name, a->reason);
+        h->last_resort = false;
     }
     tcp_hosts_next(h, h->cb, h->arg);
 }
@@ -243,10 +250,14 @@ static void on_mx(struct worker *w, const struct dns_answer *a, void *arg)
     case DNS_OK:
         h->mx_count = a->mx_count;
         memcpy(h->mx, a->mx, sizeof h->mx);
+        if (h->channel->opts.mx != MX_MODE_IN_ORDER) {
+            dns_mx_shuffle(h->mx, h->mx_count);
+        }
         drop_ourselves(h);
         break;
     case DNS_NONE:
         if (a->nxdomain) {
+            h->last_resort = false;
             outcome_set(&h->why, OUTCOME_FAILED, 0, 5, 1, 2, "domain %s does not exist",
                         h->host);
         } else {
@@ -254,6 +265,7 @@ static void on_mx(struct worker *w, const struct dns_answer *a, void *arg)
         }
         break;
     case DNS_NULL_MX:
+        h->last_resort = false;
         outcome_set(&h->why, OUTCOME_FAILED, 556, 5, 1, 10,
                     "domain %s accepts no mail (null MX)", h->host);
         break;
@@ -281,6 +293,32 @@ static void start(struct tcp_hosts *h)
     }
 }
 
+static void ask_addresses(struct tcp_hosts *h)
+{
+    h->address_count = h->address_at = 0;
+    h->query = dns_addresses(h->worker->daemon->dns, h->worker, &h->servers,
+                             str_from(h->name), on_addresses, h);
+}
+
+/* The host of `lastresort`, of which only the addresses are looked up. */
+static void start_last_resort(struct tcp_hosts *h)
+{
+    h->last_resort = false;
+    h->at_last_resort = true;
+    snprintf(h->name, sizeof h->name, "%.*s", STR_ARG(h->channel->opts.lastresort));
+    h->address_count = h->address_at = 0;
+    if (parse_literal(h->name, &h->address[0])) {
+        h->name[0] = '\0';
+        h->address_count = 1;
+        keep_reachable(h);
+        answer_later(h);
+    } else if (is_ourselves(h, h->name)) {
+        answer_later(h);
+    } else {
+        ask_addresses(h);
+    }
+}
+
 void tcp_hosts_next(struct tcp_hosts *h, tcp_hosts_cb cb, void *arg)
 {
     h->cb = cb;
@@ -290,10 +328,10 @@ void tcp_hosts_next(struct tcp_hosts *h, tcp_hosts_cb cb, void *arg)
     } else if (h->address_at < h->address_count) {
         answer_later(h);
     } else if (h->mx_at < h->mx_count) {
-        h->address_count = h->address_at = 0;
         memcpy(h->name, h->mx[h->mx_at++].name, sizeof h->name);
-        h->query = dns_addresses(h->worker->daemon->dns, h->worker, &h->servers,
-                                 str_from(h->name), on_addresses, h);
+        ask_addresses(h);
+    } else if (h->last_resort) {
+        start_last_resort(h);
     } else {
         h->address_count = h->address_at = 0;
         answer_later(h);
@@ -303,4 +341,20 @@ void tcp_hosts_next(struct tcp_hosts *h, tcp_hosts_cb cb, void *arg)
 bool tcp_hosts_left_out(const struct tcp_hosts *h)
 {
     return h->left_out;
+}
+
+bool tcp_hosts_skip_to_last(struct tcp_hosts *h)
+{
+    if (!h->last_resort) {
+        return false;
+    }
+    h->left_out = true;
+    h->address_at = h->address_count;
+    h->mx_at = h->mx_count;
+    return true;
+}
+
+bool tcp_hosts_at_last(const struct tcp_hosts *h)
+{
+    return h->at_last_resort;
 }

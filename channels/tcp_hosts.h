@@ -1,6 +1,8 @@
 /* tcp_hosts: the addresses of a next hop, one after another: literal, MX hosts by
- * preference, or the name itself (RFC 5321 5.1, RFC 7505). Asks the DNS only for what
- * is tried. Ourselves in an MX list ends the list there. */
+ * preference, or the name itself (RFC 5321 5.1, RFC 7505); then the channel's
+ * `lastresort` host. Asks the DNS only for what is tried. Ourselves in an MX list ends
+ * the list there, and so does any answer for good (no such domain, no address, null MX):
+ * `lastresort` is a further MX host, for mail that would only have to wait. */
 #ifndef CHANNELS_TCP_HOSTS_H
 #define CHANNELS_TCP_HOSTS_H
 
@@ -29,5 +31,10 @@ void tcp_hosts_next(struct tcp_hosts *h, tcp_hosts_cb cb, void *arg);
 /* True when a host was passed over because its addresses cannot be looked up now: it
  * might have taken the message. */
 bool tcp_hosts_left_out(const struct tcp_hosts *h);
+/* Passes over all that is left before the host of `lastresort`, which counts as left out;
+ * false, and nothing is passed over, if there is none or it has been asked for. */
+bool tcp_hosts_skip_to_last(struct tcp_hosts *h);
+/* True when what was asked for last is of the host of `lastresort`. */
+bool tcp_hosts_at_last(const struct tcp_hosts *h);
 
 #endif

@@ -218,7 +218,7 @@ static bool read_servers(const struct applying *on, struct value *v)
     return good;
 }
 
-/* PMDF: an argument that is no full host name stands for the official host. */
+/* PMDF: an argument of `daemon` that is no full host name stands for the official host. */
 static bool read_host(const struct applying *on, const struct ast_word *arg,
                       struct value *v)
 {
@@ -237,7 +237,7 @@ static bool read_host(const struct applying *on, const struct ast_word *arg,
         bad_argument(on, arg, "bad-host-name");
         return false;
     }
-    if (str_find(arg->text, '.') < 0) {
+    if (on->keyword->known->id == KEYWORD_ID_daemon && str_find(arg->text, '.') < 0) {
         if (!str_ieq(arg->text, STR("router"))) {
             struct diag *d = diag_warning(
                 on->diags, arg->at, "host-without-dot",

@@ -12,7 +12,13 @@
 
 enum tls_level { TLS_LEVEL_NO, TLS_LEVEL_MAY, TLS_LEVEL_MUST };
 enum ip_switch { IP_SWITCH_ALLOW, IP_SWITCH_START, IP_SWITCH_NO };
-enum mx_mode { MX_MODE_DEFAULT, MX_MODE_YES, MX_MODE_NO };
+enum mx_mode {
+    MX_MODE_DEFAULT, /* MX records if the port is 25 */
+    MX_MODE_YES,
+    MX_MODE_IN_ORDER, /* as YES; equal preferences in the order received */
+    MX_MODE_NO,       /* addresses only */
+    MX_MODE_HOSTS     /* addresses from /etc/hosts only */
+};
 enum smtp_eol { SMTP_EOL_NO, SMTP_EOL_CRLF };
 
 enum { KEYWORD_NAMESERVERS_MAX = 8 };
@@ -103,6 +109,7 @@ struct nameserver {
  *   uint16_t port;         25 unless given
  *   str tlsswitchchannel;  empty: none
  *   str daemon;            empty: none; "router": the official host
+ *   str lastresort;        empty: none
  *   str interfaceaddress;  empty: any; else an IP literal
  *   struct nameserver nameservers[];  unsigned nameserver_count;  0: the system's */
 struct channel_opts {

@@ -14,10 +14,14 @@
 #include "base/check.h"
 #include "router/dns_answer.h"
 #include "router/dns_context.h"
+#include "router/dns_hosts.h"
 
 enum { DNS_TIMEOUT_MS = 30 * 1000, DNS_OPEN_MAX = 4096, DNS_RECORDS_MAX = 1024 };
+/* Of the open questions those about clients may be this part. */
+enum { DNS_CLIENTS_PART = 2 };
 enum { DNS_LOG_AGAIN_MS = 60 * 1000 };
-enum { DNS_TYPE_A = 1, DNS_TYPE_MX = 15, DNS_TYPE_AAAA = 28, DNS_CLASS_IN = 1 };
+enum { DNS_TYPE_A = 1, DNS_TYPE_PTR = 12, DNS_TYPE_MX = 15, DNS_TYPE_AAAA = 28 };
+enum { DNS_CLASS_IN = 1 };
 enum { DNS_RCODE_NXDOMAIN = 3 };
 
 /* Something for the owner, in the order in which it was pushed. */
@@ -36,6 +40,14 @@ struct dns_question {
     struct ub_result *result;
 };
 
+enum dns_want { DNS_WANT_ADDRESSES, DNS_WANT_MX, DNS_WANT_NAME };
+
+/* Open questions that are given the same time: the oldest is due first. */
+struct dns_list {
+    struct dns_query *oldest, *newest;
+    unsigned count, timeout_ms;
+};
+
 struct dns_query {
     atomic_uint refs;
     struct dns *dns;
@@ -47,13 +59,15 @@ struct dns_query {
     struct dns_item ask, cancel;
     struct dns_answer *answer;
     char name[DNS_NAME_SIZE];
-    bool wants_mx;
+    enum dns_want want;
+    enum dns_purpose purpose;
+    bool hosts_only;
     /* the owner's only */
     struct dns_context *context;
     struct dns_question question[2];
     unsigned question_count;
     uint64_t deadline_ms;
-    bool listed;
+    struct dns_list *list; /* NULL: not open */
     struct dns_query *next, *prev;
     char setup[]; /* see dns_context.h */
 };
@@ -65,14 +79,13 @@ struct dns {
     uv_loop_t loop;
     uv_async_t wake;
     uv_timer_t timer;
-    unsigned timeout_ms, open_max; /* set before the first question */
+    unsigned open_max; /* set before the first question, as is the time of each list */
     uv_mutex_t lock;
     struct dns_item *first, **last; /* under lock */
     bool stopped;                   /* under lock */
     /* the owner's only */
     struct dns_contexts contexts;
-    struct dns_query *oldest, *newest; /* open ones, by deadline */
-    unsigned open;
+    struct dns_list lists[DNS_PURPOSES];
     char logged[512]; /* the last reason, not said again for DNS_LOG_AGAIN_MS */
     uint64_t logged_ms;
 };
@@ -139,23 +152,23 @@ static void on_done(struct worker *w, struct task *t)
 
 static void query_list(struct dns_query *q)
 {
-    struct dns *d = q->dns;
-    q->prev = d->newest;
-    *(d->newest != NULL ? &d->newest->next : &d->oldest) = q;
-    d->newest = q;
-    q->listed = true;
-    d->open++;
+    struct dns_list *list = &q->dns->lists[q->purpose];
+    q->prev = list->newest;
+    *(list->newest != NULL ? &list->newest->next : &list->oldest) = q;
+    list->newest = q;
+    list->count++;
+    q->list = list;
 }
 
 static void query_unlist(struct dns_query *q)
 {
-    struct dns *d = q->dns;
-    if (q->listed) {
-        *(q->prev != NULL ? &q->prev->next : &d->oldest) = q->next;
-        *(q->next != NULL ? &q->next->prev : &d->newest) = q->prev;
+    struct dns_list *list = q->list;
+    if (list != NULL) {
+        *(q->prev != NULL ? &q->prev->next : &list->oldest) = q->next;
+        *(q->next != NULL ? &q->next->prev : &list->newest) = q->prev;
         q->next = q->prev = NULL;
-        q->listed = false;
-        d->open--;
+        q->list = NULL;
+        list->count--;
         q->context->open--;
     }
 }
@@ -184,8 +197,10 @@ static void query_finish(struct dns_query *q)
 
 static void query_fail(struct dns_query *q, const char *reason)
 {
-    dns_answer_fail(q->answer, DNS_TEMPORARY, "%s of %s: %s",
-                    q->wants_mx ? "MX" : "address", q->name, reason);
+    static const char *const wants[] = {
+        [DNS_WANT_ADDRESSES] = "address", [DNS_WANT_MX] = "MX", [DNS_WANT_NAME] = "name"};
+    dns_answer_fail(q->answer, DNS_TEMPORARY, "%s of %s: %s", wants[q->want], q->name,
+                    reason);
     query_finish(q);
 }
 
@@ -230,11 +245,18 @@ static struct dns_part question_part(const struct dns_question *question)
 static void query_answer(struct dns_query *q)
 {
     struct dns_part first = question_part(&q->question[0]);
-    if (q->wants_mx) {
+    struct dns_part second;
+    switch (q->want) {
+    case DNS_WANT_MX:
         dns_answer_mx(q->answer, q->name, &first);
-    } else {
-        struct dns_part second = question_part(&q->question[1]);
+        break;
+    case DNS_WANT_NAME:
+        dns_answer_name(q->answer, q->name, &first);
+        break;
+    case DNS_WANT_ADDRESSES:
+        second = question_part(&q->question[1]);
         dns_answer_addresses(q->answer, q->name, &first, &second);
+        break;
     }
     query_finish(q);
 }
@@ -261,29 +283,37 @@ static void on_timer(uv_timer_t *timer);
 
 static void dns_arm(struct dns *d)
 {
-    if (d->oldest == NULL) {
+    uint64_t now_ms = uv_now(&d->loop), at_ms = UINT64_MAX;
+    for (unsigned i = 0; i < DNS_PURPOSES; i++) {
+        const struct dns_query *q = d->lists[i].oldest;
+        at_ms = q != NULL && q->deadline_ms < at_ms ? q->deadline_ms : at_ms;
+    }
+    if (at_ms == UINT64_MAX) {
         uv_timer_stop(&d->timer);
         return;
     }
-    uint64_t now_ms = uv_now(&d->loop), at_ms = d->oldest->deadline_ms;
     uv_timer_start(&d->timer, on_timer, at_ms > now_ms ? at_ms - now_ms : 0, 0);
 }
 
 static void on_timer(uv_timer_t *timer)
 {
     struct dns *d = timer->data;
-    while (d->oldest != NULL && d->oldest->deadline_ms <= uv_now(&d->loop)) {
-        query_fail(d->oldest, "no answer in time");
+    for (unsigned i = 0; i < DNS_PURPOSES; i++) {
+        struct dns_list *list = &d->lists[i];
+        while (list->oldest != NULL && list->oldest->deadline_ms <= uv_now(&d->loop)) {
+            query_fail(list->oldest, "no answer in time");
+        }
     }
     dns_arm(d);
 }
 
 static void query_ask(struct dns_query *q)
 {
-    static const int mx[] = {DNS_TYPE_MX}, addresses[] = {DNS_TYPE_AAAA, DNS_TYPE_A};
-    const int *types = q->wants_mx ? mx : addresses;
-    unsigned count = q->wants_mx ? 1 : 2;
-    for (unsigned i = 0; i < count; i++) {
+    static const int wants[][2] = {[DNS_WANT_ADDRESSES] = {DNS_TYPE_AAAA, DNS_TYPE_A},
+                                   [DNS_WANT_MX] = {DNS_TYPE_MX},
+                                   [DNS_WANT_NAME] = {DNS_TYPE_PTR}};
+    const int *types = wants[q->want];
+    for (unsigned i = 0; i < 2 && types[i] != 0; i++) {
         struct dns_question *question = &q->question[i];
         *question = (struct dns_question){.query = q, .type = types[i], .open = true};
         q->question_count = i + 1;
@@ -313,11 +343,26 @@ static void dns_log(struct dns *d, const char *reason)
     log_end(&line);
 }
 
+/* Whoever connects much must not keep deliveries from being looked up. */
+static bool dns_is_busy(const struct dns *d, enum dns_purpose purpose)
+{
+    unsigned clients = d->lists[DNS_FOR_CLIENT].count;
+    if (purpose == DNS_FOR_CLIENT && clients >= d->open_max / DNS_CLIENTS_PART) {
+        return true;
+    }
+    return clients + d->lists[DNS_FOR_DELIVERY].count >= d->open_max;
+}
+
 static void query_begin(struct dns_query *q)
 {
     struct dns *d = q->dns;
     char reason[512];
-    if (d->open >= d->open_max) {
+    if (q->hosts_only) {
+        dns_hosts_answer(DNS_HOSTS_FILE, q->name, q->answer);
+        query_finish(q);
+        return;
+    }
+    if (dns_is_busy(d, q->purpose)) {
         query_fail(q, "too many open questions");
         return;
     }
@@ -328,8 +373,8 @@ static void query_begin(struct dns_query *q)
         return;
     }
     q->context->open++;
-    q->deadline_ms = uv_now(&d->loop) + d->timeout_ms;
     query_list(q);
+    q->deadline_ms = uv_now(&d->loop) + q->list->timeout_ms;
     query_ask(q);
 }
 
@@ -337,7 +382,7 @@ static void query_begin(struct dns_query *q)
  * is thrown away. */
 static void query_cancelled(struct dns_query *q)
 {
-    if (q->listed) {
+    if (q->list != NULL) {
         query_fail(q, "cancelled");
     }
     query_unref(q);
@@ -345,8 +390,10 @@ static void query_cancelled(struct dns_query *q)
 
 static void dns_close(struct dns *d)
 {
-    while (d->oldest != NULL) {
-        query_fail(d->oldest, "shutting down");
+    for (unsigned i = 0; i < DNS_PURPOSES; i++) {
+        while (d->lists[i].oldest != NULL) {
+            query_fail(d->lists[i].oldest, "shutting down");
+        }
     }
     dns_contexts_free(&d->contexts);
     uv_close((uv_handle_t *)&d->timer, NULL);
@@ -415,7 +462,8 @@ struct dns *dns_start(struct log *log, char *reason, size_t reason_size)
     check(d != NULL);
     atomic_init(&d->refs, 1);
     d->log = log;
-    d->timeout_ms = DNS_TIMEOUT_MS;
+    d->lists[DNS_FOR_DELIVERY].timeout_ms = DNS_TIMEOUT_MS;
+    d->lists[DNS_FOR_CLIENT].timeout_ms = DNS_CLIENT_TIMEOUT_MS;
     d->open_max = DNS_OPEN_MAX;
     d->last = &d->first;
     int err = uv_mutex_init(&d->lock);
@@ -433,7 +481,7 @@ struct dns *dns_start(struct log *log, char *reason, size_t reason_size)
 
 void dns_set_limits(struct dns *d, unsigned timeout_ms, unsigned open_max)
 {
-    d->timeout_ms = timeout_ms;
+    d->lists[DNS_FOR_DELIVERY].timeout_ms = timeout_ms;
     d->open_max = open_max;
 }
 
@@ -467,8 +515,8 @@ static size_t setup_append(char *out, size_t size, size_t at, const char *fmt, .
 
 /* Prints the setup string of dns_context.h; returns its length. /etc/hosts knows
  * addresses only, and libunbound would say of its names that they have no MX. */
-static size_t setup_print(const struct dns_servers *servers, bool mx, char *out,
-                          size_t size)
+static size_t setup_print(const struct dns_servers *servers, enum dns_want want,
+                          char *out, size_t size)
 {
     size_t at = 0;
     for (unsigned i = 0; i < servers->count; i++) {
@@ -477,16 +525,17 @@ static size_t setup_print(const struct dns_servers *servers, bool mx, char *out,
                           ns->port);
     }
     if (servers->count == 0) {
-        at = setup_append(out, size, at, "%s", mx ? "system" : "system+hosts");
+        at = setup_append(out, size, at, "%s",
+                          want == DNS_WANT_MX ? "system" : "system+hosts");
     }
     return setup_append(out, size, at, "|%.*s", STR_ARG(servers->anchor_file));
 }
 
 static struct dns_query *query_new(struct dns *d, struct worker *w,
-                                   const struct dns_servers *servers, bool wants_mx,
+                                   const struct dns_servers *servers, enum dns_want want,
                                    dns_cb cb, void *arg)
 {
-    size_t size = setup_print(servers, wants_mx, NULL, 0) + 1;
+    size_t size = setup_print(servers, want, NULL, 0) + 1;
     struct dns_query *q = calloc(1, sizeof *q + size);
     check(q != NULL);
     atomic_init(&q->refs, 1);
@@ -495,13 +544,15 @@ static struct dns_query *query_new(struct dns *d, struct worker *w,
     q->worker = w;
     q->cb = cb;
     q->arg = arg;
-    q->wants_mx = wants_mx;
+    q->want = want;
+    q->purpose = servers->purpose;
+    q->hosts_only = servers->hosts_only;
     q->done.run = on_done;
     q->ask.query = q->cancel.query = q;
     q->cancel.cancel = true;
     q->answer = calloc(1, sizeof *q->answer);
     check(q->answer != NULL);
-    setup_print(servers, wants_mx, q->setup, size);
+    setup_print(servers, want, q->setup, size);
     return q;
 }
 
@@ -524,19 +575,30 @@ struct dns_query *dns_mx(struct dns *d, struct worker *w,
                          const struct dns_servers *servers, str name, dns_cb cb,
                          void *arg)
 {
-    return query_start(query_new(d, w, servers, true, cb, arg), name);
+    return query_start(query_new(d, w, servers, DNS_WANT_MX, cb, arg), name);
 }
 
 struct dns_query *dns_addresses(struct dns *d, struct worker *w,
                                 const struct dns_servers *servers, str name, dns_cb cb,
                                 void *arg)
 {
-    struct dns_query *q = query_new(d, w, servers, false, cb, arg);
+    struct dns_query *q = query_new(d, w, servers, DNS_WANT_ADDRESSES, cb, arg);
     if (dns_answer_literal(name, q->answer)) {
         worker_post(w, &q->done);
         return q;
     }
     return query_start(q, name);
+}
+
+struct dns_query *dns_reverse(struct dns *d, struct worker *w,
+                              const struct dns_servers *servers, str ip, dns_cb cb,
+                              void *arg)
+{
+    char name[DNS_NAME_SIZE];
+    if (!dns_reverse_name(ip, name)) {
+        name[0] = '\0';
+    }
+    return query_start(query_new(d, w, servers, DNS_WANT_NAME, cb, arg), str_from(name));
 }
 
 void dns_cancel(struct dns_query **query)

@@ -89,15 +89,17 @@ static bool mx_parse(const char *data, int len, struct dns_mx *mx)
     return name_from_wire(data + 2, (size_t)len - 2, mx->name);
 }
 
+/* Of pointers into one array: equal preferences stay in its order. */
 static int mx_order(const void *a, const void *b)
 {
-    unsigned x = ((const struct dns_mx *)a)->preference;
-    unsigned y = ((const struct dns_mx *)b)->preference;
+    const struct dns_mx *x = *(const struct dns_mx *const *)a;
+    const struct dns_mx *y = *(const struct dns_mx *const *)b;
+    if (x->preference != y->preference) {
+        return x->preference > y->preference ? 1 : -1;
+    }
     return (x > y) - (x < y);
 }
 
-/* A random order before sorting leaves equal preferences in a random order, for qsort
- * only moves what compares unequal or keeps no promise at all. */
 static void mx_shuffle(struct dns_mx *mx, unsigned n)
 {
     for (unsigned i = n; i > 1; i--) {
@@ -109,6 +111,16 @@ static void mx_shuffle(struct dns_mx *mx, unsigned n)
         struct dns_mx t = mx[i - 1];
         mx[i - 1] = mx[j];
         mx[j] = t;
+    }
+}
+
+void dns_mx_shuffle(struct dns_mx *mx, unsigned count)
+{
+    for (unsigned from = 0, to; from < count; from = to) {
+        for (to = from + 1; to < count && mx[to].preference == mx[from].preference;) {
+            to++;
+        }
+        mx_shuffle(mx + from, to - from);
     }
 }
 
@@ -141,6 +153,20 @@ static bool part_is_null_mx(const struct dns_part *part)
            mx.name[0] == '\0';
 }
 
+static void mx_take_best(struct dns_answer *a, const struct dns_mx *mx, unsigned n)
+{
+    const struct dns_mx *order[DNS_MX_CONSIDERED];
+    for (unsigned i = 0; i < n; i++) {
+        order[i] = &mx[i];
+    }
+    qsort(order, n, sizeof *order, mx_order);
+    a->status = DNS_OK;
+    a->mx_count = n < DNS_MX_MAX ? n : DNS_MX_MAX;
+    for (unsigned i = 0; i < a->mx_count; i++) {
+        a->mx[i] = *order[i];
+    }
+}
+
 static void answer_mx_records(struct dns_answer *a, const char *name,
                               const struct dns_part *part)
 {
@@ -153,11 +179,7 @@ static void answer_mx_records(struct dns_answer *a, const char *name,
     if (n == 0) {
         dns_answer_fail(a, DNS_TEMPORARY, "no MX record of %s names a usable host", name);
     } else {
-        mx_shuffle(mx, n);
-        qsort(mx, n, sizeof *mx, mx_order);
-        a->status = DNS_OK;
-        a->mx_count = n < DNS_MX_MAX ? n : DNS_MX_MAX;
-        memcpy(a->mx, mx, a->mx_count * sizeof *mx);
+        mx_take_best(a, mx, n);
     }
     free(mx);
 }
@@ -193,6 +215,18 @@ static void answer_add_v6(struct dns_answer *a, const void *bytes)
     struct sockaddr_in6 *to = (struct sockaddr_in6 *)&a->address[a->address_count++];
     to->sin6_family = AF_INET6;
     memcpy(&to->sin6_addr, bytes, sizeof to->sin6_addr);
+}
+
+void dns_answer_add(struct dns_answer *a, const void *bytes, size_t size)
+{
+    if (a->address_count == DNS_ADDRESS_MAX) {
+        return;
+    }
+    if (size == sizeof(struct in_addr)) {
+        answer_add_v4(a, bytes);
+    } else {
+        answer_add_v6(a, bytes);
+    }
 }
 
 /* The next record of the right size at or after *at; NULL when none is left. */
@@ -268,4 +302,53 @@ bool dns_answer_literal(str text, struct dns_answer *a)
     }
     a->status = DNS_OK;
     return true;
+}
+
+/* --- names of addresses --- */
+
+bool dns_reverse_name(str ip, char out[DNS_NAME_SIZE])
+{
+    char text[INET6_ADDRSTRLEN];
+    unsigned char b[sizeof(struct in6_addr)];
+    if (ip.len >= sizeof text) {
+        return false;
+    }
+    memcpy(text, ip.ptr, ip.len);
+    text[ip.len] = '\0';
+    if (inet_pton(AF_INET, text, b) == 1) {
+        snprintf(out, DNS_NAME_SIZE, "%u.%u.%u.%u.in-addr.arpa", b[3], b[2], b[1], b[0]);
+        return true;
+    }
+    if (inet_pton(AF_INET6, text, b) != 1) {
+        return false;
+    }
+    size_t n = 0;
+    for (size_t i = sizeof b; i > 0; i--) {
+        n += (size_t)snprintf(out + n, DNS_NAME_SIZE - n, "%x.%x.", b[i - 1] & 0xfu,
+                              (unsigned)b[i - 1] >> 4);
+    }
+    snprintf(out + n, DNS_NAME_SIZE - n, "ip6.arpa");
+    return true;
+}
+
+void dns_answer_name(struct dns_answer *a, const char *name, const struct dns_part *part)
+{
+    a->secure = part->secure;
+    a->nxdomain = part->nxdomain;
+    if (part->status == DNS_TEMPORARY) {
+        dns_answer_fail(a, DNS_TEMPORARY, "name of %s: %s", name, part->why);
+        return;
+    }
+    for (unsigned i = 0; i < part->count; i++) {
+        size_t len = (size_t)part->rdata_len[i];
+        if (name_from_wire(part->rdata[i], len, a->name) && a->name[0] != '\0' &&
+            !name_is_address(a->name)) {
+            a->status = DNS_OK;
+            return;
+        }
+    }
+    a->name[0] = '\0';
+    dns_answer_fail(a, DNS_NONE,
+                    part->count > 0 ? "%s names no usable host" : "%s has no PTR record",
+                    name);
 }

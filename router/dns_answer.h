@@ -30,7 +30,7 @@ bool dns_name_normalise(str name, char out[DNS_NAME_SIZE]);
 bool dns_answer_literal(str text, struct dns_answer *a);
 
 /* Fills a with the MX records of name: those with unusable names left out, the best
- * DNS_MX_MAX kept, sorted by preference, equal ones shuffled. One record "." alone is
+ * DNS_MX_MAX kept, sorted by preference, equal ones as they came. One record "." alone is
  * DNS_NULL_MX (RFC 7505 3). Records but no usable one: TEMPORARY. */
 void dns_answer_mx(struct dns_answer *a, const char *name, const struct dns_part *part);
 
@@ -38,6 +38,17 @@ void dns_answer_mx(struct dns_answer *a, const char *name, const struct dns_part
  * answered is enough; none: TEMPORARY if either may come later, else NONE. */
 void dns_answer_addresses(struct dns_answer *a, const char *name,
                           const struct dns_part *v6, const struct dns_part *v4);
+
+/* The name under which the DNS keeps the name of an IPv4 or IPv6 address given as text
+ * (RFC 1035 3.5, RFC 3596 2.5). False if it is no address. */
+bool dns_reverse_name(str ip, char out[DNS_NAME_SIZE]);
+
+/* Fills a with the first PTR record of name that is a host name and no address in the
+ * form of one; records but no such: NONE. */
+void dns_answer_name(struct dns_answer *a, const char *name, const struct dns_part *part);
+
+/* Adds an address given in network order, 4 or 16 bytes; nothing when a is full. */
+void dns_answer_add(struct dns_answer *a, const void *bytes, size_t size);
 
 /* An answer without records. */
 void dns_answer_fail(struct dns_answer *a, enum dns_status status, const char *fmt, ...)

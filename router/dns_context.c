@@ -31,11 +31,18 @@ static const struct {
     bool required;
 } dns_settings[] = {
     {"do-not-query-localhost:", "no", true}, /* a server on 127.0.0.1 is usual */
-    {"outgoing-range:", "256", false},          {"outgoing-num-tcp:", "16", false},
-    {"num-queries-per-thread:", "4096", false}, {"msg-cache-size:", "4m", false},
-    {"rrset-cache-size:", "8m", false},         {"infra-cache-numhosts:", "10000", false},
-    {"infra-host-ttl:", "60", false},           {"infra-cache-max-rtt:", "10000", false},
+    {"outgoing-range:", "256", false},
+    {"outgoing-num-tcp:", "16", false},
+    {"num-queries-per-thread:", "4096", false},
+    {"msg-cache-size:", "4m", false},
+    {"rrset-cache-size:", "8m", false},
+    {"infra-cache-numhosts:", "10000", false},
+    {"infra-host-ttl:", "60", false},
+    {"infra-cache-max-rtt:", "10000", false},
     {"infra-keep-probing:", "yes", false},
+    {"rrset-roundrobin:", "no", false}, /* nonrandommx: as the server sent them */
+    /* without it the names of private addresses do not exist (RFC 6303) */
+    {"unblock-lan-zones:", "yes", true},
 };
 
 /* --- setup --- */
@@ -123,11 +130,13 @@ static bool context_set_anchor(struct ub_ctx *ub, const char *setup, char *reaso
 /* Domains that the library answers with "does not exist" without asking (RFC 6761,
  * RFC 8375): sites do use them inside, so their name server decides. From here on the
  * context's configuration is complete; a bad trust anchor shows here. */
-static int context_unblock(struct ub_ctx *ub)
+static int context_unblock(struct ub_ctx *ub, const char *setup)
 {
-    static const char *const zones[] = {"test.", "home.arpa."};
+    /* the last one only where the site named the servers: those may know, others not */
+    static const char *const zones[] = {"test.", "home.arpa.", "127.in-addr.arpa."};
+    size_t count = sizeof zones / sizeof *zones - (setup_is_system(setup) ? 1 : 0);
     int err = 0;
-    for (size_t i = 0; i < sizeof zones / sizeof *zones && err == 0; i++) {
+    for (size_t i = 0; i < count && err == 0; i++) {
         err = ub_ctx_zone_remove(ub, zones[i]);
     }
     return err;
@@ -155,7 +164,7 @@ static bool context_configure(struct ub_ctx *ub, const char *setup, char *reason
     if (!context_set_anchor(ub, setup, reason, reason_size)) {
         return false;
     }
-    err = context_unblock(ub);
+    err = context_unblock(ub, setup);
     if (err != 0) {
         const char *anchor = strchr(setup, '|') + 1;
         const char *what = *anchor == '\0' ? "resolver context" : "trust anchor ";

@@ -344,8 +344,15 @@ str route_next_hop(const struct channel *c, const struct address *addr)
 
 bool route_wants_mx(const struct channel *c)
 {
-    if (c->opts.mx == MX_MODE_DEFAULT) {
+    switch (c->opts.mx) {
+    case MX_MODE_DEFAULT:
         return c->opts.port == SMTP_PORT;
+    case MX_MODE_YES:
+    case MX_MODE_IN_ORDER:
+        return true;
+    case MX_MODE_NO:
+    case MX_MODE_HOSTS:
+        break;
     }
-    return c->opts.mx == MX_MODE_YES;
+    return false;
 }

@@ -3,7 +3,7 @@ what does not exist, and what cannot be asked. All hosts of a test listen on one
 are told apart by their addresses."""
 import kit
 from harness import Router, SharedRouterTest, add_cases, free_port
-from peers import Aiosmtpd, Nsd
+from peers import Aiosmtpd, Nsd, Scripted
 
 # .2 and .3 answer, nobody listens on .9
 ZONE = """\
@@ -63,7 +63,11 @@ loop2.z.test. CNAME loop1.z.test.
 """ + ''.join('many.z.test. MX %d n%d.z.test.\nn%d.z.test. A 127.0.0.9\n' % (i, i, i)
               for i in range(1, 13)) + """\
 many.z.test. MX 50 mx2.z.test.
-"""
+refuses.z.test. A 127.0.0.4
+refusesdown.z.test. MX 10 refuses.z.test.
+refusesdown.z.test. MX 20 down.z.test.
+""" + ''.join('crowd.z.test. MX %d c%d.z.test.\nc%d.z.test. A 127.0.0.9\n' % (i, i, i)
+              for i in range(1, 26))
 
 
 class Dns(SharedRouterTest):
@@ -72,11 +76,20 @@ class Dns(SharedRouterTest):
         cls.nsd = cls.class_peer(Nsd({'z.test': ZONE}))
         cls.smtp, cls.port, dead = free_port(), free_port(), free_port()
         cls.hosts = {host: cls.class_peer(Aiosmtpd(tls='none', host=host, port=cls.smtp))
-                     for host in ('127.0.0.2', '127.0.0.3', '::1')}
+                     for host in ('127.0.0.1', '127.0.0.2', '127.0.0.3', '::1')}
+        cls.class_peer(Scripted(host='127.0.0.4', port=cls.smtp,
+                                greeting=b'554 5.7.1 no mail from you\r\n'))
         server = 'nameservers 127.0.0.1@%d port %d logging' % (cls.nsd.port, cls.smtp)
         return Router(kit.site(
             ['.nomx.test $U%$H.z.test@tcp-nomx-daemon', '.default.test $U%$H.z.test@tcp-def-daemon',
              '.dead.test $U%$H.z.test@tcp-dead-daemon', '.two.test $U%$H.z.test@tcp-two-daemon',
+             '.order.test $U%$H.z.test@tcp-order-daemon', '.random.test $U%$H.z.test@tcp-random-daemon',
+             '.nodns.test $U%$H.z.test@tcp-nodns-daemon', '.last.test $U%$H.z.test@tcp-last-daemon',
+             'lame.last.test $U%host.lame.test@tcp-last-daemon',
+             '.lastip.test $U%$H.z.test@tcp-lastip-daemon',
+             '.lastdead.test $U%$H.z.test@tcp-lastdead-daemon',
+             '.lastself.test $U%$H.z.test@tcp-lastself-daemon',
+             'localhost $U%localhost@tcp-nodns-daemon', '[127.0.0.9] $U%[127.0.0.9]@tcp-last-daemon',
              '.daemon.test $U%$H$D@tcp-hub-daemon', '. $U%$H@tcp-out-daemon'],
             ['tcp_local smtp switchchannel\ntcp-daemon',
              'tcp_out smtp mx %s\ntcp-out-daemon out.alias.test' % server,
@@ -85,11 +98,20 @@ class Dns(SharedRouterTest):
              'tcp_hub smtp mx daemon prefer.z.test %s\ntcp-hub-daemon' % server,
              'tcp_dead smtp mx nameservers 127.0.0.1@%d port %d logging\ntcp-dead-daemon'
              % (dead, cls.smtp),
+             'tcp_order smtp nonrandommx %s\ntcp-order-daemon' % server,
+             'tcp_random smtp randommx %s\ntcp-random-daemon' % server,
+             'tcp_nodns smtp nodns %s\ntcp-nodns-daemon' % server,
+             'tcp_last smtp mx lastresort mx3.z.test %s\ntcp-last-daemon' % server,
+             'tcp_lastip smtp mx lastresort [127.0.0.3] %s\ntcp-lastip-daemon' % server,
+             'tcp_lastdead smtp mx lastresort nowhere.z.test %s\ntcp-lastdead-daemon' % server,
+             'tcp_lastself smtp mx lastresort router.test %s\ntcp-lastself-daemon' % server,
              'tcp_two smtp mx nameservers 127.0.0.1@%d 127.0.0.1@%d port %d logging\n'
              'tcp-two-daemon' % (dead, cls.nsd.port, cls.smtp)],
             [kit.service('SMTP', 'tcp_local', cls.port)],
             ['.z.test', '.lame.test', '.nomx.test', '.default.test', '.dead.test', '.two.test',
-             '.daemon.test', '.elsewhere.test']))
+             '.daemon.test', '.elsewhere.test', '.order.test', '.random.test', '.nodns.test',
+             '.last.test', '.lastip.test', '.lastdead.test', '.lastself.test', 'localhost',
+             '[127.0.0.9]']))
 
     @classmethod
     def setUpClass(cls):
@@ -119,15 +141,31 @@ class Dns(SharedRouterTest):
         self.assertRegex(event['status'], status, event)
         self.assertTrue(event['text'], event)
 
-    def test_equal_preference_is_shared(self):
-        """Twelve messages, two hosts of equal preference: both get some (the chance that
-        one gets all is 1 in 2048)."""
+    def equal(self, domain, hosts):
+        """Twelve messages, two hosts of equal preference: so many of them get some. (The
+        chance that one of two gets all is 1 in 2048.)"""
         before = {h: len(self.hosts[h].received) for h in ('127.0.0.2', '127.0.0.3')}
         for _ in range(12):
-            event, _ = self.send('equal.z.test')
+            event, _ = self.send(domain)
             self.assertEqual(event['outcome'], 'delivered')
-        for host, count in before.items():
-            self.assertGreater(len(self.hosts[host].received), count, host)
+        used = [h for h, count in before.items() if len(self.hosts[h].received) > count]
+        self.assertEqual(len(used), hosts, used)
+
+    def test_hosts_file_alone(self):
+        """nodns: the name server knows the one, /etc/hosts the other."""
+        event, _ = self.send('prefer.nodns.test')
+        self.assertEqual((event['outcome'], event['status']), ('failed', '5.1.2'))
+        self.assertIn('prefer.z.test is not in /etc/hosts', event['text'])
+        event, _ = self.send('localhost')
+        self.assertEqual(event['outcome'], 'delivered', event)
+        self.assertIn('localhost[', event['peer'])
+
+    def test_last_resort_of_its_own_has_no_say(self):
+        """Without it the mail would wait for the same reason."""
+        for domain in ('lamemx.lastdead.test', 'lamemx.lastself.test'):
+            event, _ = self.send(domain)
+            self.assertEqual((event['outcome'], event['status']), ('deferred', '4.4.3'))
+            self.assertIn('host.lame.test', event['text'])
 
     def test_attempts_are_logged(self):
         event, _ = self.send('fallback.z.test')
@@ -153,8 +191,28 @@ add_cases(Dns, 'to', [
     ('many hosts down', 'many.z.test', '127.0.0.2'),
     ('ourselves last', 'selflast.z.test', '127.0.0.2'),
     ('second name server', 'prefer.two.test', '127.0.0.2'),
+    ('last resort not needed', 'prefer.last.test', '127.0.0.2'),
+    ('last resort when all are down', 'alldown.last.test', '127.0.0.3'),
+    ('last resort by address', 'alldown.lastip.test', '127.0.0.3'),
+    ('last resort for a literal', '[127.0.0.9]', '127.0.0.3'),
+    ('last resort for an unanswered name', 'lamemx.last.test', '127.0.0.3'),
+    ('last resort for an unanswered domain', 'lame.last.test', '127.0.0.3'),
+    ('last resort after dead names', 'alldead2.last.test', '127.0.0.3'),
+    ('last resort behind a crowd', 'crowd.last.test', '127.0.0.3'),
+    ('last resort after refused and down', 'refusesdown.last.test', '127.0.0.3'),
 ], Dns.goes_to)
+add_cases(Dns, 'equal', [
+    ('mx', 'equal.z.test', 2), ('randommx', 'equal.random.test', 2),
+    ('nonrandommx', 'equal.order.test', 1),
+], Dns.equal)
 add_cases(Dns, 'end', [
+    ('last resort is not for null mx', 'null.last.test', 'failed', r'5\.1\.10'),
+    ('last resort is not for no such domain', 'nowhere.last.test', 'failed', r'5\.1\.2'),
+    ('last resort is not for no address', 'empty.last.test', 'failed', r'5\.1\.2'),
+    ('last resort is behind ourselves', 'self.last.test', 'failed', r'5\.4\.6'),
+    ('last resort is behind ourselves, others down', 'selfdown.last.test', 'deferred', r'4\.'),
+    ('last resort is not for a refusal', 'refuses.last.test', 'failed', r'5\.'),
+    ('a crowd without last resort', 'crowd.z.test', 'deferred', r'4\.'),
     ('null mx', 'null.z.test', 'failed', r'5\.1\.10'),
     ('no such domain', 'nowhere.z.test', 'failed', r'5\.1\.2'),
     ('no address', 'empty.z.test', 'failed', r'5\.1\.2'),

@@ -9,7 +9,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { TYPE_A = 1, TYPE_CNAME = 5, TYPE_SOA = 6, TYPE_MX = 15, TYPE_AAAA = 28 };
+enum {
+    TYPE_A = 1,
+    TYPE_CNAME = 5,
+    TYPE_SOA = 6,
+    TYPE_PTR = 12,
+    TYPE_MX = 15,
+    TYPE_AAAA = 28
+};
 enum { NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED, SILENT };
 
 /* A record, or (data NULL) what every question of that type for name gets; type 0: any
@@ -50,6 +57,19 @@ static const struct {
     {"doubt.test", TYPE_A, NULL, SERVFAIL},
     {"doubt.test", TYPE_AAAA, NULL, NOERROR},
     {"nick.test", TYPE_CNAME, "host.test", 0},
+    {"10.0.0.127.in-addr.arpa", TYPE_PTR, "Client.Test", 0},
+    {"11.0.0.127.in-addr.arpa", TYPE_PTR, "bad(name).test", 0},
+    {"11.0.0.127.in-addr.arpa", TYPE_PTR, "192.0.2.1", 0},
+    {"11.0.0.127.in-addr.arpa", TYPE_PTR, "second.test", 0},
+    {"12.0.0.127.in-addr.arpa", TYPE_PTR, "x y.test", 0},
+    {"13.0.0.127.in-addr.arpa", 0, NULL, NOERROR},
+    {"14.0.0.127.in-addr.arpa", 0, NULL, SERVFAIL},
+    {"15.0.0.127.in-addr.arpa", 0, NULL, SILENT},
+    {"16.0.0.127.in-addr.arpa", TYPE_CNAME, "16.0-31.0.0.127.in-addr.arpa", 0},
+    {"16.0-31.0.0.127.in-addr.arpa", TYPE_PTR, "delegated.test", 0},
+    {"7.0.168.192.in-addr.arpa", TYPE_PTR, "inside.test", 0},
+    {"1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa", TYPE_PTR,
+     "six.test", 0},
 };
 
 struct packet {
@@ -91,7 +111,7 @@ static void put_rdata(struct packet *p, int type, const char *data)
         for (int i = 0; i < (type == TYPE_A ? 4 : 16); i++) {
             put8(p, ip[i]);
         }
-    } else if (type == TYPE_CNAME) {
+    } else if (type == TYPE_CNAME || type == TYPE_PTR) {
         put_name(p, data);
     } else if (type == TYPE_MX) {
         unsigned preference = 0;

@@ -13,6 +13,7 @@
 
 #include "router/dns.h"
 #include "router/dns_answer.h"
+#include "router/dns_hosts.h"
 #include "test/unit/dns_fixture.h"
 
 struct world {
@@ -44,7 +45,7 @@ static int on_setup(void **state)
     w->log = log_new(STDERR_FILENO, LOG_KEYVALUE);
     w->dns = dns_start(w->log, reason, sizeof reason);
     w->nameserver = (struct nameserver){STR("127.0.0.1"), w->server.port};
-    w->servers = (struct dns_servers){&w->nameserver, 1, STR("")};
+    w->servers = (struct dns_servers){.list = &w->nameserver, .count = 1};
     return w->dns != NULL ? 0 : -1;
 }
 
@@ -97,6 +98,21 @@ static struct asked ask_addresses(struct world *w, const char *name)
     return a;
 }
 
+static void print_addresses(const struct dns_answer *a, char *out, size_t size)
+{
+    size_t at = 0;
+    out[0] = '\0';
+    for (unsigned i = 0; i < a->address_count; i++) {
+        char ip[INET6_ADDRSTRLEN];
+        const void *bytes =
+            a->address[i].ss_family == AF_INET
+                ? (const void *)&((const struct sockaddr_in *)&a->address[i])->sin_addr
+                : (const void *)&((const struct sockaddr_in6 *)&a->address[i])->sin6_addr;
+        inet_ntop(a->address[i].ss_family, bytes, ip, sizeof ip);
+        at += (size_t)snprintf(out + at, size - at, "%s%s", at > 0 ? " " : "", ip);
+    }
+}
+
 static void test_mx_sorted(void **state)
 {
     static const char *const names[] = {"order.test", "ORDER.Test", "order.test.",
@@ -116,16 +132,166 @@ static void test_mx_sorted(void **state)
 
 static void test_mx_equal_ones_shuffled(void **state)
 {
-    unsigned first[3] = {0};
+    (void)state;
+    unsigned first[3] = {0}, last = 0;
     for (int i = 0; i < 200; i++) {
-        struct asked a = ask_mx(*state, "equal.test");
-        assert_int_equal(a.answer.mx_count, 3);
-        unsigned which = (unsigned)(a.answer.mx[0].name[0] - 'a');
+        struct dns_mx mx[] = {{"z", 5},  {"a", 10}, {"b", 10},
+                              {"c", 10}, {"x", 20}, {"y", 20}};
+        dns_mx_shuffle(mx, 6);
+        assert_string_equal(mx[0].name, "z");
+        unsigned which = (unsigned)(mx[1].name[0] - 'a');
         assert_true(which < 3);
         first[which]++;
+        assert_true(mx[3].preference == 10 && mx[4].preference == 20);
+        last += mx[4].name[0] == 'y';
     }
     /* each about 67 of 200; 20 or less has a chance below 1 in 10^13 */
     assert_true(first[0] > 20 && first[1] > 20 && first[2] > 20);
+    assert_true(last > 40 && last < 160);
+    dns_mx_shuffle(NULL, 0);
+}
+
+/* The answer is shared by channels that shuffle and channels that do not. */
+static void test_mx_equal_ones_as_received(void **state)
+{
+    for (int i = 0; i < 20; i++) {
+        struct asked a = ask_mx(*state, "equal.test");
+        assert_int_equal(a.answer.mx_count, 3);
+        for (unsigned k = 0; k < 3; k++) {
+            assert_int_equal(a.answer.mx[k].name[0], 'a' + (int)k);
+        }
+    }
+}
+
+static void test_names_of_addresses(void **state)
+{
+    struct world *w = *state;
+    static const struct {
+        const char *ip;
+        enum dns_status status;
+        const char *name;
+    } cases[] = {
+        {"127.0.0.10", DNS_OK, "client.test"},
+        {"127.0.0.11", DNS_OK, "second.test"}, /* the first that is a host name */
+        {"127.0.0.12", DNS_NONE, ""},
+        {"127.0.0.13", DNS_NONE, ""},
+        {"127.0.0.14", DNS_TEMPORARY, ""},
+        {"127.0.0.15", DNS_TEMPORARY, ""}, /* silent */
+        {"127.0.0.16", DNS_OK, "delegated.test"},
+        {"192.168.0.7", DNS_OK, "inside.test"}, /* not blocked by the library */
+        {"2001:db8::1", DNS_OK, "six.test"},
+        {"2001:db8::2", DNS_NONE, ""},
+        {"client.test", DNS_NONE, ""},
+        {"", DNS_NONE, ""},
+    };
+    w->servers.purpose = DNS_FOR_CLIENT;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct asked a = {.inside = true};
+        a.query = dns_reverse(w->dns, &w->worker, &w->servers, str_from(cases[i].ip),
+                              on_answer, &a);
+        a.inside = false;
+        wait_answer(w, &a);
+        if (a.answer.status != cases[i].status ||
+            strcmp(a.answer.name, cases[i].name) != 0) {
+            fail_msg("%s: status %d, '%s', '%s'", cases[i].ip, a.answer.status,
+                     a.answer.name, a.answer.reason);
+        }
+    }
+}
+
+/* Questions about clients have a shorter time, and half of the places. */
+static void test_clients_have_their_share(void **state)
+{
+    struct world *w = *state;
+    dns_set_limits(w->dns, 60000, 4);
+    struct asked a[3] = {0}, delivery = {0};
+    w->servers.purpose = DNS_FOR_CLIENT;
+    for (int i = 0; i < 3; i++) {
+        a[i].query = dns_reverse(w->dns, &w->worker, &w->servers, STR("127.0.0.15"),
+                                 on_answer, &a[i]);
+    }
+    wait_answer(w, &a[2]);
+    assert_non_null(strstr(a[2].answer.reason, "too many open questions"));
+    w->servers.purpose = DNS_FOR_DELIVERY;
+    delivery.query =
+        dns_mx(w->dns, &w->worker, &w->servers, STR("order.test"), on_answer, &delivery);
+    wait_answer(w, &delivery);
+    assert_int_equal(delivery.answer.status, DNS_OK);
+    wait_answer(w, &a[0]); /* not in 60 s */
+    wait_answer(w, &a[1]);
+    assert_non_null(strstr(a[0].answer.reason, "no answer in time"));
+}
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+static void test_hosts_file(void **state)
+{
+    (void)state;
+    char path[64], seen[400], text[9000];
+    snprintf(path, sizeof path, "/tmp/pointsman-hosts-%ld", (long)getpid());
+    snprintf(text, sizeof text,
+             "# comment good.test\n"
+             "192.0.2.1 good.test  nick\t# 192.0.2.9 hidden.test\n"
+             "\n  192.0.2.2\tGood.Test\r\n"
+             "2001:db8::1 good.test\n"
+             "192.0.2.300 wrong.test\n"
+             "192.0.2.3\n"
+             "192.0.2.4 %04500d beyond.test\n"
+             "192.0.2.5 last.test",
+             0);
+    write_file(path, text);
+    static const struct {
+        const char *name;
+        enum dns_status status;
+        const char *addresses;
+    } cases[] = {
+        {"good.test", DNS_OK, "192.0.2.1 192.0.2.2 2001:db8::1"},
+        {"nick", DNS_OK, "192.0.2.1"},
+        {"last.test", DNS_OK, "192.0.2.5"},
+        {"hidden.test", DNS_NONE, ""},
+        {"wrong.test", DNS_NONE, ""},
+        {"beyond.test", DNS_NONE, ""},
+        {"192.0.2.3", DNS_NONE, ""},
+        {"comment", DNS_NONE, ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct dns_answer *a = calloc(1, sizeof *a);
+        assert_non_null(a);
+        dns_hosts_answer(path, cases[i].name, a);
+        print_addresses(a, seen, sizeof seen);
+        if (a->status != cases[i].status || strcmp(seen, cases[i].addresses) != 0) {
+            fail_msg("%s: status %d, '%s'", cases[i].name, a->status, seen);
+        }
+        free(a);
+    }
+    unlink(path);
+    struct dns_answer *a = calloc(1, sizeof *a);
+    assert_non_null(a);
+    dns_hosts_answer(path, "good.test", a);
+    assert_int_equal(a->status, DNS_NONE);
+    *a = (struct dns_answer){0};
+    dns_hosts_answer("/tmp", "good.test", a);
+    assert_int_equal(a->status, DNS_TEMPORARY);
+    free(a);
+}
+
+/* No question leaves: the server knows the name, the file does not. */
+static void test_hosts_only(void **state)
+{
+    struct world *w = *state;
+    w->servers.hosts_only = true;
+    struct asked a = ask_addresses(w, "host.test");
+    assert_int_equal(a.answer.status, DNS_NONE);
+    assert_non_null(strstr(a.answer.reason, "host.test is not in /etc/hosts"));
+    a = ask_addresses(w, "[192.0.2.7]");
+    assert_int_equal(a.answer.status, DNS_OK);
+    assert_int_equal(atomic_load(&w->server.asked), 0);
 }
 
 static void test_mx_without_records(void **state)
@@ -178,21 +344,6 @@ static void test_mx_more_than_we_take(void **state)
     /* the best ones are last in the reply */
     assert_string_equal(a.answer.mx[0].name, "m39.many.test");
     assert_string_equal(a.answer.mx[31].name, "m8.many.test");
-}
-
-static void print_addresses(const struct dns_answer *a, char *out, size_t size)
-{
-    size_t at = 0;
-    out[0] = '\0';
-    for (unsigned i = 0; i < a->address_count; i++) {
-        char ip[INET6_ADDRSTRLEN];
-        const void *bytes =
-            a->address[i].ss_family == AF_INET
-                ? (const void *)&((const struct sockaddr_in *)&a->address[i])->sin_addr
-                : (const void *)&((const struct sockaddr_in6 *)&a->address[i])->sin6_addr;
-        inet_ntop(a->address[i].ss_family, bytes, ip, sizeof ip);
-        at += (size_t)snprintf(out + at, size - at, "%s%s", at > 0 ? " " : "", ip);
-    }
 }
 
 static void test_addresses(void **state)
@@ -355,7 +506,7 @@ static void test_second_server_helps(void **state)
 {
     struct world *w = *state;
     struct nameserver two[] = {{STR("127.0.0.1"), 1}, w->nameserver};
-    w->servers = (struct dns_servers){two, 2, STR("")};
+    w->servers = (struct dns_servers){.list = two, .count = 2};
     assert_int_equal(ask_mx(w, "order.test").answer.status, DNS_OK);
 }
 
@@ -372,7 +523,7 @@ static void test_bad_server(void **state)
 static void test_system_servers(void **state)
 {
     struct world *w = *state;
-    w->servers = (struct dns_servers){NULL, 0, STR("")};
+    w->servers = (struct dns_servers){0};
     struct asked a = ask_addresses(w, "localhost");
     assert_int_equal(a.answer.status, DNS_OK);
     assert_true(a.answer.address_count >= 1);
@@ -501,8 +652,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_malformed_records),
+        cmocka_unit_test(test_mx_equal_ones_shuffled),
+        cmocka_unit_test(test_hosts_file),
+        TEST(hosts_only),
+        TEST(names_of_addresses),
+        TEST(clients_have_their_share),
         TEST(mx_sorted),
-        TEST(mx_equal_ones_shuffled),
+        TEST(mx_equal_ones_as_received),
         TEST(mx_without_records),
         TEST(mx_odd_ones_left_out),
         TEST(mx_more_than_we_take),
