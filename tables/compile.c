@@ -143,7 +143,7 @@ static void run_passes(struct compile *c, const struct ast *main)
     services_compile(c, read_beside(c, "dispatcher.cnf", SYNTAX_OPTIONS));
     tls_files_compile(c, read_beside(c, "tls.cnf", SYNTAX_OPTIONS));
     local_domains_compile(c, read_beside(c, "localdomains", SYNTAX_LIST));
-    mapping_check(c, read_beside(c, "mappings", SYNTAX_MAPPINGS));
+    mapping_compile(c, read_beside(c, "mappings", SYNTAX_MAPPINGS));
     check_aliases(c);
     if (s->channel_count > 0) {
         lint_snapshot(c);
@@ -160,6 +160,7 @@ static struct snapshot *snapshot_new(void)
     s->channels_by_name = map_new(a, MAP_NOCASE);
     s->hosts = map_new(a, MAP_NOCASE);
     s->localdomains = map_new(a, MAP_NOCASE);
+    s->mappings = map_new(a, MAP_NOCASE);
     return s;
 }
 

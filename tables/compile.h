@@ -36,8 +36,9 @@ void services_compile(struct compile *c, const struct ast *ast);
 void site_options_compile(struct compile *c, const struct ast *ast);
 void tls_files_compile(struct compile *c, const struct ast *ast);
 void local_domains_compile(struct compile *c, const struct ast *ast);
-/* mapping.c: says what of `mappings` is not honoured. */
-void mapping_check(struct compile *c, const struct ast *ast);
+/* mapping.c: `mappings` into s->mappings; says what of it is not honoured. ast is NULL
+ * when there is none. */
+void mapping_compile(struct compile *c, const struct ast *ast);
 /* silence.c: warnings nobody wants to see: those named in the request, and those of a
  * list from SILENCE= in option.dat. What can not be silenced is reported. */
 void silence_request(struct compile *c, const struct snapshot_request *req);

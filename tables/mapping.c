@@ -1,6 +1,65 @@
-/* mapping: the tables of `mappings`. None is run yet; what that loses is said here,
- * and what it would let through is an error. */
+/* mapping: compiling the tables of `mappings`, and finding them. No table that PMDF asks
+ * by itself is asked yet; what that loses is said here, and what it would let through is
+ * an error. Tables of other names are the site's own, for its rules to call. */
+#include "base/check.h"
 #include "tables/compile.h"
+#include "tables/mapping_table.h"
+
+static const char punctuation[] = "!,<>";
+
+uint64_t mapping_flag(char c)
+{
+    c = ascii_lower(c);
+    if (c >= 'a' && c <= 'z') {
+        return (uint64_t)1 << (c - 'a');
+    }
+    const char *at = c != '\0' ? strchr(punctuation, c) : NULL;
+    return at != NULL ? (uint64_t)1 << (26 + (at - punctuation)) : 0;
+}
+
+str mapping_flags_text(struct arena *a, uint64_t flags)
+{
+    char text[32];
+    size_t n = 0;
+    for (char c = 'A'; c <= 'Z'; c++) {
+        if ((flags & mapping_flag(c)) != 0) {
+            text[n++] = c;
+        }
+    }
+    for (const char *c = punctuation; *c != '\0'; c++) {
+        if ((flags & mapping_flag(*c)) != 0) {
+            text[n++] = *c;
+        }
+    }
+    return arena_str(a, str_n(text, n));
+}
+
+const struct mapping *mapping_find(const struct snapshot *s, str table)
+{
+    return map_get(s->mappings, table);
+}
+
+str mapping_name(const struct mapping *t)
+{
+    return t->name;
+}
+
+/* Tables that PMDF or Messaging Server asks by itself, beside those that end in
+ * _ACCESS. */
+static bool is_asked_by_name(str name)
+{
+    static const char *const names[] = {"AUTH_REWRITE",         "CHARSET-CONVERSION",
+                                        "COMMENT_STRINGS",      "CONVERSIONS",
+                                        "DISPOSITION_LANGUAGE", "FORWARD",
+                                        "LOG_ACTION",           "NOTIFICATION_LANGUAGE",
+                                        "PERSONAL_NAMES",       "REVERSE"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (str_ieq(name, str_from(names[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
 
 static void check_table(struct compile *c, const struct ast_table *t)
 {
@@ -9,28 +68,70 @@ static void check_table(struct compile *c, const struct ast_table *t)
                             "table %.*s is not honoured yet: what it refuses would be "
                             "accepted",
                             STR_ARG(t->name));
-    } else {
+    } else if (is_asked_by_name(t->name)) {
         diag_warning(c->diags, t->at, "unhonoured-mapping",
                      "table %.*s is not honoured yet: nothing is mapped by it",
                      STR_ARG(t->name));
     }
 }
 
-void mapping_check(struct compile *c, const struct ast *ast)
+static void compile_entry(struct compile *c, const struct ast_entry *from,
+                          struct mapping_entry *to)
 {
-    struct map *seen = map_new(c->arena, MAP_NOCASE);
-    for (const struct ast_table *t = ast != NULL ? ast->tables : NULL; t; t = t->next) {
-        if (t->name.len == 0) {
+    *to = (struct mapping_entry){.pattern_text = from->pattern,
+                                 .template_text = from->template,
+                                 .at = span_join(from->pattern_at, from->template_at)};
+    if (from->pattern_at.source != from->template_at.source) {
+        to->at = from->pattern_at;
+    }
+    mapping_pattern_compile(c->arena, from->pattern, from->pattern_at, c->diags,
+                            &to->pattern);
+    mapping_template_compile(c->arena, from->template, from->template_at,
+                             to->pattern.saved, c->diags, &to->template);
+}
+
+static struct mapping *compile_table(struct compile *c, const struct ast_table *from)
+{
+    struct mapping *t = arena_new_of(c->arena, struct mapping);
+    *t = (struct mapping){.name = from->name, .at = from->at};
+    for (const struct ast_entry *e = from->entries; e != NULL; e = e->next) {
+        t->count++;
+    }
+    t->entries = arena_array(c->arena, struct mapping_entry, t->count);
+    const struct mapping_pattern **patterns =
+        arena_array(c->arena, const struct mapping_pattern *, t->count);
+    unsigned i = 0;
+    for (const struct ast_entry *e = from->entries; e != NULL; e = e->next) {
+        compile_entry(c, e, &t->entries[i]);
+        patterns[i] = &t->entries[i].pattern;
+        i++;
+    }
+    t->index = mapping_index_new(c->arena, patterns, t->count);
+    return t;
+}
+
+static void compile_tables(struct compile *c, const struct ast *ast)
+{
+    for (const struct ast_table *a = ast->tables; a != NULL; a = a->next) {
+        if (a->name.len == 0) {
             continue;
         }
-        const struct ast_table *first = map_add(seen, t->name, (void *)(uintptr_t)t);
+        struct mapping *t = compile_table(c, a);
+        const struct mapping *first = map_add(c->s->mappings, a->name, t);
         if (first != t) {
             struct diag *d =
-                diag_error(c->diags, t->at, "duplicate-mapping",
-                           "there is a table %.*s already", STR_ARG(t->name));
+                diag_error(c->diags, a->at, "duplicate-mapping",
+                           "there is a table %.*s already", STR_ARG(a->name));
             diag_note(c->diags, d, first->at, "here it was given first");
         } else {
-            check_table(c, t);
+            check_table(c, a);
         }
+    }
+}
+
+void mapping_compile(struct compile *c, const struct ast *ast)
+{
+    if (ast != NULL) {
+        compile_tables(c, ast);
     }
 }

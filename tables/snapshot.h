@@ -75,6 +75,7 @@ struct snapshot {
     unsigned rule_count;
     struct service *services;
     unsigned service_count;
+    struct map *mappings;     /* case-blind -> struct mapping; see tables/mapping.h */
     struct map *localdomains; /* case-blind "dom" or ".dom" -> struct span* */
     struct site_options options;
     struct tls_files tls;

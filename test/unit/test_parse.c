@@ -161,6 +161,9 @@ static void mapping_tables(void **state)
     assert_parses(TEXT("A\n\n a$\\\n b $\\\n! c\n*x\n"), SYNTAX_MAPPINGS,
                   "A\n\n  a$ b $*x\n");
     assert_parses(TEXT("A\n\n a$ \\\n b$"), SYNTAX_MAPPINGS, "A\n\n  a$  b$\n");
+    /* What is quoted quotes nothing. */
+    assert_parses(TEXT("A\n\n a$$ b$$$ \n c$$$$ $$\n"), SYNTAX_MAPPINGS,
+                  "A\n\n  a$$ b$$$ \n  c$$$$ $$\n");
 }
 
 /* Every fault is told once, at its place, and the lines between are understood. */
