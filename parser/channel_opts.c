@@ -6,6 +6,7 @@
 
 #include "base/address.h"
 #include "base/check.h"
+#include "parser/overrides.h"
 
 /* In a file of rubbish the words behind these are not compared with all keywords. */
 enum { SUGGEST_WARNINGS_MAX = 10000 };
@@ -75,6 +76,33 @@ static void assign(struct channel_opts *o, enum keyword_id id, const struct valu
 #include "parser/keywords.def"
     case KEYWORD_COUNT: break;
     }
+}
+
+unsigned channel_opts_places(const struct channel_opts *o, enum keyword_id id,
+                             struct span at[CHANNEL_OPTS_PLACES_MAX])
+{
+    unsigned n = 0;
+    switch (id) {
+#define CHOICE(word, field, ...)  case KEYWORD_ID_##word: at[n++] = o->field##_at; break;
+#define PARTLY(word, field, ...)  case KEYWORD_ID_##word: at[n++] = o->field##_at; break;
+#define INT(word, ...)            case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
+#define CHANNEL(word, ...)        case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
+#define HOST(word, ...)           case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
+#define ADDRESS(word, ...)        case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
+#define SERVERS(word, ...)        case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
+#define NOSERVERS(word, ...)                                                             \
+    case KEYWORD_ID_##word: at[n++] = o->nameservers_at; break;
+#define SPELL(word, first, second, ...)                                                  \
+    case KEYWORD_ID_##word:                                                              \
+        n = channel_opts_places(o, KEYWORD_ID_##first, at);                              \
+        n += channel_opts_places(o, KEYWORD_ID_##second, at + n);                        \
+        break;
+#define SYNONYM(word, other, ...)                                                        \
+    case KEYWORD_ID_##word: n = channel_opts_places(o, KEYWORD_ID_##other, at); break;
+#include "parser/keywords.def"
+    default: break;
+    }
+    return n;
 }
 
 /* Does this row's word stand for what is in o, and is that not what is built in? */
@@ -342,8 +370,7 @@ static void report_status(const struct applying *on, bool allow_unhonoured)
     }
 }
 
-/* The span from a keyword to its last argument, if all of it is in one file. */
-static struct span whole_span(const struct ast_keyword *k)
+struct span ast_keyword_span(const struct ast_keyword *k)
 {
     struct span at = k->at;
     for (const struct ast_word *w = k->args; w != NULL; w = w->next) {
@@ -371,7 +398,7 @@ static void apply_one(struct channel_opts *o, struct applying *on, bool allow_un
     report_status(on, allow_unhonoured);
     struct value v = {0};
     if (read_value(on, &v)) {
-        assign(o, k->known->id, &v, whole_span(k));
+        assign(o, k->known->id, &v, ast_keyword_span(k));
     }
 }
 
@@ -382,4 +409,5 @@ void channel_opts_apply(struct channel_opts *o, const struct ast_keyword *keywor
     for (on.keyword = keywords; on.keyword != NULL; on.keyword = on.keyword->next) {
         apply_one(o, &on, allow_unhonoured);
     }
+    overrides_check(o, keywords, diags);
 }

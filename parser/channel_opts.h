@@ -15,6 +15,14 @@ void channel_opts_init(struct channel_opts *o);
  * caller. Strings of o are slices of the AST or in the arena. */
 void channel_opts_apply(struct channel_opts *o, const struct ast_keyword *keywords,
                         bool allow_unhonoured, struct arena *a, struct diags *diags);
+/* Where the fields the row sets were last written: at most two for the words that stand
+ * for two. 0: the row sets none. */
+enum { CHANNEL_OPTS_PLACES_MAX = 2 };
+unsigned channel_opts_places(const struct channel_opts *o, enum keyword_id id,
+                             struct span at[CHANNEL_OPTS_PLACES_MAX]);
+/* The span from a keyword to its last argument, if all of it is in one file; what
+ * channel_opts_apply() keeps as the place of its fields. */
+struct span ast_keyword_span(const struct ast_keyword *k);
 /* Writes the words that give these values, each after a blank; nothing for built-in
  * values. Reads back to equal values. */
 void channel_opts_print(const struct channel_opts *o, struct buf *out);
