@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "channels/smtp_server_private.h"
+#include "router/refusal.h"
 
 struct smtp_server *smtp_server_new(const struct smtp_server_policy *policy)
 {
@@ -270,7 +271,7 @@ static bool server_refuse_verb(struct smtp_server *m, const struct verb *v)
 {
     if (m->policy.tls == TLS_LEVEL_MUST && !m->tls &&
         (v == NULL || (v->flags & VERB_CLEAR) == 0)) {
-        server_error(m, 530, 5, 7, 0, "Must issue a STARTTLS command first");
+        server_error(m, 530, 5, 7, 0, REFUSAL_WITHOUT_TLS);
     } else if (v == NULL) {
         server_error(m, 500, 5, 5, 1, "Command not recognised");
     } else if (v->handler == NULL ||

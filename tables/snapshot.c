@@ -31,22 +31,24 @@ const struct host_entry *snapshot_host(const struct snapshot *s, str host)
     return map_get(s->hosts, host);
 }
 
-bool snapshot_is_local_domain(const struct snapshot *s, str domain)
+const struct span *snapshot_local_domain(const struct snapshot *s, str domain)
 {
-    if (domain.len == 0 || map_get(s->localdomains, domain) != NULL) {
-        return domain.len > 0;
-    }
-    if (domain.ptr[0] == '[') {
-        return false;
+    const struct span *at = domain.len > 0 ? map_get(s->localdomains, domain) : NULL;
+    if (domain.len == 0 || domain.ptr[0] == '[') {
+        return at;
     }
     /* The first character belongs to a label, never to the dot of a parent. */
-    for (size_t i = 1; i < domain.len; i++) {
-        if (domain.ptr[i] == '.' &&
-            map_get(s->localdomains, str_from_pos(domain, i)) != NULL) {
-            return true;
+    for (size_t i = 1; i < domain.len && at == NULL; i++) {
+        if (domain.ptr[i] == '.') {
+            at = map_get(s->localdomains, str_from_pos(domain, i));
         }
     }
-    return false;
+    return at;
+}
+
+bool snapshot_is_local_domain(const struct snapshot *s, str domain)
+{
+    return snapshot_local_domain(s, domain) != NULL;
 }
 
 str snapshot_where(struct arena *a, const struct snapshot *s, struct span span)

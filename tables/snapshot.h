@@ -108,7 +108,9 @@ void snapshot_unref(struct snapshot **s);
 /* NULL when there is none. Case-blind. */
 const struct channel *snapshot_channel(const struct snapshot *s, str name);
 const struct host_entry *snapshot_host(const struct snapshot *s, str host);
-/* True when domain, or a ".parent" of it, is in localdomains. Case-blind. */
+/* The line of localdomains that holds domain, or a ".parent" of it; NULL: none does.
+ * Case-blind. */
+const struct span *snapshot_local_domain(const struct snapshot *s, str domain);
 bool snapshot_is_local_domain(const struct snapshot *s, str domain);
 /* "file:line" of a span, formatted into a. */
 str snapshot_where(struct arena *a, const struct snapshot *s, struct span span);

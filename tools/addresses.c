@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/address.h"
-
 enum { SUGGEST_DISTANCE = 2 };
 
 str address_bare(str text)

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "base/address.h"
 #include "tables/snapshot.h"
 #include "tools/tool.h"
 

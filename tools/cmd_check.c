@@ -56,6 +56,7 @@ static void print_summary(const struct configuration *c)
 int cmd_check(const struct invocation *in)
 {
     struct configuration c;
+    enum tool_format format = in->options.json ? TOOL_FORMAT_JSON : in->options.format;
     int code = TOOL_OK;
 
     configuration_load(&c, in);
@@ -64,14 +65,14 @@ int cmd_check(const struct invocation *in)
         dns_check_anchor(c.snapshot, c.diags);
     }
     messages_print(c.diags,
-                   &(struct messages_request){.format = in->options.format,
+                   &(struct messages_request){.format = format,
                                               .colour = in->colour,
                                               .max_errors = in->options.max_errors},
                    stdout);
     if (c.unreadable) {
         code = TOOL_USAGE;
     } else {
-        if (in->options.format == TOOL_FORMAT_TEXT) {
+        if (format == TOOL_FORMAT_TEXT) {
             print_summary(&c);
         }
         if (!c.snapshot || diags_errors(c.diags) > 0 ||

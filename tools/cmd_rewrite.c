@@ -1,4 +1,5 @@
 /* rewrite: what becomes of an address, and the line that says so. */
+#include "tables/route.h"
 #include "tools/addresses.h"
 #include "tools/configuration.h"
 #include "tools/record.h"
@@ -171,8 +172,10 @@ static bool read_context(struct answer *a)
     const struct snapshot *s = a->c->snapshot;
     struct rewrite_context *ctx = &a->context;
 
-    *ctx = (struct rewrite_context){
-        .source = s->channels[0], .direction = o->direction, .form = o->form};
+    *ctx = (struct rewrite_context){.source = s->channels[0],
+                                    .direction =
+                                        o->backward ? ROUTE_BACKWARD : ROUTE_FORWARD,
+                                    .form = o->header ? ROUTE_HEADER : ROUTE_ENVELOPE};
     if (o->source_channel) {
         ctx->source = channel_given(s, o->source_channel);
     }

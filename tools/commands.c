@@ -26,6 +26,15 @@ static const struct command commands[] = {
      TAKES_ALLOW | TAKES_SOURCE | TAKES_DESTINATION | TAKES_ENVELOPE | TAKES_HEADER |
          TAKES_FORWARD | TAKES_BACKWARD | TAKES_TRACE | TAKES_JSON,
      1, -1, cmd_rewrite},
+    {"explain", "ADDRESS --from-ip IP",
+     "one recipient from the connection to the next hop",
+     "Service, channel switches, relay rule, route and delivery of mail from that\n"
+     "client, each with the line that decides; and what nobody looks at yet.\n"
+     "Exit: 0 accepted, 1 refused, 2 the question cannot be asked.\n",
+     "  pointsman explain bob@partner.test --from-ip 192.0.2.7 --tls\n"
+     "  pointsman explain ann@example.com --from-ip 2001:db8::7 --service SUBMIT "
+     "--json\n",
+     TAKES_ALLOW | TAKES_CLIENT | TAKES_JSON, 1, 1, cmd_explain},
     {"keywords", "[NAME]", "the channel keywords and what becomes of each",
      "Without a name: one line for each keyword. Status is one of honoured, no-effect\n"
      "(never means anything here), later (not honoured yet: a warning) and restricts\n"

@@ -3,6 +3,7 @@
 #define TOOLS_CONFIGURATION_H
 
 #include "base/buf.h"
+#include "tables/snapshot.h"
 #include "tools/tool.h"
 
 struct configuration {

@@ -1,6 +1,7 @@
 /* options: one row per option; parsing and help come from the rows. */
 #include "tools/options.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -12,33 +13,12 @@ struct option_row {
     char brief;           /* one-letter form, 0: none */
     const char *name;     /* long form without the dashes */
     const char *argument; /* NULL: takes none */
+    size_t member;        /* of struct tool_options: a string with an argument, else a
+                           * truth value, which becomes ... */
+    bool truth;
+    bool (*read)(struct tool_options *o, const char *value); /* NULL, or instead */
     const char *help;
 };
-
-static const struct option_row rows[] = {
-    {TAKES_CONFIG, 'c', "config", "FILE-or-DIR",
-     "the configuration (default " POINTSMAN_SYSCONFDIR ")"},
-    {TAKES_STRICT, 0, "strict", NULL, "warnings fail too"},
-    {TAKES_FORMAT, 0, "format", "FORMAT", "text, json (one object a line) or sarif"},
-    {TAKES_MAX_ERRORS, 0, "max-errors", "N", "show no more than the first N errors"},
-    {TAKES_SILENCE, 0, "silence", "SLUG,...", "leave these warnings out; repeatable"},
-    {TAKES_ALLOW, 0, "allow-unhonoured", NULL,
-     "restrictions that are not honoured yet: warn"},
-    {TAKES_SOURCE, 0, "source-channel", "CHANNEL",
-     "the channel mail comes from (default: the local one)"},
-    {TAKES_DESTINATION, 0, "destination-channel", "CHANNEL",
-     "the channel mail goes to ($Q, $C)"},
-    {TAKES_ENVELOPE, 0, "envelope", NULL, "an address of the envelope (default)"},
-    {TAKES_HEADER, 0, "header", NULL, "an address of a header field"},
-    {TAKES_FORWARD, 0, "forward", NULL, "a recipient (default)"},
-    {TAKES_BACKWARD, 0, "backward", NULL, "a sender"},
-    {TAKES_TRACE, 0, "trace", NULL, "show every rule looked at"},
-    {TAKES_JSON, 0, "json", NULL, "one JSON object a line"},
-    {TAKES_SOCKET, 0, "socket", "PATH", "the daemon's control socket"},
-    {TAKES_HELP, 'h', "help", NULL, "this text"},
-    {TAKES_VERSION, 0, "version", NULL, "the version of this program"},
-};
-enum { ROW_COUNT = sizeof rows / sizeof *rows };
 
 static bool format_apply(struct tool_options *o, const char *value)
 {
@@ -48,6 +28,7 @@ static bool format_apply(struct tool_options *o, const char *value)
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(value, names[i]) == 0) {
             o->format = (enum tool_format)i;
+            o->json = o->format == TOOL_FORMAT_JSON;
             return true;
         }
     }
@@ -73,55 +54,65 @@ static bool silence_apply(struct tool_options *o, const char *value)
     return true;
 }
 
+/* clang-format off */
+#define TEXT(bit, brief, name, argument, member, help)                                   \
+    {bit, brief, name, argument, offsetof(struct tool_options, member), false, NULL, help}
+#define FLAG(bit, brief, name, member, truth, help)                                      \
+    {bit, brief, name, NULL, offsetof(struct tool_options, member), truth, NULL, help}
+#define READ(bit, name, argument, read, help)                                            \
+    {bit, 0, name, argument, 0, false, read, help}
+
+/* clang-format on */
+static const struct option_row rows[] = {
+    TEXT(TAKES_CONFIG, 'c', "config", "FILE-or-DIR", config,
+         "the configuration (default " POINTSMAN_SYSCONFDIR ")"),
+    FLAG(TAKES_STRICT, 0, "strict", strict, true, "warnings fail too"),
+    READ(TAKES_FORMAT, "format", "FORMAT", format_apply,
+         "text, json (one object a line) or sarif"),
+    READ(TAKES_MAX_ERRORS, "max-errors", "N", max_errors_apply,
+         "show no more than the first N errors"),
+    READ(TAKES_SILENCE, "silence", "SLUG,...", silence_apply,
+         "leave these warnings out; repeatable"),
+    FLAG(TAKES_ALLOW, 0, "allow-unhonoured", allow_unhonoured, true,
+         "restrictions that are not honoured yet: warn"),
+    TEXT(TAKES_CLIENT, 0, "from-ip", "IP", from_ip, "the client's address (needed)"),
+    TEXT(TAKES_CLIENT, 0, "service", "NAME", service,
+         "the service it connects to (default: the first)"),
+    FLAG(TAKES_CLIENT, 0, "tls", tls, true, "it turns TLS on when that is offered"),
+    TEXT(TAKES_CLIENT, 0, "auth", "USER", auth, "it authenticates"),
+    TEXT(TAKES_CLIENT, 0, "sender", "ADDRESS", sender, "the envelope sender"),
+    TEXT(TAKES_SOURCE, 0, "source-channel", "CHANNEL", source_channel,
+         "the channel mail comes from (default: the local one)"),
+    TEXT(TAKES_DESTINATION, 0, "destination-channel", "CHANNEL", destination_channel,
+         "the channel mail goes to ($Q, $C)"),
+    FLAG(TAKES_ENVELOPE, 0, "envelope", header, false,
+         "an address of the envelope (default)"),
+    FLAG(TAKES_HEADER, 0, "header", header, true, "an address of a header field"),
+    FLAG(TAKES_FORWARD, 0, "forward", backward, false, "a recipient (default)"),
+    FLAG(TAKES_BACKWARD, 0, "backward", backward, true, "a sender"),
+    TEXT(TAKES_ADDRESSES, 0, "addresses", "FILE", addresses,
+         "compare the routes of these, one a line"),
+    FLAG(TAKES_TRACE, 0, "trace", trace, true, "show every rule looked at"),
+    FLAG(TAKES_JSON, 0, "json", json, true, "one JSON object a line"),
+    TEXT(TAKES_SOCKET, 0, "socket", "PATH", socket, "the daemon's control socket"),
+    FLAG(TAKES_HELP, 'h', "help", help, true, "this text"),
+    FLAG(TAKES_VERSION, 0, "version", version, true, "the version of this program"),
+};
+enum { ROW_COUNT = sizeof rows / sizeof *rows };
+
 /* False when the value is none the option can have. */
-static bool option_apply(struct tool_options *o, unsigned bit, const char *value)
+static bool option_apply(struct tool_options *o, const struct option_row *row,
+                         const char *value)
 {
-    switch (bit) {
-    case TAKES_FORMAT:
-        return format_apply(o, value);
-    case TAKES_MAX_ERRORS:
-        return max_errors_apply(o, value);
-    case TAKES_SILENCE:
-        return silence_apply(o, value);
-    case TAKES_CONFIG:
-        o->config = value;
-        break;
-    case TAKES_HELP:
-        o->help = true;
-        break;
-    case TAKES_VERSION:
-        o->version = true;
-        break;
-    case TAKES_STRICT:
-        o->strict = true;
-        break;
-    case TAKES_ALLOW:
-        o->allow_unhonoured = true;
-        break;
-    case TAKES_SOURCE:
-        o->source_channel = value;
-        break;
-    case TAKES_DESTINATION:
-        o->destination_channel = value;
-        break;
-    case TAKES_ENVELOPE:
-    case TAKES_HEADER:
-        o->form = bit == TAKES_HEADER ? ROUTE_HEADER : ROUTE_ENVELOPE;
-        break;
-    case TAKES_FORWARD:
-    case TAKES_BACKWARD:
-        o->direction = bit == TAKES_BACKWARD ? ROUTE_BACKWARD : ROUTE_FORWARD;
-        break;
-    case TAKES_TRACE:
-        o->trace = true;
-        break;
-    case TAKES_JSON:
-        o->json = true;
-        o->format = TOOL_FORMAT_JSON;
-        break;
-    case TAKES_SOCKET:
-        o->socket = value;
-        break;
+    char *member = (char *)o + row->member;
+
+    if (row->read) {
+        return row->read(o, value);
+    }
+    if (row->argument) {
+        *(const char **)member = value;
+    } else {
+        *(bool *)member = row->truth;
     }
     return true;
 }
@@ -209,7 +200,7 @@ static bool read_option(struct reader *r, char *word)
         }
         value = r->argv[r->next++];
     }
-    if (!option_apply(&r->in->options, row->bit, value)) {
+    if (!option_apply(&r->in->options, row, value)) {
         complain(r, "this value cannot be used:", value);
         return false;
     }

@@ -7,8 +7,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "tables/route.h"
-
 /* Exit codes; documented in pointsman.1. */
 enum {
     TOOL_OK = 0,   /* yes, clean, routed */
@@ -34,7 +32,9 @@ enum {
     TAKES_DESTINATION = 1 << 13,
     TAKES_FORMAT = 1 << 14,
     TAKES_MAX_ERRORS = 1 << 15,
-    TAKES_SILENCE = 1 << 16
+    TAKES_SILENCE = 1 << 16,
+    TAKES_CLIENT = 1 << 17, /* --from-ip, --tls, --auth, --sender, --service */
+    TAKES_ADDRESSES = 1 << 18
 };
 
 /* --format; --json is JSON, too. */
@@ -43,17 +43,18 @@ enum tool_format { TOOL_FORMAT_TEXT, TOOL_FORMAT_JSON, TOOL_FORMAT_SARIF };
 enum { TOOL_SILENCE_MAX = 64 };
 
 struct tool_options {
-    const char *config;              /* -c, or the default */
-    const char *source_channel;      /* NULL: the local channel */
-    const char *destination_channel; /* NULL: not known */
-    const char *socket;              /* NULL: from the configuration */
-    bool help, version, strict, allow_unhonoured, trace, json;
-    enum tool_format format;
-    unsigned max_errors; /* 0: no limit */
+    const char *config;                            /* -c, or the default */
+    const char *source_channel;                    /* NULL: the local channel */
+    const char *destination_channel;               /* NULL: not known */
+    const char *socket;                            /* NULL: from the configuration */
+    const char *from_ip, *service, *auth, *sender; /* a client; NULL: not given */
+    const char *addresses;                         /* a file of them, NULL: none */
+    bool help, version, strict, allow_unhonoured, trace, json, tls;
+    enum tool_format format; /* where json is false */
+    unsigned max_errors;     /* 0: no limit */
     const char *silence[TOOL_SILENCE_MAX];
     unsigned silence_count;
-    enum route_form form;
-    enum route_direction direction;
+    bool header, backward; /* else envelope, forward */
 };
 
 struct command;
@@ -78,6 +79,7 @@ struct command {
 
 int cmd_check(const struct invocation *in);
 int cmd_rewrite(const struct invocation *in);
+int cmd_explain(const struct invocation *in);
 int cmd_keywords(const struct invocation *in);
 int cmd_print(const struct invocation *in);
 int cmd_control(const struct invocation *in); /* status, reload, stop */

@@ -1,0 +1,65 @@
+#!/bin/sh
+# `pointsman explain`: service, switches, relay rule, route, delivery; text and JSON.
+# shellcheck source=test/tool/lib.sh
+. "$top_srcdir/test/tool/lib.sh"
+site=$top_srcdir/test/tool/site
+
+# explains NAME CODE ARGUMENT...: against explain/NAME.out
+explains()
+{
+    case=$1 code=$2
+    shift 2
+    golden "$case" "$code" "explain/$case.out" explain -c "$site" "$@"
+}
+
+explains refused-relay 1 u@elsewhere.test --from-ip 203.0.113.7
+explains trusted 0 u@elsewhere.test --from-ip 10.1.2.3
+explains tls-switch 0 u@partner.test --from-ip 203.0.113.7 --tls
+explains trusted-and-tls 0 u@hub.test --from-ip 10.1.2.3 --tls
+explains proper-name 0 u@gate.partner.test --from-ip 203.0.113.7
+explains target-closed 0 postmaster --from-ip 192.0.2.9
+explains local 0 '<ann@here.test>' --from-ip 203.0.113.7 --auth ann --sender bob@x.test
+explains bitbucket 0 ann@void.test --from-ip 203.0.113.7
+explains must-tls 1 ann@here.test --from-ip ::1 --service six
+explains must-tls-met 0 ann@here.test --from-ip ::1 --service six --tls
+explains implicit-tls 0 u@hub.test --from-ip 203.0.113.7 --service SUBMIT
+explains not-offered 0 u@hub.test --from-ip 10.1.2.3 --service CLEAR --tls
+explains no-route 1 u@nobody.test --from-ip 203.0.113.7
+explains loop 1 u@stuck.test --from-ip 203.0.113.7
+explains json-accepted 0 u@partner.test --from-ip 203.0.113.7 --tls --json
+explains json-refused 1 u@elsewhere.test --from-ip 203.0.113.7 --json
+explains json-no-route 1 u@nobody.test --from-ip 203.0.113.7 --json
+explains json-early 1 u@here.test --from-ip ::1 --service SIX --json
+
+# What is not honoured is said: keywords of the channels it goes through, and tables.
+cp -r "$site" "$work/later"
+sed -i 's/^tcp_local smtp/& saslswitchchannel tcp_tls/; s/^tcp_must smtp/& after x/' \
+    "$work/later/pointsman.cnf"
+expect 'a keyword of its channel that is not honoured' 0 \
+    "^NOT HONOURED pointsman.cnf:18:16: 'saslswitchchannel' is not honoured yet" '' \
+    explain -c "$work/later" ann@here.test --from-ip 203.0.113.7
+! grep -q "'after'" "$work/out"
+ok $? 'not one of a channel it does not touch'
+
+expect 'no client' 2 '' 'explain needs --from-ip' explain -c "$site" u@here.test
+expect 'no IP' 2 '' "'10.1' is no IP address" explain -c "$site" u@here.test --from-ip 10.1
+expect 'no address' 2 '' "the address 'a@' has no domain" explain -c "$site" a@ --from-ip 10.1.2.3
+expect 'no sender' 2 '' "the sender 'a@' has no domain" \
+    explain -c "$site" u@here.test --from-ip 10.1.2.3 --sender a@
+expect 'the empty sender' 0 '^verdict  *accepted' '' \
+    explain -c "$site" u@here.test --from-ip 10.1.2.3 --sender '<>'
+expect 'an unknown service' 2 '' 'no service NONE takes a connection from 10.1.2.3' \
+    explain -c "$site" u@here.test --from-ip 10.1.2.3 --service NONE
+expect 'a service of another address family' 2 '' 'no service SUBMIT takes a connection from ::1' \
+    explain -c "$site" u@here.test --from-ip ::1 --service SUBMIT
+expect 'two addresses' 2 '' "too many arguments: 'b'" explain -c "$site" a b --from-ip 10.1.2.3
+sed '/^tlsswitch/d; s/mustt*ls/mustls/' "$site/pointsman.cnf" >"$work/bad.cnf"
+expect 'bad configuration' 2 '' 'cannot be used' explain -c "$work/bad.cnf" u@here.test --from-ip ::1
+mkdir "$work/quiet"
+printf '\nl\nhere.test\n' >"$work/quiet/pointsman.cnf"
+expect 'no service at all' 2 '' 'there is no service in dispatcher.cnf' \
+    explain -c "$work/quiet" u@here.test --from-ip 10.1.2.3
+
+"$tool" explain -c "$site" u@partner.test --from-ip 203.0.113.7 --json | python3 -m json.tool >/dev/null
+ok $? 'JSON is JSON'
+finish

@@ -1,0 +1,59 @@
+/* explanation: what becomes of one recipient offered by one client, step by step, with
+ * the line that decided each. It asks the functions that the daemon asks, in the order
+ * of channels/tcp_server.c and router/enqueue.c; it decides nothing itself. */
+#ifndef TOOLS_EXPLANATION_H
+#define TOOLS_EXPLANATION_H
+
+#include "router/refusal.h"
+#include "tables/route.h"
+#include "tools/setting.h"
+
+struct explanation_request {
+    const struct snapshot *snapshot;
+    const struct service *service; /* takes the connection */
+    str client_ip;
+    bool tls;          /* the client turns TLS on when it may */
+    struct address to; /* the recipient */
+};
+
+/* Did the session change its channel here, and why (not). */
+struct explained_switch {
+    const struct channel *from, *to; /* equal: it stayed */
+    str reason;
+    struct span at; /* the deciding place, or SPAN_NONE */
+};
+
+/* How the message would leave; for a TCP channel only. */
+struct explained_delivery {
+    str host; /* next hop */
+    bool mx;  /* its MX records are looked up */
+    struct setting tls;
+};
+
+struct explanation {
+    struct explained_switch ip, tls;
+    struct setting starttls;      /* server side of the channel after the IP switch */
+    bool in_tls;                  /* the mail comes in over TLS */
+    const struct channel *source; /* after all switches */
+    bool trusted;
+    bool asked; /* RCPT got as far as being asked; else the session was refused */
+    enum route_verdict verdict; /* when asked */
+    struct route route;         /* when asked */
+    str relay;            /* why it may (not) be relayed, "" when that was not asked */
+    struct span relay_at; /* the place that decided it, or SPAN_NONE */
+    bool refused;
+    struct outcome refusal;             /* the reply when refused */
+    struct explained_delivery delivery; /* host is empty: not over TCP */
+    str summary;                        /* one sentence */
+};
+
+/* Strings live in the arena or the snapshot. */
+void explanation_make(const struct explanation_request *request, struct arena *a,
+                      struct explanation *out);
+
+/* The listener a client connects to: the first of that name (NULL: of any name) whose
+ * address family fits the client's. NULL: there is none. */
+const struct service *explanation_service(const struct snapshot *s, const char *name,
+                                          str client_ip);
+
+#endif
