@@ -105,7 +105,7 @@ struct nameserver {
  * then the channel line, each applied left to right. One field and one span
  * (<field>_at: where it was last written, SPAN_NONE when it is built in) per row:
  *   enum tls_level tls_server, tls_client;  enum ip_switch ip_switch;
- *   enum mx_mode mx;  enum smtp_eol smtp_eol;  bool logging;
+ *   enum mx_mode mx;  enum smtp_eol smtp_eol;  bool logging, master_only;
  *   uint16_t port;         25 unless given
  *   str tlsswitchchannel;  empty: none
  *   str daemon;            empty: none; "router": the official host

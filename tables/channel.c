@@ -143,6 +143,30 @@ static void add_hosts(struct channels *on, struct channel *ch, const struct ast_
     }
 }
 
+/* A line that asks for less TLS than the defaults above it do is often a slip. */
+static void check_tls(struct channels *on, const struct channel_opts *o)
+{
+    const struct channel_opts *base = &on->base;
+    bool server = o->tls_server < base->tls_server && base->tls_server_at.source != 0;
+    bool client = o->tls_client < base->tls_client && base->tls_client_at.source != 0;
+    if (!server && !client) {
+        return;
+    }
+    struct diag *d = diag_warning(
+        on->c->diags, server ? o->tls_server_at : o->tls_client_at,
+        "tls-weaker-than-default",
+        "this asks for less TLS than 'defaults' does: leave it out, and what is asked "
+        "there holds here, too");
+    if (server) {
+        diag_note(on->c->diags, d, base->tls_server_at, "the default it is weaker than");
+    }
+    if (client) {
+        diag_note(on->c->diags, d, base->tls_client_at,
+                  server ? "another default that is lost"
+                         : "the default it is weaker than");
+    }
+}
+
 static void add_channel(struct channels *on, const struct ast_block *b)
 {
     struct compile *c = on->c;
@@ -162,6 +186,9 @@ static void add_channel(struct channels *on, const struct ast_block *b)
     channel_opts_apply(&ch->opts, b->keywords, c->allow_unhonoured, c->arena, c->diags);
     ch->type = type_of(ch);
     ch->final = ch->type == CHANNEL_LOCAL || ch->type == CHANNEL_BITBUCKET;
+    if (!ch->final) {
+        check_tls(on, &ch->opts);
+    }
     *vec_add(c->arena, &on->list) = ch;
     add_hosts(on, ch, b);
 }
@@ -184,9 +211,17 @@ static bool is_misread_rule(struct channels *on, const struct ast *ast,
         return false;
     }
     if (!on->misread_rules) {
-        struct diag *d = diag_error(on->c->diags, ast->rules_end, "blank-line-in-rules",
-                                    "the first blank line ends the rewrite rules: all "
-                                    "below it is read as channel blocks");
+        struct span at = ast->rules_end;
+        struct diag *d =
+            ast->rules == NULL
+                ? diag_error(on->c->diags, at, "blank-line-in-rules",
+                             "this blank line stands above all rewrite rules and so ends "
+                             "them: all below it is read as channel blocks; delete it, "
+                             "or write '!' in column 1")
+                : diag_error(on->c->diags, at, "blank-line-in-rules",
+                             "the first blank line ends the rewrite rules: all below it "
+                             "is read as channel blocks; delete it, or write '!' in "
+                             "column 1");
         diag_note(on->c->diags, d, b->name_at, "but this reads like a rule");
         on->misread_rules = true;
     }
@@ -205,9 +240,21 @@ static void warn_ignored(struct channels *on, const struct ast_block *b)
     }
 }
 
+/* Channels that would be reached if the keyword were honoured. */
+static void note_mentions(struct compile *c, const struct ast_block *b)
+{
+    for (const struct ast_keyword *k = b->keywords; k != NULL; k = k->next) {
+        if (k->known != NULL && k->known->kind == KEYWORD_KIND_NOTHING &&
+            k->args != NULL && strcmp(k->known->argument, "channel") == 0) {
+            map_add(c->mentioned, k->args->text, (void *)(uintptr_t)k);
+        }
+    }
+}
+
 static void add_block(struct channels *on, const struct ast_block *b)
 {
     struct compile *c = on->c;
+    note_mentions(c, b);
     switch (b->kind) {
     case AST_CHANNEL:
         add_channel(on, b);

@@ -179,6 +179,7 @@ struct snapshot *snapshot_load(const struct snapshot_request *req,
                         .allow_unhonoured = req->allow_unhonoured,
                         .s = s,
                         .arena = s->arena,
+                        .mentioned = map_new(s->arena, MAP_NOCASE),
                         .diags = diags_new(diag_arena, s->sources)};
     /* The messages point into texts of the snapshot. */
     arena_defer(diag_arena, drop_reference, snapshot_ref(s));

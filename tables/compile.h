@@ -15,6 +15,7 @@ struct compile {
     struct diags *diags;
     str main_name; /* of the main file, as shown */
     struct nearest_budget nearest;
+    struct map *mentioned; /* channels named by keywords that are not honoured yet */
 };
 
 /* locate.c: finds the main file for the path given with -c and sets s->directory,

@@ -16,7 +16,7 @@ l
 here.test
 
 tcp_local smtp
-tcp-local
+tcp.local.test
 
 tcp_inner smtp nomx daemon 127.0.0.1
 tcp-inner

@@ -179,7 +179,7 @@ with tempfile.TemporaryDirectory() as work:
     result("in file order", lines == sorted(lines))
 
     with open(main, "w", encoding="utf-8") as f:
-        f.write("\nl\nhere.test\n\ntcp_x smtp nonsense\ntcp-x\n")
+        f.write("\nl\nhere.test\n\ntcp_x smtp nonsense\nx.test\n")
     result("a warning fails under --strict", check(main, "--strict")[1] == 1)
     result("a silenced one does not",
            check(main, "--strict", "--silence", "no-effect", "--silence=unknown-keyword")[1]

@@ -41,7 +41,7 @@ static void unload(struct fixture *f)
     ". $U%$H@tcp-far\n"                                                                  \
     "\n"                                                                                 \
     "l\nhere.test\n\n"                                                                   \
-    "tcp_local smtp switchchannel\ntcp-daemon gw.here.test\n\n"                          \
+    "tcp_local smtp switchchannel\nin.here.test gw.here.test\n\n"                        \
     "tcp_inner smtp\ntcp-inner\ninner.test p.inner.test\n\n"                             \
     "tcp_far smtp musttls\ntcp-far\n\n"                                                  \
     "tcp_shy smtp noswitchchannel maytls\n[10.9.9.9]\n"

@@ -1,0 +1,14 @@
+/* lint: the parts of lint_snapshot(), what is said when everything is known. All of them
+ * are linear in the size of the configuration. Internal to tables/. */
+#ifndef TABLES_LINT_H
+#define TABLES_LINT_H
+
+#include "tables/compile.h"
+#include "tables/leads.h"
+
+/* Switches that lead nowhere, and TLS without a certificate. */
+void lint_tls(struct compile *c, const struct reach *reach);
+/* Channels that nothing leads to, that nothing serves, or that are open to the world. */
+void lint_channels(struct compile *c, const struct leads *leads);
+
+#endif

@@ -1,0 +1,134 @@
+/* lint_channels: what can only be said of a channel when all of the configuration is
+ * known: that nothing leads to it, that nothing serves it, that the world reaches it. */
+#include "tables/lint.h"
+
+/* A channel of a kind we do not serve: an error when mail is meant to go there. */
+static void lint_kind(struct compile *c, const struct channel *ch,
+                      const struct leads *leads)
+{
+    if (ch->type != CHANNEL_UNSUPPORTED) {
+        return;
+    }
+    struct span from = leads->rule[ch->index];
+    from = from.source != 0 ? from : leads->session[ch->index];
+    if (from.source == 0) {
+        diag_warning(
+            c->diags, ch->span, "unserved-channel",
+            "channels named like '%.*s' are not served yet: mail to its hosts is "
+            "refused",
+            STR_ARG(ch->name));
+        return;
+    }
+    struct diag *d =
+        diag_error(c->diags, ch->span, "unserved-channel",
+                   "channels named like '%.*s' are not served yet; the name of a channel "
+                   "for SMTP begins with 'tcp_'",
+                   STR_ARG(ch->name));
+    diag_note(c->diags, d, from, "this leads to it");
+}
+
+/* Marks the channels that have a host mail can be addressed to, without any rule: a
+ * name with a dot or an address. Others are made up for the rules. */
+static bool *channels_with_real_hosts(const struct compile *c)
+{
+    bool *real = arena_array(c->arena, bool, c->s->channel_count);
+    for (size_t i = 0; i < map_count(c->s->hosts); i++) {
+        str host;
+        const struct host_entry *h = map_at(c->s->hosts, i, &host);
+        if (str_find(host, '.') >= 0 || str_starts(host, STR("["))) {
+            real[h->channel->index] = true;
+        }
+    }
+    return real;
+}
+
+/* A channel nothing leads to is mostly a slip in the name of another line. Not told when
+ * a rule's routing host is computed, as it could be any, and not beside errors: what they
+ * are about may lead there. */
+static void lint_unreachable(struct compile *c, const struct channel *ch,
+                             const bool *real, const struct leads *leads)
+{
+    if (ch->type != CHANNEL_TCP || ch->index == 0 || leads->computed || real[ch->index] ||
+        diags_errors(c->diags) > 0 || leads->rule[ch->index].source != 0 ||
+        leads->session[ch->index].source != 0 ||
+        map_get(c->mentioned, ch->name) != NULL) {
+        return;
+    }
+    struct diag *d =
+        diag_warning(c->diags, ch->span, "unreachable-channel",
+                     "nothing leads to channel '%.*s': no rule has its host, no service "
+                     "begins on it, and no channel switches to it",
+                     STR_ARG(ch->name));
+    const struct host_entry *h = snapshot_host(c->s, ch->official_host);
+    if (h != NULL) {
+        diag_note(c->diags, d, h->span, "a rule would name this host behind '@'");
+    }
+}
+
+static bool is_loopback(str ip)
+{
+    return str_starts(ip, STR("127.")) || str_eq(ip, STR("::1"));
+}
+
+/* The first service in clear on the channel that others than this machine can reach. */
+static const struct service **exposing_services(const struct compile *c)
+{
+    const struct snapshot *s = c->s;
+    const struct service **by =
+        arena_array(c->arena, const struct service *, s->channel_count);
+    for (unsigned i = 0; i < s->service_count; i++) {
+        const struct service *v = &s->services[i];
+        const struct service **at = &by[v->channel->index];
+        if (*at == NULL && !v->implicit_tls && !is_loopback(v->interface_address)) {
+            *at = v;
+        }
+    }
+    return by;
+}
+
+/* No TLS for clients, and nobody said that this is meant. */
+static void lint_exposed(struct compile *c, const struct channel *ch,
+                         const struct service *by)
+{
+    if (by == NULL || ch->type != CHANNEL_TCP || ch->opts.tls_server != TLS_LEVEL_NO ||
+        ch->opts.tls_server_at.source != 0) {
+        return;
+    }
+    struct diag *d = diag_warning(
+        c->diags, ch->span, "notls-exposed",
+        "'%.*s' takes mail from the network in clear, because nothing else is said: "
+        "write maytlsserver, or notlsserver if that is meant",
+        STR_ARG(ch->name));
+    diag_note(c->diags, d, by->span, "clients get there by this service");
+}
+
+/* Settings of the SMTP client on a channel that has none; defaults are meant for the
+ * others. */
+static void lint_client_settings(struct compile *c, const struct channel *ch)
+{
+    const struct channel_opts *o = &ch->opts;
+    const struct span *const settings[] = {&o->tls_client_at, &o->mx_at,
+                                           &o->port_at,       &o->daemon_at,
+                                           &o->smtp_eol_at,   &o->interfaceaddress_at,
+                                           &o->nameservers_at};
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0] && ch->final; i++) {
+        if (channel_wrote(c->s, ch, *settings[i])) {
+            diag_warning(c->diags, *settings[i], "no-effect",
+                         "this has no effect on '%.*s': the channel sends no SMTP",
+                         STR_ARG(ch->name));
+        }
+    }
+}
+
+void lint_channels(struct compile *c, const struct leads *leads)
+{
+    const bool *real = channels_with_real_hosts(c);
+    const struct service **exposing = exposing_services(c);
+    for (unsigned i = 0; i < c->s->channel_count; i++) {
+        const struct channel *ch = c->s->channels[i];
+        lint_kind(c, ch, leads);
+        lint_unreachable(c, ch, real, leads);
+        lint_exposed(c, ch, exposing[i]);
+        lint_client_settings(c, ch);
+    }
+}
