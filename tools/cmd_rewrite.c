@@ -1,9 +1,9 @@
 /* rewrite: what becomes of an address, and the line that says so. */
-#include "tables/route.h"
 #include "tools/addresses.h"
 #include "tools/configuration.h"
 #include "tools/record.h"
 #include "tools/text.h"
+#include "tools/trace.h"
 
 struct answer {
     const struct invocation *in;
@@ -34,20 +34,6 @@ static void print_deciding(const struct answer *a)
     }
 }
 
-static void print_steps(const struct answer *a)
-{
-    for (const struct route_step *step = a->route.steps; step; step = step->next) {
-        str probe = text_plain(a->c->arena, step->probe);
-        str template = text_plain(a->c->arena, step->template);
-        printf("  probe %-28.*s  %-16.*s  %.*s", STR_ARG(probe),
-               STR_ARG(where(a, step->rule)), STR_ARG(step->outcome));
-        if (template.len > 0) {
-            printf("   %.*s", STR_ARG(template));
-        }
-        putchar('\n');
-    }
-}
-
 static void print_text(const struct answer *a)
 {
     const struct route *r = &a->route;
@@ -56,7 +42,7 @@ static void print_text(const struct answer *a)
     str written = text_plain(a->c->arena, a->written);
 
     printf("%.*s\n", STR_ARG(written));
-    print_steps(a);
+    trace_print(a->c->arena, a->c->snapshot, r->steps);
     if (r->channel) {
         str address = address_print(a->c->arena, &r->address);
         printf("  -> %s%-32.*s%s  channel %s%.*s%s\n", bold, STR_ARG(address), end, bold,

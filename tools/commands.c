@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "tools/options.h"
 
 static const struct command commands[] = {
     {"check", "", "check the whole configuration",
@@ -26,6 +27,15 @@ static const struct command commands[] = {
      TAKES_ALLOW | TAKES_SOURCE | TAKES_DESTINATION | TAKES_ENVELOPE | TAKES_HEADER |
          TAKES_FORWARD | TAKES_BACKWARD | TAKES_TRACE | TAKES_JSON,
      1, -1, cmd_rewrite},
+    {"test", "-rewrite ADDRESS...",
+     "as PMDF's test -rewrite: an address in all its forms",
+     "Takes the words of PMDF and imsimta, which may be shortened: -source_channel=,\n"
+     "-destination_channel=, -configuration_file=, -from=, -[no]channel, -[no]debug;\n"
+     "-json prints what 'rewrite --json' prints. Without addresses: standard input.\n"
+     "Exit: 0 every address has a route, 1 one has none, 2 it cannot be asked.\n",
+     "  pointsman test -rewrite ann@sales.example.com\n"
+     "  pointsman test -rewrite -debug -source_channel=tcp_local ann@example.com\n",
+     TAKES_WORDS, 0, -1, cmd_test},
     {"explain", "ADDRESS --from-ip IP",
      "one recipient from the connection to the next hop",
      "Service, channel switches, relay rule, route and delivery of mail from that\n"
@@ -103,4 +113,14 @@ const char *command_nearest(const char *name)
 const struct command *command_at(size_t i)
 {
     return i < COMMAND_COUNT ? &commands[i] : NULL;
+}
+
+void command_usage(const struct command *c)
+{
+    printf("Usage: pointsman %s [OPTION...]%s%s\n\n%c%s.\n%s\nOptions:\n", c->name,
+           *c->arguments ? " " : "", c->arguments,
+           c->summary[0] >= 'a' ? c->summary[0] - 'a' + 'A' : c->summary[0],
+           c->summary + 1, c->about);
+    options_print(stdout, c->options | TAKES_CONFIG | TAKES_HELP);
+    printf("\nExamples:\n%s", c->examples);
 }

@@ -216,7 +216,9 @@ bool options_read(struct invocation *in, int argc, char **argv,
 
     while (r.next < argc) {
         char *word = argv[r.next++];
-        if (!only_words && strcmp(word, "--") == 0) {
+        if (in->command && (in->command->options & TAKES_WORDS)) {
+            argv[words++] = word;
+        } else if (!only_words && strcmp(word, "--") == 0) {
             only_words = true;
         } else if (!only_words && word[0] == '-' && word[1] != '\0') {
             if (!read_option(&r, word)) {

@@ -38,16 +38,6 @@ static void usage(FILE *out)
           out);
 }
 
-static void command_usage(const struct command *c)
-{
-    printf("Usage: pointsman %s [OPTION...]%s%s\n\n%c%s.\n%s\nOptions:\n", c->name,
-           *c->arguments ? " " : "", c->arguments,
-           c->summary[0] >= 'a' ? c->summary[0] - 'a' + 'A' : c->summary[0],
-           c->summary + 1, c->about);
-    options_print(stdout, c->options | TAKES_CONFIG | TAKES_HELP);
-    printf("\nExamples:\n%s", c->examples);
-}
-
 static bool arguments_fit(const struct invocation *in)
 {
     const struct command *c = in->command;

@@ -34,7 +34,8 @@ enum {
     TAKES_MAX_ERRORS = 1 << 15,
     TAKES_SILENCE = 1 << 16,
     TAKES_CLIENT = 1 << 17, /* --from-ip, --tls, --auth, --sender, --service */
-    TAKES_ADDRESSES = 1 << 18
+    TAKES_ADDRESSES = 1 << 18,
+    TAKES_WORDS = 1 << 19 /* what follows the command is left to it */
 };
 
 /* --format; --json is JSON, too. */
@@ -80,11 +81,14 @@ struct command {
 int cmd_check(const struct invocation *in);
 int cmd_rewrite(const struct invocation *in);
 int cmd_explain(const struct invocation *in);
+int cmd_test(const struct invocation *in);
 int cmd_keywords(const struct invocation *in);
 int cmd_print(const struct invocation *in);
 int cmd_control(const struct invocation *in); /* status, reload, stop */
 int cmd_version(const struct invocation *in);
 
+/* Prints the help text of a command. */
+void command_usage(const struct command *c);
 /* True when `stream` is a terminal that may be coloured (NO_COLOR unset). */
 bool tool_colour(FILE *stream);
 
