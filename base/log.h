@@ -19,6 +19,7 @@
     X(RELOAD, "reload", "a configuration was loaded and is in force, or was refused")    \
     X(CONFIG, "config", "one message about the configuration")                           \
     X(CONNECT, "connect", "a client connected")                                          \
+    X(IDENT, "ident", "the name of a client was looked up")                              \
     X(SWITCH, "switch", "a session changed its source channel, and why")                 \
     X(TLS, "tls", "a TLS handshake ended: side, version, cipher, or the error")          \
     X(REFUSE, "refuse", "a command was refused: reply and reason")                       \

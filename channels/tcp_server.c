@@ -6,11 +6,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "channels/smtp_server.h"
-#include "channels/stream.h"
-#include "channels/tcp.h"
-#include "router/enqueue.h"
-#include "router/runtime.h"
+#include "channels/tcp_session.h"
 
 enum {
     COMMAND_TIMEOUT_MS = 5 * 60 * 1000, /* RFC 5321 4.5.3.2.7 */
@@ -18,114 +14,10 @@ enum {
     DATA_STRIDE = 16 * 1024,
     TLS_TIMEOUT_MS = 60 * 1000,
     CLOSE_LINGER_MS = 5000,
-    OUTPUT_HIGH_WATER = 64 * 1024, /* unsent replies at which we stop reading */
-    RECIPIENT_LIMIT = 1000,
-    MESSAGE_SIZE_LIMIT = 100 * 1024 * 1024
-};
-
-struct tcp_session {
-    struct worker_session link;
-    struct worker *worker;
-    struct runtime *runtime;
-    struct stream *stream;
-    struct smtp_server *machine;
-    struct enqueue *txn;
-    const struct channel *service_channel; /* where it began */
-    const struct channel *channel;         /* the source channel now */
-    bool trusted;                          /* the IP switch led here */
-    bool implicit_tls;
-    bool greeted; /* the 220 is on its way */
-    bool waiting; /* an answer is outstanding */
-    bool closing;
-    size_t data_seen;       /* octets since the deadline was restarted */
-    const char *end_reason; /* for `disconnect` */
-    char name[24];
-    char peer_ip[64], helo[256];
-    char local_name[256]; /* policy.local_name: outlives a reload */
+    OUTPUT_HIGH_WATER = 64 * 1024 /* unsent replies at which we stop reading */
 };
 
 static void session_run(struct tcp_session *s, const char *data, size_t len);
-
-/* --- log --- */
-
-static void log_session(struct log_line *line, struct tcp_session *s,
-                        enum log_event event)
-{
-    log_begin(line, s->worker->daemon->log, event);
-    log_cstr(line, "session", s->name);
-}
-
-static void log_switch(struct tcp_session *s, const struct channel *from, const char *why,
-                       struct span at)
-{
-    struct log_line line;
-    struct arena *a = arena_new();
-    log_session(&line, s, LOG_SWITCH);
-    log_str(&line, "from", from->name);
-    log_str(&line, "to", s->channel->name);
-    log_cstr(&line, "by", why);
-    log_str(&line, "rule", snapshot_where(a, s->runtime->snapshot, at));
-    log_end(&line);
-    arena_free(&a);
-}
-
-static void log_tls(struct tcp_session *s, const char *error)
-{
-    struct log_line line;
-    const struct stream_tls_info *tls = stream_tls(s->stream);
-    log_session(&line, s, LOG_TLS);
-    log_cstr(&line, "side", "server");
-    log_str(&line, "channel", s->channel->name);
-    log_cstr(&line, "peer", s->peer_ip);
-    if (error) {
-        log_cstr(&line, "error", error);
-    } else if (tls) {
-        log_cstr(&line, "version", tls->version);
-        log_cstr(&line, "cipher", tls->cipher);
-        if (tls->sni[0]) {
-            log_cstr(&line, "sni", tls->sni);
-        }
-    }
-    log_end(&line);
-}
-
-static void log_refusal(struct tcp_session *s)
-{
-    str reply = smtp_server_take_refusal(s->machine);
-    if (str_empty(reply)) {
-        return;
-    }
-    struct log_line line;
-    const struct smtp_server_txn *txn = smtp_server_txn(s->machine);
-    struct arena *a = arena_new();
-    log_session(&line, s, LOG_REFUSE);
-    log_str(&line, "channel", s->channel->name);
-    log_cstr(&line, "peer", s->peer_ip);
-    if (!smtp_server_idle(s->machine)) {
-        log_str(&line, "from", address_print(a, &txn->sender));
-        const struct address *to = smtp_server_refused_recipient(s->machine);
-        if (to != NULL) {
-            log_str(&line, "to", address_print(a, to));
-        }
-    }
-    log_str(&line, "reply", reply);
-    log_end(&line);
-    arena_free(&a);
-}
-
-static void log_end_of_session(struct tcp_session *s)
-{
-    struct log_line line;
-    const char *reason = smtp_server_close_reason(s->machine);
-    log_session(&line, s, LOG_DISCONNECT);
-    log_str(&line, "channel", s->channel->name);
-    log_cstr(&line, "peer", s->peer_ip);
-    if (s->end_reason) {
-        reason = s->end_reason;
-    }
-    log_cstr(&line, "reason", reason ? reason : "closed");
-    log_end(&line);
-}
 
 /* --- life --- */
 
@@ -136,10 +28,11 @@ static void session_close(struct tcp_session *s, const char *reason)
     }
     s->closing = true;
     s->end_reason = reason;
+    tcp_ident_free(&s->ident);
     if (s->txn) {
         enqueue_abort(&s->txn);
     }
-    log_end_of_session(s);
+    session_log_end(s);
     stream_close(s->stream, CLOSE_LINGER_MS);
 }
 
@@ -181,6 +74,7 @@ static void on_closed(struct stream *stream, void *arg)
     worker_session_remove(s->worker, &s->link);
     counter_add(&s->worker->counters.sessions_open, -1);
     smtp_server_free(&s->machine);
+    tcp_ident_free(&s->ident);
     runtime_unref(&s->runtime);
     free(s);
 }
@@ -195,100 +89,6 @@ static void on_end(struct stream *stream, const char *reason, void *arg)
     } else {
         session_close(s, reason);
     }
-}
-
-/* --- policy and switches --- */
-
-static struct smtp_server_policy policy_of(struct tcp_session *s)
-{
-    snprintf(s->local_name, sizeof s->local_name, "%.*s",
-             STR_ARG(channel_local_name(s->runtime->snapshot, s->channel)));
-    return (struct smtp_server_policy){
-        .local_name = str_from(s->local_name),
-        .tls = s->channel->opts.tls_server,
-        .size_limit_bytes = MESSAGE_SIZE_LIMIT,
-        .recipient_limit = RECIPIENT_LIMIT,
-    };
-}
-
-static void switch_by_ip(struct tcp_session *s)
-{
-    struct span rule = SPAN_NONE;
-    struct arena *a = arena_new();
-    const struct channel *from = s->channel;
-    s->channel =
-        route_ip_switch(s->runtime->snapshot, from, str_from(s->peer_ip), a, &rule);
-    if (s->channel != from) {
-        s->trusted = true;
-        log_switch(s, from, "ip", rule);
-    }
-    arena_free(&a);
-}
-
-/* Trust stays: it belongs to the address the session came from. */
-static void switch_by_tls(struct tcp_session *s)
-{
-    const struct channel *from = s->channel;
-    s->channel = route_tls_switch(from);
-    if (s->channel != from) {
-        log_switch(s, from, "tls", from->opts.tlsswitchchannel_at);
-    }
-}
-
-static bool same_name(const struct channel *a, const struct channel *b)
-{
-    return a && b && str_ieq(a->name, b->name);
-}
-
-/* The TLS contexts are those of the channel that listens: a switch may have led to one
- * of another kind. */
-static const struct tcp_state *tls_state(const struct runtime *r,
-                                         const struct channel *service)
-{
-    return runtime_state(r, service);
-}
-
-/* False: the channel offers TLS, but nothing listens there any more, and so the
- * configuration needed no certificate. */
-static bool can_offer(const struct runtime *r, const struct channel *service,
-                      const struct channel *channel)
-{
-    return channel->opts.tls_server == TLS_LEVEL_NO || tls_state(r, service)->server;
-}
-
-/* Between two transactions the session moves to the configuration in force, so that one
- * message sees one configuration. If there its way here (service, IP switch, channel)
- * would be another one, it has to begin anew: false. */
-static bool session_renew(struct tcp_session *s)
-{
-    struct runtime *now = s->worker->current;
-    if (now == s->runtime) {
-        return true;
-    }
-    const struct snapshot *snap = now->snapshot;
-    const struct channel *service = snapshot_channel(snap, s->service_channel->name);
-    const struct channel *channel = snapshot_channel(snap, s->channel->name);
-    if (!service || !channel || service->type != CHANNEL_TCP ||
-        !can_offer(now, service, channel)) {
-        return false;
-    }
-    struct span rule;
-    struct arena *a = arena_new();
-    const struct channel *begin =
-        route_ip_switch(snap, service, str_from(s->peer_ip), a, &rule);
-    arena_free(&a);
-    bool tls = smtp_server_is_tls(s->machine);
-    if ((begin != service) != s->trusted ||
-        !same_name(tls ? route_tls_switch(begin) : begin, channel)) {
-        return false;
-    }
-    runtime_unref(&s->runtime);
-    s->runtime = runtime_ref(now);
-    s->service_channel = service;
-    s->channel = channel;
-    struct smtp_server_policy policy = policy_of(s);
-    smtp_server_set_policy(s->machine, &policy);
-    return true;
 }
 
 /* --- answers to the machine's questions; true: answered at once --- */
@@ -325,7 +125,12 @@ static bool answer_sender(struct tcp_session *s)
     if (s->txn) {
         enqueue_abort(&s->txn);
     }
+    if (!session_name_known(s)) {
+        s->sender_waits = true;
+        return false;
+    }
     struct enqueue_session facts = session_facts(s);
+    session_name_facts(s, &facts);
     s->txn = enqueue_begin(&facts, &smtp_server_txn(s->machine)->sender);
     smtp_server_answer_command(s->machine, 250, 2, 1, 0, "sender ok");
     return true;
@@ -340,7 +145,7 @@ static bool answer_recipient(struct tcp_session *s)
     } else {
         counter_add(&s->worker->counters.recipients_refused, 1);
         answer_outcome(s, &o);
-        log_refusal(s); /* now: a pipelined RCPT behind it would take its place */
+        session_log_refusal(s); /* now: a pipelined RCPT behind it would take its place */
     }
     return true;
 }
@@ -395,7 +200,7 @@ static void on_committed(struct enqueue *e, const struct outcome *o, void *arg)
 
 static bool answer_tls(struct tcp_session *s)
 {
-    struct tls_context *tls = tls_state(s->runtime, s->service_channel)->server;
+    struct tls_context *tls = session_tls_state(s->runtime, s->service_channel)->server;
     session_flush(s);
     stream_deadline(s->stream, TLS_TIMEOUT_MS);
     check(tls); /* check refuses a channel that offers TLS without one */
@@ -458,7 +263,7 @@ static void session_run(struct tcp_session *s, const char *data, size_t len)
     bool replied = false;
     for (;;) {
         enum smtp_step step = smtp_server_feed(s->machine, data, len);
-        log_refusal(s);
+        session_log_refusal(s);
         data = "";
         len = 0;
         replied = replied || smtp_server_out(s->machine)->len > 0;
@@ -521,7 +326,7 @@ static void on_tls(struct stream *stream, bool ok, const char *error, void *arg)
     struct tcp_session *s = arg;
     (void)stream;
     s->waiting = false;
-    log_tls(s, ok ? NULL : error);
+    session_log_tls(s, ok ? NULL : error);
     if (!ok) {
         counter_add(&s->worker->counters.tls_in_failed, 1);
         session_close(s, "tls-failed");
@@ -531,8 +336,9 @@ static void on_tls(struct stream *stream, bool ok, const char *error, void *arg)
     if (s->txn) {
         enqueue_abort(&s->txn);
     }
-    switch_by_tls(s);
-    struct smtp_server_policy policy = policy_of(s);
+    session_switch_by_tls(s);
+    session_name_known(s); /* asked now, it is there when a message comes */
+    struct smtp_server_policy policy = session_policy(s);
     if (!s->greeted) {
         smtp_server_set_policy(s->machine, &policy);
         smtp_server_tls_implicit(s->machine);
@@ -552,15 +358,35 @@ static const struct stream_events session_events = {
     .on_closed = on_closed,
 };
 
-static void log_connect(struct tcp_session *s, const struct service *service)
+/* The session has its channel. */
+static void session_begin(struct tcp_session *s)
 {
-    struct log_line line;
-    log_session(&line, s, LOG_CONNECT);
-    log_str(&line, "service", service->name);
-    log_str(&line, "channel", s->channel->name);
-    log_cstr(&line, "peer", s->peer_ip);
-    log_int(&line, "port", stream_local_port(s->stream));
-    log_end(&line);
+    struct smtp_server_policy policy = session_policy(s);
+    s->machine = smtp_server_new(&policy);
+    session_name_known(s);
+    if (!s->implicit_tls) {
+        session_greet(s);
+        return;
+    }
+    s->waiting = true;
+    answer_tls(s);
+}
+
+static void on_ident(void *arg)
+{
+    struct tcp_session *s = arg;
+    session_log_ident(s);
+    if (!s->machine) {
+        session_switch_by_name(s);
+        session_begin(s);
+    } else if (s->sender_waits) {
+        s->sender_waits = s->waiting = false;
+        if (!answer_sender(s)) { /* more is wanted of it by now */
+            s->waiting = true;
+            return;
+        }
+        session_run(s, "", 0);
+    }
 }
 
 void tcp_server_accept(struct worker *w, const struct service *service, int fd)
@@ -583,14 +409,14 @@ void tcp_server_accept(struct worker *w, const struct service *service, int fd)
     snprintf(s->name, sizeof s->name, "%u.%lx", w->index,
              atomic_fetch_add(&w->daemon->session_serial, 1));
     snprintf(s->peer_ip, sizeof s->peer_ip, "%.*s", STR_ARG(stream_peer_ip(s->stream)));
-    log_connect(s, service);
-    switch_by_ip(s);
-    struct smtp_server_policy policy = policy_of(s);
-    s->machine = smtp_server_new(&policy);
-    if (!s->implicit_tls) {
-        session_greet(s);
-        return;
+    session_log_connect(s, service);
+    s->ident = tcp_ident_new(w, str_from(s->peer_ip), on_ident, s);
+    session_switch_by_ip(s);
+    if (session_name_counts(s)) {
+        if (!tcp_ident_want(s->ident, s->runtime, s->channel, true)) {
+            return; /* on_ident() goes on */
+        }
+        session_switch_by_name(s);
     }
-    s->waiting = true;
-    answer_tls(s);
+    session_begin(s);
 }

@@ -19,6 +19,16 @@ enum mx_mode {
     MX_MODE_NO,       /* addresses only */
     MX_MODE_HOSTS     /* addresses from /etc/hosts only */
 };
+/* The table of PMDF 2.3.4.42: is the client's address looked up, what do Received fields
+ * show, does its name count for switching. */
+enum ident_mode {
+    IDENT_FULL,    /* looked up; address and name; counts */
+    IDENT_LIMITED, /* looked up; address and name; does not count */
+    IDENT_NUMERIC, /* not looked up; address only */
+    IDENT_SYMBOLIC /* looked up; name only, where there is one; counts */
+};
+/* What is done with a name of which a forward look-up does not give the address back. */
+enum forward_check { FORWARD_CHECK_NONE, FORWARD_CHECK_TAG, FORWARD_CHECK_DELETE };
 enum smtp_eol { SMTP_EOL_NO, SMTP_EOL_CRLF };
 
 enum { KEYWORD_NAMESERVERS_MAX = 8 };
@@ -106,6 +116,8 @@ struct nameserver {
  * (<field>_at: where it was last written, SPAN_NONE when it is built in) per row:
  *   enum tls_level tls_server, tls_client;  enum ip_switch ip_switch;
  *   enum mx_mode mx;  enum smtp_eol smtp_eol;  bool logging, master_only;
+ *   enum ident_mode ident;  enum forward_check forward_check;
+ *   bool received_for, received_from;
  *   uint16_t port;         25 unless given
  *   str tlsswitchchannel;  empty: none
  *   str daemon;            empty: none; "router": the official host

@@ -34,8 +34,9 @@ struct enqueue {
     VEC(struct group *) groups;
     struct map *groups_by_key, *seen;
     unsigned recipients;
-    str only;    /* as the client wrote it, the first recipient */
-    bool logged; /* a channel concerned has the logging keyword */
+    str given_sender; /* as the client wrote it */
+    str only;         /* as the client wrote it, the first recipient */
+    bool logged;      /* a channel concerned has the logging keyword */
     struct header_scan scan;
     bool begun, committing, busy, dead;
     uint64_t started_ns; /* of the commit */
@@ -64,6 +65,7 @@ struct enqueue *enqueue_begin(const struct enqueue_session *s,
     e->message = m;
     e->body = m->body = body_new(m->number, queue_body_directory(queue));
     m->sender = address_print(m->arena, sender);
+    e->given_sender = m->sender;
     m->source_channel = arena_str(m->arena, s->source->name);
     memcpy(e->id, m->id, sizeof e->id);
     e->arena = arena_new();
@@ -74,6 +76,7 @@ struct enqueue *enqueue_begin(const struct enqueue_session *s,
     e->session.session = copied(e, s->session);
     e->session.peer_ip = copied(e, s->peer_ip);
     e->session.helo = copied(e, s->helo);
+    e->session.peer_name = copied(e, s->peer_name);
     e->session.tls_version = copied(e, s->tls_version);
     e->session.tls_cipher = copied(e, s->tls_cipher);
     e->logged = s->source->opts.logging;
@@ -279,12 +282,35 @@ static void on_body_appended(struct body *b, int error, void *arg)
     answer(e, &e->outcome);
 }
 
+/* Both ends may want the recipient or the sender left out of the one field there is. */
+static bool names_for(const struct enqueue *e)
+{
+    bool named = e->session.source->opts.received_for;
+    for (size_t i = 0; i < e->groups.n; i++) {
+        named = named && e->groups.at[i]->channel->opts.received_for;
+    }
+    return named;
+}
+
+static bool names_from(const struct enqueue *e)
+{
+    bool named = e->session.source->opts.received_from;
+    for (size_t i = 0; i < e->groups.n; i++) {
+        named = named && e->groups.at[i]->channel->opts.received_from;
+    }
+    return named;
+}
+
 static str received_field(struct enqueue *e)
 {
     const struct enqueue_session *s = &e->session;
+    bool changed = !str_eq(e->given_sender, e->message->sender);
     struct header_received r = {
         .helo = s->helo,
         .peer_ip = s->peer_ip,
+        .peer_name = s->peer_name,
+        .name_doubted = s->name_doubted,
+        .name_only = s->name_only,
         .by = channel_local_name(e->runtime->snapshot, s->source),
         .channel = s->source->name,
         .esmtp = s->esmtp,
@@ -292,7 +318,8 @@ static str received_field(struct enqueue *e)
         .tls_version = s->tls_version,
         .tls_cipher = s->tls_cipher,
         .id = str_from(e->id),
-        .recipient = e->recipients == 1 ? e->only : STR_NONE,
+        .recipient = e->recipients == 1 && names_for(e) ? e->only : STR_NONE,
+        .sender = changed && names_from(e) ? e->given_sender : STR_NONE,
         .now_ms = e->message->created_ms,
     };
     return header_received(e->arena, &r);

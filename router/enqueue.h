@@ -24,6 +24,8 @@ struct enqueue_session {
     bool trusted;                 /* the IP switch led here */
     str session;                  /* name in the log */
     str peer_ip, helo;            /* for Received */
+    str peer_name;                /* likewise; empty: none, or not to be shown */
+    bool name_doubted, name_only; /* as in struct header_received */
     bool esmtp, tls;
     str tls_version, tls_cipher; /* empty without TLS */
 };

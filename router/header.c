@@ -44,20 +44,41 @@ static bool name_good(str name)
            (domain_name_ok(name) || domain_literal_ok(name));
 }
 
+/* Who connected, as the comment tells it: "name [address]" or one of the two. */
+static void fold_peer(struct fold *f, struct arena *a, const struct header_received *r,
+                      str name, str literal)
+{
+    if (str_empty(name)) {
+        fold_word(f, arena_printf(a, "(%.*s)", STR_ARG(literal)));
+        return;
+    }
+    const char *mark = r->name_doubted ? "*" : "";
+    const char *end = r->name_only ? ")" : "";
+    fold_word(f, arena_printf(a, "(%.*s%s%s", STR_ARG(name), mark, end));
+    if (!r->name_only) {
+        fold_word(f, arena_printf(a, "%.*s)", STR_ARG(literal)));
+    }
+}
+
 static void fold_from(struct fold *f, struct arena *a, const struct header_received *r)
 {
-    str literal;
+    str literal, name = domain_name_ok(r->peer_name) ? r->peer_name : STR_NONE;
     if (!literal_from_ip(a, r->peer_ip, &literal)) {
         literal = STR("[unknown]");
     }
     fold_word(f, STR("from"));
     if (name_good(r->helo)) {
         fold_word(f, r->helo);
-        fold_word(f, arena_printf(a, "(%.*s)", STR_ARG(literal)));
-    } else {
-        fold_word(f, literal);
-        fold_word(f, arena_printf(a, "(helo=%.*s)", STR_ARG(defused(a, r->helo))));
+        fold_peer(f, a, r, name, literal);
+        return;
     }
+    bool hide = r->name_only && !str_empty(name);
+    fold_word(f, hide ? STR("[unknown]") : literal);
+    if (!str_empty(name)) {
+        fold_word(f,
+                  arena_printf(a, "(%.*s%s)", STR_ARG(name), r->name_doubted ? "*" : ""));
+    }
+    fold_word(f, arena_printf(a, "(helo=%.*s)", STR_ARG(defused(a, r->helo))));
 }
 
 static void fold_with(struct fold *f, struct arena *a, const struct header_received *r)
@@ -83,6 +104,15 @@ static bool path_good(str path)
     return path.len > 0 && path.len <= ADDRESS_PATH_MAX;
 }
 
+/* The sender as the client gave it; what a comment cannot hold is defused. */
+static void fold_sender(struct fold *f, struct arena *a, const struct header_received *r)
+{
+    if (!str_empty(r->sender)) {
+        fold_word(f, STR("(sender was"));
+        fold_word(f, arena_printf(a, "<%.*s>)", STR_ARG(defused(a, r->sender))));
+    }
+}
+
 str header_received(struct arena *a, const struct header_received *r)
 {
     struct fold f = {.column = sizeof "Received:" - 1};
@@ -95,6 +125,7 @@ str header_received(struct arena *a, const struct header_received *r)
     fold_word(
         &f, arena_printf(a, "(Pointsman channel %.*s)", STR_ARG(defused(a, r->channel))));
     fold_with(&f, a, r);
+    fold_sender(&f, a, r);
     fold_word(&f, arena_printf(a, "id %.*s%s", STR_ARG(r->id), path ? "" : ";"));
     if (path) {
         fold_word(&f, arena_printf(a, "for <%.*s>;", STR_ARG(r->recipient)));

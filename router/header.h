@@ -1,14 +1,16 @@
 /* header: the Received field that we add (RFC 5321 4.4, RFC 3848), and a scanner that
  * counts the Received fields of a message while it streams by. Our form:
  *
- *   Received: from client.example.org ([192.0.2.1])
+ *   Received: from client.example.org (mail.example.org [192.0.2.1])
  *    by gate.example.com (Pointsman channel tcp_tls)
  *    with ESMTPS (version=TLSv1.3 cipher=TLS_AES_256_GCM_SHA384)
  *    id 10003F for <ann@example.com>; Sat, 21 Nov 2026 00:22:10 +0000
  *
  * "channel" is the source channel after all switches. The name after "from" is the
- * one the client gave; when that is neither a domain nor an address literal, the
- * client's address stands there and the name follows, defused, in the comment. */
+ * one the client gave, the one in the comment that of its address in the DNS, if it has
+ * one and the channel shows it. When what the client gave is neither a domain nor an
+ * address literal, the client's address stands first and the rest follows, defused, in
+ * the comment. A sender that was changed is told after "with" as (sender was <...>). */
 #ifndef ROUTER_HEADER_H
 #define ROUTER_HEADER_H
 
@@ -21,12 +23,16 @@ enum { HEADER_RECEIVED_MAX = 100 }; /* RFC 5321 6.3 */
 
 struct header_received {
     str helo, peer_ip; /* from the peer; any bytes */
+    str peer_name;     /* its name in the DNS, shown before the address; any bytes */
+    bool name_doubted; /* peer_name is marked with * */
+    bool name_only;    /* the address is not shown; needs peer_name */
     str by;            /* our name on the channel */
     str channel;
     bool esmtp, tls;
     str tls_version, tls_cipher;
     str id;
     str recipient; /* for <...>; empty: no such clause */
+    str sender;    /* as received, where it was changed; empty: it is not shown */
     int64_t now_ms;
 };
 

@@ -293,29 +293,73 @@ enum route_verdict route_recipient(const struct snapshot *s, const struct channe
     return ROUTE_ACCEPT;
 }
 
+/* Where a client leads that is this host: a backward-pointing envelope address without a
+ * local part. NULL: nowhere, or to `from`. "." (whoever it is) leads nowhere. */
+static const struct channel *client_channel(const struct snapshot *s,
+                                            const struct channel *from, str host,
+                                            struct arena *a, struct span *rule)
+{
+    struct rewrite_context ctx = {from, ROUTE_BACKWARD, ROUTE_ENVELOPE, NULL};
+    struct address addr = {.route = STR(""), .local = STR(""), .domain = host};
+    struct route found;
+
+    if (!route_resolve(s, &ctx, &addr, false, a, &found) || found.channel == from) {
+        return NULL;
+    }
+    *rule = found.rule.source != 0 ? found.rule : found.host;
+    return found.channel;
+}
+
 const struct channel *route_ip_switch(const struct snapshot *s,
                                       const struct channel *from, str client_ip,
                                       struct arena *a, struct span *rule)
 {
-    struct rewrite_context ctx = {from, ROUTE_BACKWARD, ROUTE_ENVELOPE, NULL};
-    struct address addr = {.route = STR(""), .local = STR(""), .domain = STR("")};
-    struct route found;
+    str literal;
+    struct span at;
 
     *rule = SPAN_NONE;
     if (from->opts.ip_switch != IP_SWITCH_START ||
-        !literal_from_ip(a, client_ip, &addr.domain)) {
+        !literal_from_ip(a, client_ip, &literal)) {
         return from;
     }
-    /* a switch makes its clients trusted, so "." (whoever it is) never switches */
-    if (!route_resolve(s, &ctx, &addr, false, a, &found)) {
+    const struct channel *to = client_channel(s, from, literal, a, &at);
+    if (!to || to->opts.ip_switch == IP_SWITCH_NO) {
         return from;
     }
-    if (!found.channel || found.channel == from ||
-        found.channel->opts.ip_switch == IP_SWITCH_NO) {
+    *rule = at;
+    return to;
+}
+
+bool route_name_counts(const struct snapshot *s, const struct channel *from,
+                       str client_ip, struct arena *a)
+{
+    str literal;
+    struct span at;
+
+    if (from->opts.ip_switch != IP_SWITCH_START ||
+        (from->opts.ident != IDENT_FULL && from->opts.ident != IDENT_SYMBOLIC)) {
+        return false;
+    }
+    return !literal_from_ip(a, client_ip, &literal) ||
+           !client_channel(s, from, literal, a, &at);
+}
+
+const struct channel *route_name_switch(const struct snapshot *s,
+                                        const struct channel *from, str client_name,
+                                        struct arena *a, struct span *rule)
+{
+    struct span at;
+
+    *rule = SPAN_NONE;
+    if (!domain_name_ok(client_name)) {
         return from;
     }
-    *rule = found.rule.source != 0 ? found.rule : found.host;
-    return found.channel;
+    const struct channel *to = client_channel(s, from, client_name, a, &at);
+    if (!to || to->opts.ip_switch == IP_SWITCH_NO || to->type != CHANNEL_TCP) {
+        return from;
+    }
+    *rule = at;
+    return to;
 }
 
 const struct channel *route_tls_switch(const struct channel *from)

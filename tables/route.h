@@ -54,6 +54,18 @@ const struct channel *route_ip_switch(const struct snapshot *s,
                                       const struct channel *from, str client_ip,
                                       struct arena *a, struct span *rule);
 
+/* Must the client's name be asked for a switch? True when `from` has switchchannel and an
+ * ident setting that lets names count (5.1), and the address itself leads to no channel
+ * other than `from` (what it leads to may then still forbid the switch). */
+bool route_name_counts(const struct snapshot *s, const struct channel *from,
+                       str client_ip, struct arena *a);
+/* The switch by name, where route_name_counts(): as the IP switch, for the name that a
+ * reverse look-up gave and a forward look-up confirmed. It leads to channels that speak
+ * SMTP only, and makes nobody trusted: rules for names are written to send mail there. */
+const struct channel *route_name_switch(const struct snapshot *s,
+                                        const struct channel *from, str client_name,
+                                        struct arena *a, struct span *rule);
+
 /* The TLS switch: the target of tlsswitchchannel of the channel the session had when
  * the handshake began, or `from`. Never follows a second one. */
 const struct channel *route_tls_switch(const struct channel *from);

@@ -45,6 +45,12 @@ static void build_word(struct builder *b, struct channel *c, str word)
         c->opts.ip_switch = IP_SWITCH_START;
     } else if (str_eq(word, STR("noswitchchannel"))) {
         c->opts.ip_switch = IP_SWITCH_NO;
+    } else if (str_eq(word, STR("identnonelimited"))) {
+        c->opts.ident = IDENT_LIMITED;
+    } else if (str_eq(word, STR("identnonenumeric"))) {
+        c->opts.ident = IDENT_NUMERIC;
+    } else if (str_eq(word, STR("identnonesymbolic"))) {
+        c->opts.ident = IDENT_SYMBOLIC;
     } else if (str_starts(word, STR("daemon="))) {
         c->opts.daemon = str_from_pos(word, 7);
     } else if (str_starts(word, STR("tls="))) {

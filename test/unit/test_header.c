@@ -54,6 +54,48 @@ static const struct field_case fields[] = {
      "Received: from [192.0.2.1] (helo=a?b???X-Evil:?????\?) by gate.example.com\r\n"
      " (Pointsman channel tcp_local) with ESMTP id 10003F;\r\n"
      " Mon, 12 Jan 1970 13:46:40 +0000\r\n"},
+    {"name of the address",
+     {BASE, .helo = TEXT("a.test"), .peer_ip = TEXT("192.0.2.1"), .esmtp = true,
+      .peer_name = TEXT("mail.example.org")},
+     "Received: from a.test (mail.example.org [192.0.2.1]) by gate.example.com\r\n"
+     " (Pointsman channel tcp_local) with ESMTP id 10003F;\r\n"
+     " Mon, 12 Jan 1970 13:46:40 +0000\r\n"},
+    {"doubtful name",
+     {BASE, .helo = TEXT("a.test"), .peer_ip = TEXT("192.0.2.1"), .esmtp = true,
+      .peer_name = TEXT("b.test"), .name_doubted = true},
+     "Received: from a.test (b.test* [192.0.2.1]) by gate.example.com\r\n"
+     " (Pointsman channel tcp_local) with ESMTP id 10003F;\r\n"
+     " Mon, 12 Jan 1970 13:46:40 +0000\r\n"},
+    {"name only",
+     {BASE, .helo = TEXT("a.test"), .peer_ip = TEXT("192.0.2.1"), .esmtp = true,
+      .peer_name = TEXT("b.test"), .name_only = true},
+     "Received: from a.test (b.test) by gate.example.com\r\n"
+     " (Pointsman channel tcp_local) with ESMTP id 10003F;\r\n"
+     " Mon, 12 Jan 1970 13:46:40 +0000\r\n"},
+    {"name only, there is none",
+     {BASE, .helo = TEXT("a.test"), .peer_ip = TEXT("192.0.2.1"), .esmtp = true,
+      .name_only = true},
+     "Received: from a.test ([192.0.2.1]) by gate.example.com\r\n"
+     " (Pointsman channel tcp_local) with ESMTP id 10003F;\r\n"
+     " Mon, 12 Jan 1970 13:46:40 +0000\r\n"},
+    {"name only, it is none",
+     {BASE, .helo = TEXT("a.test"), .peer_ip = TEXT("192.0.2.1"), .esmtp = true,
+      .peer_name = TEXT("b) (c\r\nX-Evil: d"), .name_only = true},
+     "Received: from a.test ([192.0.2.1]) by gate.example.com\r\n"
+     " (Pointsman channel tcp_local) with ESMTP id 10003F;\r\n"
+     " Mon, 12 Jan 1970 13:46:40 +0000\r\n"},
+    {"neither HELO nor address",
+     {BASE, .helo = TEXT("x(y"), .peer_ip = TEXT("192.0.2.1"), .esmtp = true,
+      .peer_name = TEXT("b.test"), .name_only = true, .name_doubted = true},
+     "Received: from [unknown] (b.test*) (helo=x?y) by gate.example.com\r\n"
+     " (Pointsman channel tcp_local) with ESMTP id 10003F;\r\n"
+     " Mon, 12 Jan 1970 13:46:40 +0000\r\n"},
+    {"another sender",
+     {BASE, .helo = TEXT("a.test"), .peer_ip = TEXT("192.0.2.1"), .esmtp = true,
+      .sender = TEXT("\"a (b\"@c.test"), .recipient = TEXT("ann@example.com")},
+     "Received: from a.test ([192.0.2.1]) by gate.example.com\r\n"
+     " (Pointsman channel tcp_local) with ESMTP (sender was <?a??b?@c.test>)\r\n"
+     " id 10003F for <ann@example.com>; Mon, 12 Jan 1970 13:46:40 +0000\r\n"},
     {"everything bad",
      {BASE, .helo = TEXT(""), .peer_ip = TEXT("\r\n"), .esmtp = true, .tls = true,
       .tls_version = TEXT("a\nb"), .tls_cipher = TEXT(")("),

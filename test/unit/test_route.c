@@ -359,6 +359,98 @@ static void ip_switch_by_host_table(void **state)
     (void)state;
 }
 
+static const char names_site[] =
+    ".in.test $U%$H$D@inner\n"
+    "shut.test $U%$D@closed\n"
+    "back.test $U%$D@tcp-local\n"
+    "mail.test $F$U%$D@inner\n"
+    "head.test $B$U%$D@inner\n"
+    "only.test $E$R$U%$D@inner\n"
+    "lost.test $U%$D@nowhere\n"
+    "[10.1.] $E$R$U%[10.1.$L]@inner\n"
+    "[10.2.] $E$R$U%[10.2.$L]@closed\n"
+    "[10.3.] $E$R$U%[10.3.$L]@tcp-local\n"
+    ". $U%$H@outer\n"
+    "\n"
+    "l\nhere.test\n\n"
+    "tcp_local switchchannel\ntcp-local\n\n"
+    "tcp_limited switchchannel identnonelimited\nlimited\n\n"
+    "tcp_numeric switchchannel identnonenumeric\nnumeric\n\n"
+    "tcp_symbolic switchchannel identnonesymbolic\nsymbolic\n\n"
+    "tcp_inner\ninner\nlisted.test\n\n"
+    "tcp_closed noswitchchannel\nclosed\n\n"
+    "tcp_outer\nouter\n\n"
+    "bitbucket\nbucket.test\n";
+
+static void name_switches(void **state)
+{
+    static const struct {
+        const char *name, *to;
+        unsigned line;
+    } cases[] = {
+        {"a.in.test", "tcp_inner", 1},
+        {"A.B.In.Test", "tcp_inner", 1},
+        {"only.test", "tcp_inner", 6},
+        {"listed.test", "tcp_inner", 30},
+        {"in.test", "tcp_local", 0},     /* only "." */
+        {"shut.test", "tcp_local", 0},   /* noswitchchannel */
+        {"back.test", "tcp_local", 0},   /* it is there */
+        {"mail.test", "tcp_local", 0},   /* not for backward addresses */
+        {"head.test", "tcp_local", 0},   /* not for envelope addresses */
+        {"lost.test", "tcp_local", 0},   /* no such channel */
+        {"here.test", "tcp_local", 0},   /* the local channel has no sessions */
+        {"bucket.test", "tcp_local", 0}, /* neither has this one */
+        {"", "tcp_local", 0},
+        {"a b.in.test", "tcp_local", 0},
+        {"[10.1.0.1]", "tcp_local", 0}, /* no name: "[10.1.]" would trust it */
+    };
+    struct fixture f = fixture_new(names_site, NULL);
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct span rule;
+        const struct channel *got =
+            route_name_switch(f.s, fixture_channel(&f, "tcp_local"),
+                              str_from(cases[i].name), f.arena, &rule);
+        if (!str_eq(got->name, str_from(cases[i].to)) ||
+            span_place(f.s->sources, rule).line != cases[i].line) {
+            fail_msg("%s: %.*s by line %u", cases[i].name, STR_ARG(got->name),
+                     span_place(f.s->sources, rule).line);
+        }
+    }
+    fixture_free(&f);
+    (void)state;
+}
+
+/* The name is asked for only where it can make a difference. */
+static void name_counts(void **state)
+{
+    static const struct {
+        const char *from, *ip;
+        bool counts;
+    } cases[] = {
+        {"tcp_local", "192.0.2.1", true},    /* only "." */
+        {"tcp_symbolic", "192.0.2.1", true}, /* shown alone, but counts */
+        {"tcp_limited", "192.0.2.1", false},
+        {"tcp_numeric", "192.0.2.1", false},
+        {"tcp_inner", "192.0.2.1", false}, /* no switchchannel */
+        {"tcp_closed", "192.0.2.1", false},
+        {"tcp_local", "10.1.0.1", false},    /* the address leads somewhere */
+        {"tcp_local", "10.2.0.1", false},    /* even where it may not go */
+        {"tcp_local", "10.3.0.1", true},     /* where it is already */
+        {"tcp_local", "fe80::1%eth0", true}, /* no literal */
+    };
+    struct fixture f = fixture_new(names_site, NULL);
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (route_name_counts(f.s, fixture_channel(&f, cases[i].from),
+                              str_from(cases[i].ip), f.arena) != cases[i].counts) {
+            fail_msg("%s from %s", cases[i].ip, cases[i].from);
+        }
+    }
+    fixture_free(&f);
+    (void)state;
+}
+
 static void switch_everybody_warning(void **state)
 {
     static const struct {
@@ -449,6 +541,8 @@ int main(void)
         cmocka_unit_test(ip_switch),
         cmocka_unit_test(ip_switch_not_by_match_all),
         cmocka_unit_test(ip_switch_by_host_table),
+        cmocka_unit_test(name_switches),
+        cmocka_unit_test(name_counts),
         cmocka_unit_test(switch_everybody_warning),
         cmocka_unit_test(tls_switch),
         cmocka_unit_test(next_hop),

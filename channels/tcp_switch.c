@@ -1,0 +1,172 @@
+/* tcp_switch: which channel a session has, and what of its client's name is looked up and
+ * shown there; see tcp_session.h. */
+#include <stdio.h>
+
+#include "channels/tcp_session.h"
+
+enum { RECIPIENT_LIMIT = 1000, MESSAGE_SIZE_LIMIT = 100 * 1024 * 1024 };
+
+struct smtp_server_policy session_policy(struct tcp_session *s)
+{
+    snprintf(s->local_name, sizeof s->local_name, "%.*s",
+             STR_ARG(channel_local_name(s->runtime->snapshot, s->channel)));
+    return (struct smtp_server_policy){
+        .local_name = str_from(s->local_name),
+        .tls = s->channel->opts.tls_server,
+        .size_limit_bytes = MESSAGE_SIZE_LIMIT,
+        .recipient_limit = RECIPIENT_LIMIT,
+    };
+}
+
+void session_switch_by_ip(struct tcp_session *s)
+{
+    struct span rule = SPAN_NONE;
+    struct arena *a = arena_new();
+    const struct channel *from = s->channel;
+    s->channel =
+        route_ip_switch(s->runtime->snapshot, from, str_from(s->peer_ip), a, &rule);
+    if (s->channel != from) {
+        s->trusted = true;
+        session_log_switch(s, from, "ip", rule);
+    }
+    arena_free(&a);
+}
+
+/* The name that a switch may be made by: only one that leads back to its address. */
+static str confirmed_name(const struct tcp_session *s)
+{
+    return tcp_ident_confirmed(s->ident) ? str_from(tcp_ident_name(s->ident)) : STR_NONE;
+}
+
+/* Trust stays: it belongs to the address the session came from. */
+void session_switch_by_tls(struct tcp_session *s)
+{
+    const struct channel *from = s->channel;
+    s->channel = route_tls_switch(from);
+    if (s->channel != from) {
+        session_log_switch(s, from, "tls", from->opts.tlsswitchchannel_at);
+    }
+}
+
+static bool same_name(const struct channel *a, const struct channel *b)
+{
+    return a && b && str_ieq(a->name, b->name);
+}
+
+const struct tcp_state *session_tls_state(const struct runtime *r,
+                                          const struct channel *service)
+{
+    return runtime_state(r, service);
+}
+
+/* False: the channel offers TLS, but nothing listens there any more, and so the
+ * configuration needed no certificate. */
+static bool can_offer(const struct runtime *r, const struct channel *service,
+                      const struct channel *channel)
+{
+    return channel->opts.tls_server == TLS_LEVEL_NO ||
+           session_tls_state(r, service)->server;
+}
+
+/* Gives nobody trust, and leads to no channel that would offer TLS without a certificate:
+ * whether it needs one was decided without knowing anybody's name. */
+static const struct channel *name_switch(struct tcp_session *s, const struct runtime *r,
+                                         const struct channel *from, struct span *rule)
+{
+    struct arena *a = arena_new();
+    const struct channel *to =
+        route_name_switch(r->snapshot, from, confirmed_name(s), a, rule);
+    arena_free(&a);
+    return can_offer(r, from, to) ? to : from;
+}
+
+void session_switch_by_name(struct tcp_session *s)
+{
+    struct span rule = SPAN_NONE;
+    const struct channel *from = s->channel;
+    s->channel = name_switch(s, s->runtime, from, &rule);
+    if (s->channel != from) {
+        session_log_switch(s, from, "name", rule);
+    }
+}
+
+static bool name_counts(const struct tcp_session *s, const struct runtime *r,
+                        const struct channel *service)
+{
+    struct arena *a = arena_new();
+    bool counts = route_name_counts(r->snapshot, service, str_from(s->peer_ip), a);
+    arena_free(&a);
+    return counts;
+}
+
+bool session_name_counts(const struct tcp_session *s)
+{
+    return s->channel == s->service_channel && name_counts(s, s->runtime, s->channel);
+}
+
+bool session_name_known(struct tcp_session *s)
+{
+    const struct channel_opts *o = &s->channel->opts;
+    return o->ident == IDENT_NUMERIC ||
+           tcp_ident_want(s->ident, s->runtime, s->channel,
+                          o->forward_check != FORWARD_CHECK_NONE);
+}
+
+/* The channel before TLS that the session would have got under the configuration r; NULL
+ * if its name would count, but has not been looked up. *trusted: by its address. */
+static const struct channel *channel_under(struct tcp_session *s, const struct runtime *r,
+                                           const struct channel *service, bool *trusted)
+{
+    struct span rule;
+    struct arena *a = arena_new();
+    const struct channel *c =
+        route_ip_switch(r->snapshot, service, str_from(s->peer_ip), a, &rule);
+    arena_free(&a);
+    *trusted = c != service;
+    if (c != service || !name_counts(s, r, service)) {
+        return c;
+    }
+    return tcp_ident_known(s->ident, true) ? name_switch(s, r, service, &rule) : NULL;
+}
+
+bool session_renew(struct tcp_session *s)
+{
+    struct runtime *now = s->worker->current;
+    if (now == s->runtime) {
+        return true;
+    }
+    const struct snapshot *snap = now->snapshot;
+    const struct channel *service = snapshot_channel(snap, s->service_channel->name);
+    const struct channel *channel = snapshot_channel(snap, s->channel->name);
+    if (!service || !channel || service->type != CHANNEL_TCP ||
+        !can_offer(now, service, channel)) {
+        return false;
+    }
+    bool trusted, tls = smtp_server_is_tls(s->machine);
+    const struct channel *begin = channel_under(s, now, service, &trusted);
+    if (!begin || trusted != s->trusted ||
+        !same_name(tls ? route_tls_switch(begin) : begin, channel)) {
+        return false;
+    }
+    runtime_unref(&s->runtime);
+    s->runtime = runtime_ref(now);
+    s->service_channel = service;
+    s->channel = channel;
+    struct smtp_server_policy policy = session_policy(s);
+    smtp_server_set_policy(s->machine, &policy);
+    return true;
+}
+
+void session_name_facts(const struct tcp_session *s, struct enqueue_session *facts)
+{
+    const struct channel_opts *o = &s->channel->opts;
+    bool doubted =
+        o->forward_check != FORWARD_CHECK_NONE && !tcp_ident_confirmed(s->ident);
+    if (o->ident == IDENT_NUMERIC ||
+        (doubted && o->forward_check == FORWARD_CHECK_DELETE)) {
+        return;
+    }
+    facts->peer_name = str_from(tcp_ident_name(s->ident));
+    facts->name_doubted = doubted;
+    facts->name_only = o->ident == IDENT_SYMBOLIC;
+}
