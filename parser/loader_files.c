@@ -7,11 +7,13 @@
 #include "base/buf.h"
 #include "parser/parse.h"
 
-enum { LOADER_FILE_MAX = 64 * 1024 * 1024 };
-
 static bool failed(struct arena *a, int error, str *reason)
 {
     char text[128];
+    if (error == EFBIG) {
+        *reason = arena_printf(a, "it is larger than %u MiB", LOADER_BYTES_MAX >> 20);
+        return false;
+    }
     *reason = str_from(arena_strdup(a, strerror_r(error, text, sizeof text)));
     return false;
 }
@@ -49,14 +51,15 @@ static bool files_read(const struct loader *l, struct arena *a, str path, str *t
     }
     int error = 0;
     struct buf contents;
-    buf_init(&contents, LOADER_FILE_MAX + 65536);
+    buf_init(&contents, LOADER_BYTES_MAX + 65536);
     if (fstat(fd, &st) != 0) {
         error = errno;
     } else if (S_ISDIR(st.st_mode)) {
         error = EISDIR;
     } else if (!S_ISREG(st.st_mode)) {
         error = ENOTSUP; /* a device, a FIFO, a socket */
-    } else if (read_all(fd, &contents, &error) && contents.len > LOADER_FILE_MAX) {
+    } else if (st.st_size > LOADER_BYTES_MAX ||
+               (read_all(fd, &contents, &error) && contents.len > LOADER_BYTES_MAX)) {
         error = EFBIG;
     }
     close(fd);
@@ -81,4 +84,4 @@ static enum loader_kind files_kind(const struct loader *l, str path)
     return result == 0 && S_ISDIR(st.st_mode) ? LOADER_FOLDER : LOADER_FILE;
 }
 
-const struct loader loader_files = {files_read, files_kind};
+const struct loader loader_files = {.read = files_read, .kind = files_kind};

@@ -55,6 +55,18 @@ static bool is_open(const struct parse *p, str path)
     return false;
 }
 
+static size_t bytes_max(const struct loader *l)
+{
+    return l->bytes_max > 0 ? l->bytes_max : LOADER_BYTES_MAX;
+}
+
+/* Adds a text; false when it is too much. */
+static bool count_bytes(struct parse *p, size_t len)
+{
+    p->bytes += len;
+    return p->bytes <= bytes_max(p->loader);
+}
+
 bool parse_include(struct parse *p, str name, struct span at, str *text)
 {
     name = arena_str(p->arena, name);
@@ -75,8 +87,15 @@ bool parse_include(struct parse *p, str name, struct span at, str *text)
                     PARSE_INCLUDES_MAX);
         p->stopped = true;
     } else if (!p->loader->read(p->loader, p->arena, path, text, &reason)) {
-        parse_error(p, at, "include-missing", "cannot read '%.*s': %.*s", STR_ARG(name),
-                    STR_ARG(reason));
+        bool is_folder = loader_kind_of(p->loader, path) == LOADER_FOLDER;
+        parse_error(p, at, is_folder ? "include-folder" : "include-missing",
+                    "cannot read '%.*s': %.*s", STR_ARG(name), STR_ARG(reason));
+    } else if (!count_bytes(p, text->len)) {
+        parse_error(p, at, "include-size",
+                    "the files are larger than %zu MiB together, each counted as often "
+                    "as it is included",
+                    bytes_max(p->loader) >> 20);
+        p->stopped = true;
     } else {
         str shown = str_starts(path, p->root) ? str_from_pos(path, p->root.len) : path;
         if (open_frame(p, p->depth + 1, path, shown, at, text)) {
@@ -122,6 +141,7 @@ struct ast *parse_file(struct arena *a, const struct loader *loader,
                    STR_ARG(name), STR_ARG(reason));
         return p.build.ast;
     }
+    p.bytes = text.len;
     if (open_frame(&p, 0, path, name, SPAN_NONE, &text)) {
         p.scanner = lexer_open(&p, text);
         grammar_parse(&p);

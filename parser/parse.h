@@ -9,15 +9,20 @@
 
 enum loader_kind { LOADER_NOTHING, LOADER_FILE, LOADER_FOLDER };
 
+/* The largest file, and the most text one parse_file() reads: flex counts in int, spans
+ * in 32 bits. */
+enum { LOADER_BYTES_MAX = 1 << 30 };
+
 /* How files are read, so that tests and the fuzzer need no disk. */
 struct loader {
     /* Reads path whole into the arena. On failure returns false and a constant or
-     * arena reason. Refuses directories and files over 64 MiB. */
+     * arena reason. Refuses directories and files over LOADER_BYTES_MAX. */
     bool (*read)(const struct loader *, struct arena *, str path, str *text, str *reason);
     /* What there is at path. A file that is there but cannot be read is LOADER_FILE:
      * an optional file may be missing, not unreadable. NULL: whatever read() reads is
      * a file, the rest is not there. */
     enum loader_kind (*kind)(const struct loader *, str path);
+    size_t bytes_max; /* of one parse_file(), includes counted each time; 0: as above */
 };
 /* Reads the file system. */
 extern const struct loader loader_files;

@@ -11,7 +11,7 @@ enum {
     PARSE_LINE_MAX = 4096,   /* bytes, continuation lines joined */
     PARSE_ENTRY_MAX = 16384, /* the same, of a line of a mapping table */
     PARSE_TABLE_NAME_MAX = 128,
-    PARSE_INCLUDES_MAX = 1000
+    PARSE_INCLUDES_MAX = 10000
 };
 
 /* One word of the text: joined over continuation lines, without quotes. */
@@ -50,6 +50,7 @@ struct parse {
     struct parse_frame frames[PARSE_INCLUDE_DEPTH + 1];
     unsigned depth;            /* index of the current frame */
     unsigned includes;         /* files included so far */
+    size_t bytes;              /* of all texts so far */
     size_t line_length;        /* of the joined line */
     bool in_blocks;            /* SYNTAX_CONFIG: past the rules */
     bool in_block;             /* past the first line of a block */

@@ -38,6 +38,7 @@ echo 'DNSSEC_ANCHOR=nowhere.key' >"$work/anchor/option.dat"
 echo 'DNSSEC_ANCHOR=root.key' >"$work/nonsense/option.dat"
 echo 'nonsense here' >"$work/nonsense/root.key"
 cp "$work/good/pointsman.cnf" "$work/site.txt"
+truncate -s 1073741825 "$work/huge.cnf"
 cat >"$work/no-ciphers.cnf" <<'END'
 openssl_conf = main
 [main]
@@ -68,6 +69,8 @@ expect 'check, an error shows the place' 1 \
     "^imta\.cnf:9:16: error: .*did you mean 'musttlsclient'" '' check -c "$work/bad"
 expect 'check, several main files' 2 'error: both' '' check -c "$work/two"
 expect 'check, no main file' 2 'error: there is no' '' check -c "$work/empty"
+expect 'check, a file that is too large' 2 "cannot read .*larger than 1024 MiB" '' \
+    check -c "$work/huge.cnf"
 expect 'check, nothing there' 2 'error: there is no file or folder' '' check -c "$work/none"
 expect 'check, certificate missing' 1 'missing\.pem.*No such file' '' check -c "$work/cert"
 expect 'check, trust anchor missing' 1 \

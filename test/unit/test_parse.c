@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <stdlib.h>
 
 #include "base/buf.h"
 #include "parser/parse.h"
@@ -208,14 +209,77 @@ static void missing_file(void **state)
     arena_free(&f.arena);
 }
 
+/* A text that is included often counts as often. */
+static void limits_text(void **state)
+{
+    struct memory_loader m;
+    struct fixture f = {.arena = arena_new()};
+    (void)state;
+    f.sources = sources_new(f.arena);
+    f.diags = diags_new(f.arena, f.sources);
+    memory_loader_init(&m, TEXT("<two\n<two\n<two\na b\n!== two\nx y\nz u\n"));
+    m.loader.bytes_max = 40;
+    f.ast = parse_file(f.arena, &m.loader, f.sources, STR(MEMORY_LOADER_MAIN),
+                       STR("pointsman.cnf"), SYNTAX_CONFIG, f.diags);
+    const struct diag *d = diags_first(f.diags);
+    assert_non_null(d);
+    assert_string_equal(d->slug, "include-size");
+    assert_int_equal(span_place(f.sources, d->span).line, 3);
+    assert_null(d->next);
+    arena_free(&f.arena);
+}
+
+/* One error, and the next line is read again. */
+static void assert_long_line(const char *before, char c, bool words)
+{
+    enum { LENGTH = 10 << 20 };
+    struct fixture f;
+    size_t len = strlen(before);
+    char *text = malloc(LENGTH + 100);
+    assert_non_null(text);
+    memcpy(text, before, len);
+    memset(text + len, c, LENGTH);
+    for (size_t i = 0; words && i < LENGTH; i += 3) {
+        text[len + i] = ' ';
+    }
+    const char *after = "x\ngood rule\n"; /* no continuation */
+    memcpy(text + len + LENGTH, after, strlen(after));
+    parse(&f, str_n(text, len + LENGTH + strlen(after)), SYNTAX_CONFIG);
+    assert_int_equal(diags_errors(f.diags), 1);
+    assert_int_equal(diags_warnings(f.diags), 0);
+    const struct ast_rule *last = f.ast->rules;
+    assert_non_null(last);
+    while (last->next != NULL) {
+        last = last->next;
+    }
+    assert_true(str_eq(last->pattern, STR("good")));
+    arena_free(&f.arena);
+    free(text);
+}
+
+static void line_of_ten_megabytes(void **state)
+{
+    (void)state;
+    assert_long_line("", 'x', false);
+    assert_long_line("a b", 'x', false);
+    assert_long_line("a $?", 'x', true);
+    assert_long_line("a b", '\\', false);
+    assert_long_line("a b", 'x', true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(main_file),         cmocka_unit_test(continuation_lines),
-        cmocka_unit_test(keyword_arguments), cmocka_unit_test(positions),
+        cmocka_unit_test(main_file),
+        cmocka_unit_test(continuation_lines),
+        cmocka_unit_test(keyword_arguments),
+        cmocka_unit_test(positions),
         cmocka_unit_test(other_files),
-        cmocka_unit_test(mapping_tables),       cmocka_unit_test(goes_on_after_faults),
+        cmocka_unit_test(mapping_tables),
+        cmocka_unit_test(goes_on_after_faults),
         cmocka_unit_test(missing_file),
+        cmocka_unit_test(limits_text),
+        cmocka_unit_test(line_of_ten_megabytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -214,11 +214,11 @@ static void limits_includes(void **state)
     (void)state;
     buf_init(&text, 1 << 20);
     buf_puts(&text, CHANNELS "\n");
-    for (unsigned i = 0; i < 40; i++) {
+    for (unsigned i = 0; i < 110; i++) {
         buf_puts(&text, "<inc\n");
     }
     buf_puts(&text, "!== inc\n");
-    for (unsigned i = 0; i < 40; i++) {
+    for (unsigned i = 0; i < 110; i++) {
         buf_puts(&text, "<deep\n");
     }
     buf_puts(&text, "!== deep\n! nothing\n");
