@@ -219,8 +219,7 @@ static void parse_punctuation(struct parser *p, op_vec *ops, size_t from, char c
         parse_table(p, ops, from);
         break;
     case '{':
-        parse_unsupported(p, ops, from, '}',
-                          "use a table of its own, '$|TABLE;...|'");
+        parse_unsupported(p, ops, from, '}', "use a table of its own, '$|TABLE;...|'");
         break;
     case '?':
         parse_random(p, ops, from);
@@ -233,8 +232,7 @@ static void parse_punctuation(struct parser *p, op_vec *ops, size_t from, char c
         parse_plus(p, ops, from);
         break;
     case '[':
-        parse_unsupported(p, ops, from, ']',
-                          "use a table of its own, '$|TABLE;...|'");
+        parse_unsupported(p, ops, from, ']', "use a table of its own, '$|TABLE;...|'");
         break;
     case ']':
         parse_unsupported(p, ops, from, '[',
