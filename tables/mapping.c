@@ -75,8 +75,8 @@ static void check_table(struct compile *c, const struct ast_table *t)
     }
 }
 
-static void compile_entry(struct compile *c, const struct ast_entry *from,
-                          struct mapping_entry *to)
+static void compile_entry(struct compile *c, struct arena *scratch,
+                          const struct ast_entry *from, struct mapping_entry *to)
 {
     *to = (struct mapping_entry){.pattern_text = from->pattern,
                                  .template_text = from->template,
@@ -84,9 +84,9 @@ static void compile_entry(struct compile *c, const struct ast_entry *from,
     if (from->pattern_at.source != from->template_at.source) {
         to->at = from->pattern_at;
     }
-    mapping_pattern_compile(c->arena, from->pattern, from->pattern_at, c->diags,
+    mapping_pattern_compile(c->arena, scratch, from->pattern, from->pattern_at, c->diags,
                             &to->pattern);
-    mapping_template_compile(c->arena, from->template, from->template_at,
+    mapping_template_compile(c->arena, scratch, from->template, from->template_at,
                              to->pattern.saved, c->diags, &to->template);
 }
 
@@ -98,15 +98,19 @@ static struct mapping *compile_table(struct compile *c, const struct ast_table *
         t->count++;
     }
     t->entries = arena_array(c->arena, struct mapping_entry, t->count);
+    struct arena *scratch = arena_new();
     const struct mapping_pattern **patterns =
-        arena_array(c->arena, const struct mapping_pattern *, t->count);
+        arena_array(scratch, const struct mapping_pattern *, t->count);
+    struct arena_mark mark = arena_mark(scratch);
     unsigned i = 0;
     for (const struct ast_entry *e = from->entries; e != NULL; e = e->next) {
-        compile_entry(c, e, &t->entries[i]);
+        compile_entry(c, scratch, e, &t->entries[i]);
+        arena_reset(scratch, mark);
         patterns[i] = &t->entries[i].pattern;
         i++;
     }
     t->index = mapping_index_new(c->arena, patterns, t->count);
+    arena_free(&scratch);
     return t;
 }
 

@@ -1,5 +1,5 @@
 /* mapping_index: see mapping_index.h. One hash table holds all keys. A key is the literal
- * text a pattern begins with, or that text with a block of addresses behind it, written
+ * text a pattern begins with, or that text with a block of addresses, written behind it
  * as NUL, size, length, address. */
 #include "tables/mapping_index.h"
 
@@ -8,7 +8,10 @@
 #include "base/check.h"
 #include "base/vec.h"
 
-/* How long the blocks are that stand behind a text. */
+/* So many addresses in one string are looked up; with more, all entries are tried. */
+enum { ADDRESSES_MAX = 32 };
+
+/* How long the blocks are that go with a text. */
 struct lengths {
     uint64_t v4, v6[3];
 };
@@ -18,7 +21,7 @@ struct bucket {
     uint64_t hash;
     str key;
     unsigned first, count;  /* in index->entries */
-    struct lengths *blocks; /* NULL: none behind this text */
+    struct lengths *blocks; /* NULL: none go with this text */
 };
 
 struct mapping_index {
@@ -27,7 +30,17 @@ struct mapping_index {
     unsigned *slots; /* bucket + 1; 0: free */
     size_t slot_count;
     unsigned *entries;
-    VEC(size_t) texts; /* the lengths of the texts, ascending */
+    unsigned entry_count;
+    VEC(size_t) texts;   /* the lengths of the texts, ascending */
+    bool has_v4, has_v6; /* there are blocks */
+};
+
+/* The addresses in a string; one at each place where a block could match. */
+struct addresses {
+    unsigned count;
+    struct {
+        uint8_t size, bytes[16];
+    } at[ADDRESSES_MAX];
 };
 
 static const uint64_t HASH_START = 14695981039346656037U;
@@ -99,6 +112,8 @@ static void add_length(struct mapping_index *x, unsigned bucket,
     if (b->blocks == NULL) {
         b->blocks = arena_new_of(x->arena, struct lengths);
     }
+    x->has_v4 = x->has_v4 || ip->size == 4;
+    x->has_v6 = x->has_v6 || ip->size == 16;
     if (ip->size == 4) {
         b->blocks->v4 |= (uint64_t)1 << ip->length;
     } else {
@@ -121,17 +136,27 @@ static void add_text_length(struct mapping_index *x, size_t len)
     x->texts.at[i] = len;
 }
 
+/* The first block of addresses in a pattern, or NULL. */
+static const struct mapping_ip *block_of(const struct mapping_pattern *p)
+{
+    for (unsigned i = 0; i < p->count; i++) {
+        if (p->elements[i].kind == ELEMENT_IP) {
+            return p->elements[i].ip;
+        }
+    }
+    return NULL;
+}
+
 /* The bucket an entry is filed in. */
 static unsigned file_pattern(struct mapping_index *x, const struct mapping_pattern *p)
 {
+    const struct mapping_ip *ip = block_of(p);
     unsigned text = bucket_add(x, p->prefix, STR(""));
-    unsigned next = p->prefix.len > 0;
+    char storage[19];
     add_text_length(x, p->prefix.len);
-    if (next >= p->count || p->elements[next].kind != ELEMENT_IP) {
+    if (ip == NULL) {
         return text;
     }
-    const struct mapping_ip *ip = p->elements[next].ip;
-    char storage[19];
     add_length(x, text, ip);
     return bucket_add(x, p->prefix,
                       block_key(ip->address, ip->size, ip->length, storage));
@@ -142,6 +167,7 @@ static void fill(struct mapping_index *x, const unsigned *bucket_of, unsigned n)
 {
     unsigned first = 0;
     x->entries = arena_array(x->arena, unsigned, n);
+    x->entry_count = n;
     for (unsigned i = 0; i < n; i++) {
         x->buckets.at[bucket_of[i]].count++;
     }
@@ -212,59 +238,85 @@ static void walk_add(const struct mapping_index *x, const struct bucket *b, unsi
     w->lists[w->count++] = (struct mapping_list){at, end};
 }
 
-/* The blocks of one family that stand behind a text and hold the address. */
+/* The blocks that go with a text and hold the address. */
 static void walk_blocks(const struct mapping_index *x, const struct bucket *text,
                         const uint8_t *address, unsigned size, unsigned from,
                         struct arena *a, struct mapping_walk *w)
 {
     for (unsigned length = 0; length <= size * 8; length++) {
         uint64_t there = size == 4 ? text->blocks->v4 : text->blocks->v6[length / 64];
-        if ((there >> length % 64 & 1) == 0) {
+        if ((there >> length % 64 & 1) != 0) {
+            char storage[19];
+            str block = block_key(address, size, length, storage);
+            uint64_t hash = hash_more(text->hash, block);
+            walk_add(x, bucket_find(x, hash, text->key, block), from, a, w);
+        }
+    }
+}
+
+/* Finds the addresses of one family. False when there are too many. */
+static bool find_addresses(str text, unsigned size, struct addresses *out)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t bytes[16];
+        if (mapping_ip_read(str_from_pos(text, i), size, bytes) == 0) {
             continue;
         }
-        char storage[19];
-        str block = block_key(address, size, length, storage);
-        const struct bucket *b =
-            bucket_find(x, hash_more(text->hash, block), text->key, block);
-        walk_add(x, b, from, a, w);
+        if (out->count == ADDRESSES_MAX) {
+            return false;
+        }
+        out->at[out->count].size = (uint8_t)size;
+        memcpy(out->at[out->count++].bytes, bytes, size);
     }
+    return true;
 }
 
 void mapping_walk_begin(const struct mapping_index *x, str text, unsigned from,
                         struct arena *a, struct mapping_walk *w)
 {
+    struct addresses addresses;
     uint64_t hash = HASH_START;
     size_t done = 0;
-    w->count = 0;
+    addresses.count = w->count = 0;
+    w->next = w->end = 0;
+    if ((x->has_v4 && !find_addresses(text, 4, &addresses)) ||
+        (x->has_v6 && !find_addresses(text, 16, &addresses))) {
+        w->next = from;
+        w->end = x->entry_count;
+        return;
+    }
     for (size_t i = 0; i < x->texts.n && x->texts.at[i] <= text.len; i++) {
         size_t len = x->texts.at[i];
         hash = hash_more(hash, str_sub(text, done, len - done));
         done = len;
         const struct bucket *b = bucket_find(x, hash, str_sub(text, 0, len), STR(""));
         walk_add(x, b, from, a, w);
-        if (b == NULL || b->blocks == NULL) {
-            continue;
+        for (unsigned n = 0; b != NULL && b->blocks != NULL && n < addresses.count; n++) {
+            walk_blocks(x, b, addresses.at[n].bytes, addresses.at[n].size, from, a, w);
         }
-        uint8_t address[16];
-        str rest = str_from_pos(text, len);
-        if (b->blocks->v4 != 0 && mapping_ip_read(rest, 4, address) > 0) {
-            walk_blocks(x, b, address, 4, from, a, w);
-        }
-        if ((b->blocks->v6[0] | b->blocks->v6[1] | b->blocks->v6[2]) != 0 &&
-            mapping_ip_read(rest, 16, address) > 0) {
-            walk_blocks(x, b, address, 16, from, a, w);
-        }
+    }
+}
+
+/* Takes an entry off all lists that begin with it: two addresses of one string can lie
+ * in the same block. */
+static void take(struct mapping_walk *w, unsigned entry)
+{
+    for (unsigned i = 0; i < w->count; i++) {
+        struct mapping_list *l = &w->lists[i];
+        l->at += l->at < l->end && *l->at == entry;
     }
 }
 
 unsigned mapping_walk_next(struct mapping_walk *w)
 {
-    struct mapping_list *least = NULL;
-    for (unsigned i = 0; i < w->count; i++) {
-        struct mapping_list *l = &w->lists[i];
-        if (l->at < l->end && (least == NULL || *l->at < *least->at)) {
-            least = l;
-        }
+    unsigned least = UINT_MAX;
+    if (w->next < w->end) {
+        return w->next++;
     }
-    return least != NULL ? *least->at++ : UINT_MAX;
+    for (unsigned i = 0; i < w->count; i++) {
+        const struct mapping_list *l = &w->lists[i];
+        least = l->at < l->end && *l->at < least ? *l->at : least;
+    }
+    take(w, least);
+    return least;
 }

@@ -1,8 +1,8 @@
 /* mapping_index: which entries of a table can match a string at all, in their order. An
- * entry is filed under the literal text its pattern begins with, and under the block of
- * addresses if one stands right behind that text. A look-up costs one hash for each
- * length of such texts (and of such blocks), whatever the number of entries. Internal to
- * the mapping engine. */
+ * entry is filed under the literal text its pattern begins with, together with the first
+ * block of addresses in it, if there is one. A look-up costs one hash for each length of
+ * such texts, and for each address in the string one for each length of such blocks,
+ * whatever the number of entries. Internal to the mapping engine. */
 #ifndef TABLES_MAPPING_INDEX_H
 #define TABLES_MAPPING_INDEX_H
 
@@ -22,6 +22,7 @@ struct mapping_list {
 struct mapping_walk {
     struct mapping_list *lists;
     unsigned count, cap;
+    unsigned next, end; /* all entries, when the string holds too many addresses */
 };
 
 /* Begins a walk over the entries for text, from entry `from` on. Storage of the walk is

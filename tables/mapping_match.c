@@ -187,10 +187,13 @@ static bool run_steps(const struct match *t, unsigned *element, size_t *pos)
     return true;
 }
 
+/* Most patterns of a table do not match, and most of those for want of some text. */
 static bool turned_away(const struct mapping_pattern *p, str text)
 {
     return text.len < p->length_min || !str_starts(text, p->prefix) ||
-           memcmp(text.ptr + text.len - p->suffix.len, p->suffix.ptr, p->suffix.len) != 0;
+           memcmp(text.ptr + text.len - p->suffix.len, p->suffix.ptr, p->suffix.len) !=
+               0 ||
+           memmem(text.ptr, text.len, p->needle.ptr, p->needle.len) == NULL;
 }
 
 bool mapping_pattern_match(const struct mapping_pattern *p, str folded,
@@ -199,7 +202,8 @@ bool mapping_pattern_match(const struct mapping_pattern *p, str folded,
     struct match t = {.pattern = p, .text = folded, .m = m};
     unsigned element = 0, run = 0;
     size_t pos = 0;
-    if (--m->work < 0 || turned_away(p, folded)) {
+    m->work -= 1 + (long)(folded.len / 64);
+    if (m->work < 0 || turned_away(p, folded)) {
         return false;
     }
     prepare(&t);

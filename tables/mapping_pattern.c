@@ -6,7 +6,7 @@
 #include "base/vec.h"
 
 struct parser {
-    struct arena *arena;
+    struct arena *arena, *scratch; /* what stays; what is thrown away */
     struct diags *diags;
     str text;
     struct span at;
@@ -45,7 +45,7 @@ static void end_literal(struct parser *p)
     if (p->literal.n > 0) {
         str text = arena_str(p->arena, str_n(p->literal.at, p->literal.n));
         p->literal.n = 0;
-        *vec_add(p->arena, &p->elements) =
+        *vec_add(p->scratch, &p->elements) =
             (struct mapping_element){.kind = ELEMENT_LITERAL, .text = text};
     }
 }
@@ -55,7 +55,7 @@ static void add_literal(struct parser *p, char c)
     if (p->modifier != SIZE_MAX) {
         pattern_error(p, p->modifier, "'$_', '$@' and '$^' stand before a wildcard");
     }
-    *vec_add(p->arena, &p->literal) = ascii_lower(c);
+    *vec_add(p->scratch, &p->literal) = ascii_lower(c);
 }
 
 /* Adds what is no literal, with the modifiers read before it. */
@@ -76,7 +76,7 @@ static void add_element(struct parser *p, size_t from, struct mapping_element e)
     }
     p->modifier = SIZE_MAX;
     p->lazy = p->unsaved = false;
-    *vec_add(p->arena, &p->elements) = e;
+    *vec_add(p->scratch, &p->elements) = e;
 }
 
 static void set_add(struct mapping_set *set, unsigned char c)
@@ -302,10 +302,17 @@ static void parse_dollar(struct parser *p)
 /* What can be said of the whole, to turn texts away quickly. */
 static void summarize(const struct parser *p, struct mapping_pattern *out)
 {
+    size_t size = p->elements.n * sizeof *p->elements.at;
+    struct mapping_element *elements = arena_alloc(p->arena, size);
+    if (size > 0) {
+        memcpy(elements, p->elements.at, size);
+    }
     *out = (struct mapping_pattern){
-        .elements = p->elements.at, .count = (unsigned)p->elements.n, .saved = p->saved};
+        .elements = elements, .count = (unsigned)p->elements.n, .saved = p->saved};
+    out->needle = STR("");
     for (unsigned i = 0; i < out->count; i++) {
         const struct mapping_element *e = &out->elements[i];
+        out->needle = e->text.len > out->needle.len ? e->text : out->needle;
         out->runs += e->kind == ELEMENT_RUN;
         out->backs = e->kind == ELEMENT_BACK ? i : out->backs;
         out->length_min += e->kind == ELEMENT_LITERAL ? e->text.len
@@ -319,11 +326,15 @@ static void summarize(const struct parser *p, struct mapping_pattern *out)
     out->suffix = ends ? e[out->count - 1].text : STR("");
 }
 
-bool mapping_pattern_compile(struct arena *a, str text, struct span at, struct diags *d,
-                             struct mapping_pattern *out)
+bool mapping_pattern_compile(struct arena *a, struct arena *scratch, str text,
+                             struct span at, struct diags *d, struct mapping_pattern *out)
 {
-    struct parser p = {
-        .arena = a, .diags = d, .text = text, .at = at, .modifier = SIZE_MAX};
+    struct parser p = {.arena = a,
+                       .scratch = scratch,
+                       .diags = d,
+                       .text = text,
+                       .at = at,
+                       .modifier = SIZE_MAX};
     while (p.pos < text.len && !p.failed) {
         char c = text.ptr[p.pos];
         if (c == '$') {

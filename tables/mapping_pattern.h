@@ -46,11 +46,14 @@ struct mapping_pattern {
     unsigned backs; /* elements before this one can be seen by a back match behind */
     size_t length_min;
     str prefix, suffix; /* literal text it begins and ends with, folded */
+    str needle;         /* the longest literal text in it, folded */
 };
 
-/* Compiles text; faults are reported with slug "mapping-pattern" at the place in `at`,
- * the span of the text. False when there was an error. */
-bool mapping_pattern_compile(struct arena *a, str text, struct span at, struct diags *d,
+/* Compiles text into a; scratch is for what is not kept. Faults are reported with slug
+ * "mapping-pattern" at the place in `at`, the span of the text. False when there was an
+ * error. */
+bool mapping_pattern_compile(struct arena *a, struct arena *scratch, str text,
+                             struct span at, struct diags *d,
                              struct mapping_pattern *out);
 /* Reads the address the text begins with: as many characters as can be of one (digits
  * and dots; in IPv6 hexadecimal digits, dots and colons), which must then be one.

@@ -74,8 +74,15 @@ static void put_char(struct output *o, char c)
     }
 }
 
+/* A step of work stands for some bytes written. */
+static void count_bytes(struct run *r, size_t n)
+{
+    r->matcher.work -= (long)(n / 4);
+}
+
 static void put_text(struct output *o, str text)
 {
+    count_bytes(o->run, text.len);
     for (size_t i = 0; i < text.len && o->run->fault == NULL; i++) {
         put_char(o, text.ptr[i]);
     }
@@ -84,6 +91,7 @@ static void put_text(struct output *o, str text)
 /* Text that is not the configuration's own; quoted after $= (RFC 4515 section 3). */
 static void put_foreign(struct output *o, str text)
 {
+    count_bytes(o->run, text.len);
     for (size_t i = 0; i < text.len && o->run->fault == NULL; i++) {
         char c = text.ptr[i];
         if (o->ldap && (c == '\0' || strchr("*()\\", c) != NULL)) {
@@ -242,15 +250,6 @@ static void do_ops(struct output *o, const struct mapping_template *t)
 
 /* ---- tables -------------------------------------------------------------------- */
 
-static str folded(struct arena *a, str text)
-{
-    char *copy = arena_strndup(a, text.ptr, text.len);
-    for (size_t i = 0; i < text.len; i++) {
-        copy[i] = ascii_lower(copy[i]);
-    }
-    return str_n(copy, text.len);
-}
-
 /* One walk through a table. */
 struct pass {
     struct run *run;
@@ -260,13 +259,22 @@ struct pass {
     unsigned tiring; /* restarts in a row that did not shorten it */
     bool last_pass;  /* $L: begin once more at the end */
     struct mapping_walk walk;
-    str folded;
+    char *folded; /* the text in lower case */
+    size_t folded_cap;
 };
 
 static void look_from(struct pass *p, unsigned entry)
 {
-    p->folded = folded(p->run->arena, p->text);
-    mapping_walk_begin(p->table->index, p->folded, entry, p->run->arena, &p->walk);
+    if (p->folded == NULL || p->folded_cap < p->text.len) {
+        p->folded_cap = p->text.len;
+        p->folded = arena_alloc(p->run->arena, p->folded_cap);
+    }
+    for (size_t i = 0; i < p->text.len; i++) {
+        p->folded[i] = ascii_lower(p->text.ptr[i]);
+    }
+    count_bytes(p->run, p->text.len);
+    mapping_walk_begin(p->table->index, str_n(p->folded, p->text.len), entry,
+                       p->run->arena, &p->walk);
 }
 
 /* Begins again at the first entry, unless that was done too often: then false, and the
@@ -289,9 +297,10 @@ static const struct mapping_entry *next_match(struct pass *p)
     struct mapping_matcher *m = &p->run->matcher;
     for (;;) {
         unsigned i = mapping_walk_next(&p->walk);
+        str text = str_n(p->folded, p->text.len);
         if (i != UINT_MAX) {
             const struct mapping_entry *e = &p->table->entries[i];
-            if (mapping_pattern_match(&e->pattern, p->folded, m)) {
+            if (mapping_pattern_match(&e->pattern, text, m)) {
                 return e;
             }
         } else if (!p->last_pass || !restart(p)) {
@@ -415,7 +424,8 @@ bool mapping_run(const struct mapping *t, const struct mapping_input *in, struct
     struct run r = {.in = in, .arena = a, .steps_end = &out->steps};
     struct result result = {.text = in->probe};
     *out = (struct mapping_output){.text = in->probe};
-    r.matcher = (struct mapping_matcher){.arena = a, .work = MAPPING_WORK_MAX};
+    r.matcher =
+        (struct mapping_matcher){.arena = a, .work = MAPPING_WORK_MAX + 100L * t->count};
     if (in->probe.len > MAPPING_TEXT_MAX) {
         give_up(&r, "the string to be mapped is too long");
     } else {

@@ -8,7 +8,7 @@
 typedef VEC(struct mapping_op) op_vec;
 
 struct parser {
-    struct arena *arena;
+    struct arena *arena, *scratch; /* what stays; what is thrown away */
     struct diags *diags;
     str text;
     struct span at;
@@ -51,7 +51,7 @@ static void add(struct parser *p, op_vec *ops, size_t from, struct mapping_op op
 {
     op.at = parser_span(p, from);
     op.written = written(p, from);
-    *vec_add(p->arena, ops) = op;
+    *vec_add(p->scratch, ops) = op;
 }
 
 /* The text up to the character that ends a sequence; '$' quotes the next character. */
@@ -301,13 +301,24 @@ static void parse_ops(struct parser *p, char end, struct mapping_template *out)
         str text = written(p, from);
         add(p, &ops, from, (struct mapping_op){.kind = MAPPING_OP_TEXT, .text = text});
     }
-    *out = (struct mapping_template){ops.at, (unsigned)ops.n};
+    size_t size = ops.n * sizeof *ops.at;
+    struct mapping_op *kept = arena_alloc(p->arena, size);
+    if (size > 0) {
+        memcpy(kept, ops.at, size);
+    }
+    *out = (struct mapping_template){kept, (unsigned)ops.n};
 }
 
-bool mapping_template_compile(struct arena *a, str text, struct span at, unsigned saved,
-                              struct diags *d, struct mapping_template *out)
+bool mapping_template_compile(struct arena *a, struct arena *scratch, str text,
+                              struct span at, unsigned saved, struct diags *d,
+                              struct mapping_template *out)
 {
-    struct parser p = {.arena = a, .diags = d, .text = text, .at = at, .saved = saved};
+    struct parser p = {.arena = a,
+                       .scratch = scratch,
+                       .diags = d,
+                       .text = text,
+                       .at = at,
+                       .saved = saved};
     parse_ops(&p, '\0', out);
     return !p.failed;
 }

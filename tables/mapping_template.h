@@ -38,11 +38,13 @@ struct mapping_op {
     struct mapping_template argument;
 };
 
-/* Compiles text. saved is how many texts the pattern saves; at is the span of the text.
- * Faults are reported with slugs "mapping-template" (an error), "unsupported-callout",
- * "mapping-metacharacter" and "mapping-substitution" (warnings). d may be NULL: then
- * nothing is reported. False when there was an error. */
-bool mapping_template_compile(struct arena *a, str text, struct span at, unsigned saved,
-                              struct diags *d, struct mapping_template *out);
+/* Compiles text into a; scratch is for what is not kept. saved is how many texts the
+ * pattern saves; at is the span of the text. Faults are reported with slugs
+ * "mapping-template" (an error), "unsupported-callout", "mapping-metacharacter" and
+ * "mapping-substitution" (warnings). d may be NULL: then nothing is reported. False when
+ * there was an error. */
+bool mapping_template_compile(struct arena *a, struct arena *scratch, str text,
+                              struct span at, unsigned saved, struct diags *d,
+                              struct mapping_template *out);
 
 #endif
