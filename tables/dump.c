@@ -2,6 +2,7 @@
 #include "tables/dump.h"
 
 #include "parser/channel_opts.h"
+#include "tables/mapping_table.h"
 #include "tables/rewrite.h"
 
 static void dump_rules(const struct snapshot *s, struct buf *out)
@@ -107,6 +108,30 @@ static void dump_tls(const struct snapshot *s, struct buf *out)
     }
 }
 
+/* Ends a line, so that a backslash at its end does not continue it. */
+static void end_line(struct buf *out)
+{
+    bool backslash = out->len > 0 && out->data[out->len - 1] == '\\';
+    buf_puts(out, backslash ? " \n" : "\n");
+}
+
+static void dump_mappings(const struct snapshot *s, struct buf *out)
+{
+    buf_puts(out, map_count(s->mappings) > 0 ? "!== mappings\n" : "");
+    for (size_t i = 0; i < map_count(s->mappings); i++) {
+        const struct mapping *t = map_at(s->mappings, i, NULL);
+        buf_printf(out, "%s%.*s", i > 0 ? "\n" : "", STR_ARG(t->name));
+        end_line(out);
+        buf_puts(out, t->count > 0 ? "\n" : "");
+        for (unsigned n = 0; n < t->count; n++) {
+            const struct mapping_entry *e = &t->entries[n];
+            buf_printf(out, "  %.*s %.*s", STR_ARG(e->pattern_text),
+                       STR_ARG(e->template_text));
+            end_line(out);
+        }
+    }
+}
+
 void dump_snapshot(const struct snapshot *s, struct buf *out)
 {
     buf_puts(out, "!== pointsman.cnf\n");
@@ -124,4 +149,5 @@ void dump_snapshot(const struct snapshot *s, struct buf *out)
         map_at(s->localdomains, i, &domain);
         buf_printf(out, "%.*s\n", STR_ARG(domain));
     }
+    dump_mappings(s, out);
 }

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "tables/compile.h"
 #include "tables/mapping_table.h"
+#include "tables/nearest.h"
 
 static const char punctuation[] = "!,<>";
 
@@ -61,7 +62,8 @@ static bool is_asked_by_name(str name)
     return false;
 }
 
-static void check_table(struct compile *c, const struct ast_table *t)
+/* Says what is lost because nobody asks the table. */
+static void check_asked(struct compile *c, const struct mapping *t)
 {
     if (str_iends(t->name, STR("_ACCESS"))) {
         compile_restriction(c, t->at,
@@ -72,6 +74,23 @@ static void check_table(struct compile *c, const struct ast_table *t)
         diag_warning(c->diags, t->at, "unhonoured-mapping",
                      "table %.*s is not honoured yet: nothing is mapped by it",
                      STR_ARG(t->name));
+    }
+}
+
+/* Reports calls of tables that are not there: the entry always fails. */
+static void check_calls(struct compile *c, const struct mapping_template *t)
+{
+    for (unsigned i = 0; i < t->count; i++) {
+        const struct mapping_op *op = &t->ops[i];
+        check_calls(c, &op->argument);
+        if (op->kind == MAPPING_OP_TABLE && mapping_find(c->s, op->text) == NULL) {
+            str near = nearest_key(c->s->mappings, op->text, &c->nearest);
+            diag_warning(
+                c->diags, op->at, "mapping-unknown-table",
+                "there is no table %.*s, and the entry always fails here%s%.*s%s",
+                STR_ARG(op->text), near.len > 0 ? "; did you mean '" : "", STR_ARG(near),
+                near.len > 0 ? "'?" : "");
+        }
     }
 }
 
@@ -127,8 +146,6 @@ static void compile_tables(struct compile *c, const struct ast *ast)
                 diag_error(c->diags, a->at, "duplicate-mapping",
                            "there is a table %.*s already", STR_ARG(a->name));
             diag_note(c->diags, d, first->at, "here it was given first");
-        } else {
-            check_table(c, a);
         }
     }
 }
@@ -137,5 +154,12 @@ void mapping_compile(struct compile *c, const struct ast *ast)
 {
     if (ast != NULL) {
         compile_tables(c, ast);
+    }
+    for (size_t i = 0; i < map_count(c->s->mappings); i++) {
+        const struct mapping *t = map_at(c->s->mappings, i, NULL);
+        check_asked(c, t);
+        for (unsigned n = 0; n < t->count; n++) {
+            check_calls(c, &t->entries[n].template);
+        }
     }
 }
