@@ -132,14 +132,8 @@ static void dump_mappings(const struct snapshot *s, struct buf *out)
     }
 }
 
-void dump_snapshot(const struct snapshot *s, struct buf *out)
+void dump_beside(const struct snapshot *s, struct buf *out)
 {
-    buf_puts(out, "!== pointsman.cnf\n");
-    dump_rules(s, out);
-    size_t host = 0;
-    for (unsigned i = 0; i < s->channel_count; i++) {
-        dump_channel(s, s->channels[i], &host, out);
-    }
     dump_options(s, out);
     dump_services(s, out);
     dump_tls(s, out);
@@ -150,4 +144,15 @@ void dump_snapshot(const struct snapshot *s, struct buf *out)
         buf_printf(out, "%.*s\n", STR_ARG(domain));
     }
     dump_mappings(s, out);
+}
+
+void dump_snapshot(const struct snapshot *s, struct buf *out)
+{
+    buf_puts(out, "!== pointsman.cnf\n");
+    dump_rules(s, out);
+    size_t host = 0;
+    for (unsigned i = 0; i < s->channel_count; i++) {
+        dump_channel(s, s->channels[i], &host, out);
+    }
+    dump_beside(s, out);
 }

@@ -8,5 +8,7 @@
 #include "tables/snapshot.h"
 
 void dump_snapshot(const struct snapshot *s, struct buf *out);
+/* The files beside the main file only. */
+void dump_beside(const struct snapshot *s, struct buf *out);
 
 #endif

@@ -45,6 +45,13 @@ static const struct command commands[] = {
      "  pointsman explain ann@example.com --from-ip 2001:db8::7 --service SUBMIT "
      "--json\n",
      TAKES_ALLOW | TAKES_CLIENT | TAKES_JSON, 1, 1, cmd_explain},
+    {"diff", "OLD NEW", "what changes in meaning between two configurations",
+     "Channels, hosts, keywords in force, rules, listeners, options, lists, tables;\n"
+     "with --addresses also the routes of the addresses in FILE ('-': standard input).\n"
+     "Exit: 0 no change, 1 changes, 2 one of them cannot be used or read.\n",
+     "  pointsman diff /etc/pointsman ./new\n"
+     "  pointsman diff /etc/pointsman ./new --addresses vip.txt --json\n",
+     TAKES_ALLOW | TAKES_ADDRESSES | TAKES_SOURCE | TAKES_JSON, 2, 2, cmd_diff},
     {"keywords", "[NAME]", "the channel keywords and what becomes of each",
      "Without a name: one line for each keyword. Status is one of honoured, no-effect\n"
      "(never means anything here), later (not honoured yet: a warning) and restricts\n"

@@ -82,6 +82,7 @@ int cmd_check(const struct invocation *in);
 int cmd_rewrite(const struct invocation *in);
 int cmd_explain(const struct invocation *in);
 int cmd_test(const struct invocation *in);
+int cmd_diff(const struct invocation *in);
 int cmd_keywords(const struct invocation *in);
 int cmd_print(const struct invocation *in);
 int cmd_control(const struct invocation *in); /* status, reload, stop */
