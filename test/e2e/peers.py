@@ -73,12 +73,13 @@ class SmtpSink(Process):
         wait_until('smtp-sink listens', lambda: answers(self.port, host))
 
     def messages(self):
-        """One bytes object per message, with smtp-sink's X- lines in front."""
+        """One bytes object per message, with smtp-sink's X- lines in front. A file is there,
+        but empty, before the message is complete."""
         found = []
         for path in sorted(glob.glob(os.path.join(self.folder, 'mail.*'))):
             with open(path, 'rb') as file:
                 found.append(file.read())
-        return found
+        return [message for message in found if message]
 
 
 class Nsd(Process):

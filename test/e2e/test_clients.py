@@ -60,7 +60,7 @@ class Clients(SharedRouterTest):
         program(self.tls_port if way == 'implicit' else self.port, way, word)
         mail = self.shared.find_mail(word.encode())
         received = mail[mail.index(b'Received:'):mail.index(b'Subject:')]
-        self.assertRegex(received, rb'from client\.test \(\[127\.0\.0\.1\]\)')
+        self.assertRegex(received, rb'from client\.test \(localhost \[127\.0\.0\.1\]\)')
         self.assertRegex(received, rb'by router\.test')
         if way == 'clear':
             self.assertRegex(received, rb'channel tcp_local\)\s+with ESMTP\s+id')

@@ -12,7 +12,7 @@ from harness import PEERS, Router, SharedRouterTest, add_cases, free_port
 from peers import Aiosmtpd
 
 ROOT = os.path.join(PEERS, 'mails', 'usr/lib/python3.11/test')
-RECEIVED = rb'Received: from client\.test \(\[127\.0\.0\.1\]\)(?:[^\r\n]|\r\n[ \t])*\r\n'
+RECEIVED = rb'Received: from client\.test \(localhost \[127\.0\.0\.1\]\)(?:[^\r\n]|\r\n[ \t])*\r\n'
 REAL_WANTED = 50
 LINE_MAX = 8192
 
