@@ -2,12 +2,15 @@
  * memory loader reads it, so includes and the files beside the main one are reached
  * too. Checked beside crashes: what was parsed without a fault prints to text that
  * parses to the same; what loads dumps to text that loads and dumps the same; messages
- * can be rendered; NULL comes back exactly when there is an error. */
+ * are of known kinds and can be told in every format; NULL comes back exactly when there
+ * is an error. */
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/buf.h"
 #include "base/check.h"
+#include "base/json.h"
+#include "base/slugs.h"
 #include "tables/dump.h"
 #include "tables/snapshot.h"
 #include "test/config/memory_loader.h"
@@ -47,22 +50,42 @@ static void check_tree(str text, enum syntax syntax)
     buf_free(&second);
 }
 
+/* Every message is of a kind that is known, and can be told in all formats. */
+static void check_messages(const struct diags *diags)
+{
+    struct buf shown;
+    buf_init(&shown, FUZZ_TEXT_MAX);
+    diags_render(diags, true, &shown);
+    for (const struct diag *m = diags_first(diags); m != NULL; m = m->next) {
+        const struct slug *slug = slug_find(str_from(m->slug));
+        struct arena *a = arena_new();
+        struct json_object o;
+        const char *reason;
+        check(slug != NULL &&
+              (slug->severity == SLUG_EITHER ||
+               (slug->severity == SLUG_ERROR) == (m->severity == SEVERITY_ERROR)));
+        buf_clear(&shown);
+        diag_json(diags, m, &shown);
+        check(json_parse(a, buf_slice(&shown), &o, &reason) && o.count == 8);
+        diag_sarif_result(diags, m, false, &shown);
+        arena_free(&a);
+    }
+    buf_free(&shown);
+}
+
 /* Dumps what text loads to; false when it does not load. */
 static bool dump(str text, bool allow_unhonoured, struct buf *out)
 {
     struct memory_loader m;
     struct arena *a = arena_new();
     struct diags *diags;
-    struct buf shown;
     bool unreadable;
     struct snapshot_request req = {.path = STR(MEMORY_LOADER_MAIN),
                                    .allow_unhonoured = allow_unhonoured,
                                    .loader = &m.loader};
     memory_loader_init(&m, text);
     struct snapshot *s = snapshot_load(&req, a, &diags, &unreadable);
-    buf_init(&shown, FUZZ_TEXT_MAX);
-    diags_render(diags, true, &shown);
-    buf_free(&shown);
+    check_messages(diags);
     check((s == NULL) == (diags_errors(diags) > 0));
     check(!unreadable || s == NULL);
     bool loaded = s != NULL;
