@@ -31,10 +31,25 @@ static str next_shown(str *rest)
     return len == 0 || control ? STR("?") : shown;
 }
 
+/* Takes what can be shown as it is off *rest: mostly all of it. */
+static str next_plain(str *rest)
+{
+    size_t n = 0;
+    while (n < rest->len && rest->ptr[n] >= ' ' && rest->ptr[n] < 0x7F) {
+        n++;
+    }
+    str plain = str_sub(*rest, 0, n);
+    *rest = str_from_pos(*rest, n);
+    return plain;
+}
+
 static void put_clean(struct buf *out, str text)
 {
     while (text.len > 0) {
-        buf_str(out, next_shown(&text));
+        buf_str(out, next_plain(&text));
+        if (text.len > 0) {
+            buf_str(out, next_shown(&text));
+        }
     }
 }
 
@@ -113,10 +128,11 @@ static str excerpt_window(str line, size_t column, size_t *skipped)
 static void put_line_text(str line, struct buf *out)
 {
     while (line.len > 0) {
-        if (line.ptr[0] == '\t') {
+        buf_str(out, next_plain(&line));
+        if (line.len > 0 && line.ptr[0] == '\t') {
             buf_putc(out, '\t');
             line = str_from_pos(line, 1);
-        } else {
+        } else if (line.len > 0) {
             buf_str(out, next_shown(&line));
         }
     }

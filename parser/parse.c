@@ -45,14 +45,15 @@ static bool open_frame(struct parse *p, unsigned depth, str path, str name,
     return true;
 }
 
-static bool is_open(const struct parse *p, str path)
+/* The file being read that has this path, or NULL. */
+static const struct parse_frame *open_as(const struct parse *p, str path)
 {
     for (unsigned i = 0; i <= p->depth; i++) {
         if (str_eq(p->frames[i].path, path)) {
-            return true;
+            return &p->frames[i];
         }
     }
-    return false;
+    return NULL;
 }
 
 static size_t bytes_max(const struct loader *l)
@@ -74,14 +75,20 @@ bool parse_include(struct parse *p, str name, struct span at, str *text)
         str_starts(name, STR("/")) ? STR("") : folder_of(p->frames[p->depth].path);
     str path = arena_printf(p->arena, "%.*s%.*s", STR_ARG(folder), STR_ARG(name));
     str reason = STR("");
+    const struct parse_frame *open;
     p->reported = false;
     if (name.len == 0) {
         parse_error(p, at, "include-name", "'<' in column 1 needs the name of a file");
     } else if (p->depth == PARSE_INCLUDE_DEPTH) {
         parse_error(p, at, "include-depth", "includes can be nested %d deep, not deeper",
                     PARSE_INCLUDE_DEPTH);
-    } else if (is_open(p, path)) {
-        parse_error(p, at, "include-loop", "'%.*s' includes itself", STR_ARG(name));
+    } else if ((open = open_as(p, path)) != NULL) {
+        struct diag *d =
+            parse_error(p, at, "include-loop", "'%.*s' includes itself", STR_ARG(name));
+        struct span from = source_included_from(p->sources, open->source);
+        if (d != NULL && from.source != 0) {
+            diag_note(p->diags, d, from, "it is being read because of this");
+        }
     } else if (++p->includes > PARSE_INCLUDES_MAX) {
         parse_error(p, at, "include-count", "more than %d files are included",
                     PARSE_INCLUDES_MAX);

@@ -121,6 +121,9 @@ class Reload(RouterTest):
         said = self.reload()
         self.assertIn('WORKERS takes effect only', said)
         self.assertIn('[needs-restart]', said)
+        changed = OPTION_DAT.replace('WORKERS=2', 'WORKERS=3')
+        self.it.write('option.dat', changed + 'SILENCE=needs-restart\n')
+        self.assertNotIn('WORKERS', self.reload())
         self.assertEqual(self.it.status()['workers'], 2)
 
     def test_renewed_address(self):
