@@ -29,7 +29,7 @@ static void note_add(struct explaining *x, str text)
 static bool concerns(const struct explaining *x, struct span at)
 {
     const struct snapshot *s = x->c->snapshot;
-    const struct channel *const channels[] = {x->e.ip.from, x->e.ip.to, x->e.source,
+    const struct channel *const channels[] = {x->e.ip.from, x->e.name.to, x->e.source,
                                               x->e.route.channel};
 
     for (size_t i = 0; i < sizeof channels / sizeof *channels; i++) {
@@ -86,12 +86,13 @@ static void print_row(const char *label, const char *fmt, ...)
     putchar('\n');
 }
 
-static void print_switch(const struct explaining *x, const struct explained_switch *sw)
+static void print_switch(const struct explaining *x, const char *label,
+                         const struct explained_switch *sw)
 {
     if (sw->to == sw->from) {
-        print_row("  switch", "none: %.*s", STR_ARG(sw->reason));
+        print_row(label, "none: %.*s", STR_ARG(sw->reason));
     } else {
-        print_row("  switch", "%.*s   %.*s   channel %.*s", STR_ARG(where(x, sw->at)),
+        print_row(label, "%.*s   %.*s   channel %.*s", STR_ARG(where(x, sw->at)),
                   STR_ARG(sw->reason), STR_ARG(sw->to->name));
     }
 }
@@ -99,13 +100,16 @@ static void print_switch(const struct explaining *x, const struct explained_swit
 static void print_connection(const struct explaining *x)
 {
     const struct service *v = x->request.service;
-    const struct channel *from = x->e.ip.from, *on = x->e.ip.to;
+    const struct channel *from = x->e.ip.from, *on = x->e.name.to;
     str starttls = setting_text(x->c->arena, x->c->snapshot, &x->e.starttls);
 
     print_row("connection", "%.*s on service %.*s, port %u (%.*s)   channel %.*s",
               STR_ARG(x->request.client_ip), STR_ARG(v->name), v->port,
               STR_ARG(where(x, v->span)), STR_ARG(from->name));
-    print_switch(x, &x->e.ip);
+    print_switch(x, "  switch", &x->e.ip);
+    if (x->e.name_counts || x->request.client_name.len > 0) {
+        print_switch(x, "  by name", &x->e.name);
+    }
     if (v->implicit_tls) {
         print_row("TLS", "from the first byte: TLS_PORT");
     } else {
@@ -114,7 +118,7 @@ static void print_connection(const struct explaining *x)
                                              [TLS_LEVEL_MUST] = "required"};
         print_row("STARTTLS", "%s: %.*s", offers[on->opts.tls_server], STR_ARG(starttls));
     }
-    print_switch(x, &x->e.tls);
+    print_switch(x, "  switch", &x->e.tls);
 }
 
 static void print_route(const struct explaining *x)
@@ -218,7 +222,8 @@ static void record_session(const struct explaining *x, struct record *out)
     record_at(x, out, v->span);
     record_close(out, '}');
     record_switch(x, out, "ip_switch", &x->e.ip);
-    record_setting(x, out, "starttls", x->e.ip.to->opts.tls_server, &x->e.starttls);
+    record_switch(x, out, "name_switch", &x->e.name);
+    record_setting(x, out, "starttls", x->e.name.to->opts.tls_server, &x->e.starttls);
     record_switch(x, out, "tls_switch", &x->e.tls);
     record_bool(out, "tls", x->e.in_tls);
     record_str(out, "source_channel", x->e.source->name);
@@ -328,7 +333,13 @@ static bool read_client(struct explaining *x)
     if (reason) {
         fprintf(stderr, "pointsman: the sender '%s' %s\n", text, reason);
     }
+    const char *client = x->in->options.from_name ? x->in->options.from_name : "";
+    if (*client && !domain_name_ok(str_from(client))) {
+        fprintf(stderr, "pointsman: '%s' is no host name\n", client);
+        return false;
+    }
     x->request.client_ip = str_from(ip);
+    x->request.client_name = str_from(client);
     return reason == NULL;
 }
 

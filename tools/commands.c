@@ -52,6 +52,12 @@ static const struct command commands[] = {
      "  pointsman diff /etc/pointsman ./new\n"
      "  pointsman diff /etc/pointsman ./new --addresses vip.txt --json\n",
      TAKES_ALLOW | TAKES_ADDRESSES | TAKES_SOURCE | TAKES_JSON, 2, 2, cmd_diff},
+    {"graph", "", "a picture of listeners, switches, rules and channels",
+     "Prints it in the dot language of Graphviz, always in the same order.\n"
+     "Exit: 0, or 2 when the configuration is bad.\n",
+     "  pointsman graph | dot -Tsvg > mail.svg\n"
+     "  pointsman graph -c etc/demo | dot -Tpng > demo.png\n",
+     TAKES_ALLOW, 0, 0, cmd_graph},
     {"keywords", "[NAME]", "the channel keywords and what becomes of each",
      "Without a name: one line for each keyword. Status is one of honoured, no-effect\n"
      "(never means anything here), later (not honoured yet: a warning) and restricts\n"

@@ -27,14 +27,43 @@ const struct service *explanation_service(const struct snapshot *s, const char *
     return NULL;
 }
 
-/* Why route_ip_switch() left the session where it was: what the client's address
- * rewrites to by itself. */
-static str ip_stay_reason(const struct making *m, struct span *at)
+/* Why the session stayed although `from` lets sessions be switched: what the client's
+ * address or name rewrites to by itself. */
+static str stay_reason(const struct making *m, const struct channel *from, str host,
+                       struct span *at)
 {
-    const struct channel *from = m->request->service->channel;
     struct rewrite_context ctx = {from, ROUTE_BACKWARD, ROUTE_ENVELOPE, NULL};
-    struct address addr = {.route = STR(""), .local = STR(""), .domain = STR("")};
+    struct address addr = {.route = STR(""), .local = STR(""), .domain = host};
     struct route r;
+
+    route_rewrite(m->s, &ctx, &addr, false, m->a, &r);
+    *at = r.rule.source != 0 ? r.rule : r.host;
+    if (!r.channel) {
+        return arena_printf(m->a, "%.*s leads to no channel", STR_ARG(host));
+    }
+    if (r.channel == from) {
+        return arena_printf(m->a, "%.*s leads to this channel", STR_ARG(host));
+    }
+    if (r.channel->opts.ip_switch == IP_SWITCH_NO) {
+        struct setting set =
+            setting_of(m->s, r.channel, r.channel->opts.ip_switch_at, "");
+        *at = set.at;
+        return arena_printf(m->a, "%.*s leads to %.*s, which has %.*s", STR_ARG(host),
+                            STR_ARG(r.channel->name),
+                            STR_ARG(setting_text(m->a, m->s, &set)));
+    }
+    if (r.channel->type != CHANNEL_TCP) {
+        return arena_printf(m->a, "%.*s leads to %.*s, which takes no sessions",
+                            STR_ARG(host), STR_ARG(r.channel->name));
+    }
+    return arena_printf(m->a, "only the rule '.' matches %.*s, and that never switches",
+                        STR_ARG(host));
+}
+
+static str ip_stay_reason(const struct making *m, const struct channel *from,
+                          struct span *at)
+{
+    str literal = STR("");
 
     if (from->opts.ip_switch != IP_SWITCH_START) {
         struct setting set =
@@ -43,25 +72,8 @@ static str ip_stay_reason(const struct making *m, struct span *at)
         return arena_printf(m->a, "%.*s is no switchchannel channel: %.*s",
                             STR_ARG(from->name), STR_ARG(setting_text(m->a, m->s, &set)));
     }
-    literal_from_ip(m->a, m->request->client_ip, &addr.domain);
-    route_rewrite(m->s, &ctx, &addr, false, m->a, &r);
-    *at = r.rule.source != 0 ? r.rule : r.host;
-    if (!r.channel) {
-        return arena_printf(m->a, "%.*s leads to no channel", STR_ARG(addr.domain));
-    }
-    if (r.channel == from) {
-        return arena_printf(m->a, "%.*s leads to this channel", STR_ARG(addr.domain));
-    }
-    if (r.channel->opts.ip_switch == IP_SWITCH_NO) {
-        struct setting set =
-            setting_of(m->s, r.channel, r.channel->opts.ip_switch_at, "");
-        *at = set.at;
-        return arena_printf(m->a, "%.*s leads to %.*s, which has %.*s",
-                            STR_ARG(addr.domain), STR_ARG(r.channel->name),
-                            STR_ARG(setting_text(m->a, m->s, &set)));
-    }
-    return arena_printf(m->a, "only the rule '.' matches %.*s, and that never switches",
-                        STR_ARG(addr.domain));
+    literal_from_ip(m->a, m->request->client_ip, &literal);
+    return stay_reason(m, from, literal, at);
 }
 
 static void explain_ip(struct making *m)
@@ -72,7 +84,30 @@ static void explain_ip(struct making *m)
     sw->to = route_ip_switch(m->s, sw->from, m->request->client_ip, m->a, &sw->at);
     m->out->trusted = sw->to != sw->from;
     sw->reason = m->out->trusted ? text_written(m->a, m->s->sources, sw->at)
-                                 : ip_stay_reason(m, &sw->at);
+                                 : ip_stay_reason(m, sw->from, &sw->at);
+}
+
+/* Only where the address decided nothing (channels/tcp_switch.c). */
+static void explain_name(struct making *m)
+{
+    struct explained_switch *sw = &m->out->name;
+    str name = m->request->client_name;
+
+    sw->from = sw->to = m->out->ip.to;
+    sw->at = SPAN_NONE;
+    sw->reason = STR("names do not count here");
+    m->out->name_counts = sw->from == m->out->ip.from &&
+                          route_name_counts(m->s, sw->from, m->request->client_ip, m->a);
+    if (!m->out->name_counts) {
+        return;
+    }
+    if (name.len == 0) {
+        sw->reason = STR("the name that the DNS has for the client was not given");
+        return;
+    }
+    sw->to = route_name_switch(m->s, sw->from, name, m->a, &sw->at);
+    sw->reason = sw->to != sw->from ? text_written(m->a, m->s->sources, sw->at)
+                                    : stay_reason(m, sw->from, name, &sw->at);
 }
 
 static void explain_tls(struct making *m)
@@ -80,7 +115,7 @@ static void explain_tls(struct making *m)
     struct explained_switch *sw = &m->out->tls;
     bool implicit = m->request->service->implicit_tls;
 
-    sw->from = sw->to = m->out->ip.to;
+    sw->from = sw->to = m->out->name.to;
     sw->at = SPAN_NONE;
     m->out->starttls = setting_tls_server(m->s, sw->from);
     m->out->in_tls =
@@ -193,6 +228,7 @@ void explanation_make(const struct explanation_request *request, struct arena *a
     *out = (struct explanation){.relay = STR(""), .delivery.host = STR("")};
     outcome_init(&out->refusal);
     explain_ip(&m);
+    explain_name(&m);
     explain_tls(&m);
     out->source = out->tls.to;
     if (!out->in_tls && out->source->opts.tls_server == TLS_LEVEL_MUST) {

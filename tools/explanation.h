@@ -12,6 +12,7 @@ struct explanation_request {
     const struct snapshot *snapshot;
     const struct service *service; /* takes the connection */
     str client_ip;
+    str client_name;   /* what a confirmed reverse look-up gave; empty: not known */
     bool tls;          /* the client turns TLS on when it may */
     struct address to; /* the recipient */
 };
@@ -31,8 +32,9 @@ struct explained_delivery {
 };
 
 struct explanation {
-    struct explained_switch ip, tls;
-    struct setting starttls;      /* server side of the channel after the IP switch */
+    struct explained_switch ip, name, tls;
+    bool name_counts;             /* the name was looked at; else name says nothing */
+    struct setting starttls;      /* server side of the channel the session began on */
     bool in_tls;                  /* the mail comes in over TLS */
     const struct channel *source; /* after all switches */
     bool trusted;

@@ -76,6 +76,7 @@ static const struct option_row rows[] = {
     FLAG(TAKES_ALLOW, 0, "allow-unhonoured", allow_unhonoured, true,
          "restrictions that are not honoured yet: warn"),
     TEXT(TAKES_CLIENT, 0, "from-ip", "IP", from_ip, "the client's address (needed)"),
+    TEXT(TAKES_CLIENT, 0, "from-name", "HOST", from_name, "its name in the DNS"),
     TEXT(TAKES_CLIENT, 0, "service", "NAME", service,
          "the service it connects to (default: the first)"),
     FLAG(TAKES_CLIENT, 0, "tls", tls, true, "it turns TLS on when that is offered"),

@@ -23,7 +23,6 @@ static int unknown_command(const char *name)
 static void usage(FILE *out)
 {
     fputs("Usage: pointsman [-c FILE-or-DIR] COMMAND [OPTION...] [ARGUMENT...]\n\n"
-          "The offline and operator tool of the mail router pointsmand.\n\n"
           "Commands:\n",
           out);
     const struct command *c;

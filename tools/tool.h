@@ -44,12 +44,13 @@ enum tool_format { TOOL_FORMAT_TEXT, TOOL_FORMAT_JSON, TOOL_FORMAT_SARIF };
 enum { TOOL_SILENCE_MAX = 64 };
 
 struct tool_options {
-    const char *config;                            /* -c, or the default */
-    const char *source_channel;                    /* NULL: the local channel */
-    const char *destination_channel;               /* NULL: not known */
-    const char *socket;                            /* NULL: from the configuration */
-    const char *from_ip, *service, *auth, *sender; /* a client; NULL: not given */
-    const char *addresses;                         /* a file of them, NULL: none */
+    const char *config;                               /* -c, or the default */
+    const char *source_channel;                       /* NULL: the local channel */
+    const char *destination_channel;                  /* NULL: not known */
+    const char *socket;                               /* NULL: from the configuration */
+    const char *from_ip, *from_name, *service, *auth; /* a client; NULL: not given */
+    const char *sender;                               /* of the envelope */
+    const char *addresses;                            /* a file of them, NULL: none */
     bool help, version, strict, allow_unhonoured, trace, json, tls;
     enum tool_format format; /* where json is false */
     unsigned max_errors;     /* 0: no limit */
@@ -83,6 +84,7 @@ int cmd_rewrite(const struct invocation *in);
 int cmd_explain(const struct invocation *in);
 int cmd_test(const struct invocation *in);
 int cmd_diff(const struct invocation *in);
+int cmd_graph(const struct invocation *in);
 int cmd_keywords(const struct invocation *in);
 int cmd_print(const struct invocation *in);
 int cmd_control(const struct invocation *in); /* status, reload, stop */

@@ -24,6 +24,10 @@ explains must-tls 1 ann@here.test --from-ip ::1 --service six
 explains must-tls-met 0 ann@here.test --from-ip ::1 --service six --tls
 explains implicit-tls 0 u@hub.test --from-ip 203.0.113.7 --service SUBMIT
 explains not-offered 0 u@hub.test --from-ip 10.1.2.3 --service CLEAR --tls
+explains name-not-given 0 u@hub.test --from-ip 203.0.113.7
+explains name-switch 0 u@hub.test --from-ip 203.0.113.7 --from-name a.clients.test
+explains name-stays 0 u@hub.test --from-ip 203.0.113.7 --from-name elsewhere.test
+explains name-does-not-count 0 u@hub.test --from-ip 10.1.2.3 --from-name a.clients.test
 explains no-route 1 u@nobody.test --from-ip 203.0.113.7
 explains loop 1 u@stuck.test --from-ip 203.0.113.7
 explains json-accepted 0 u@partner.test --from-ip 203.0.113.7 --tls --json
@@ -36,13 +40,15 @@ cp -r "$site" "$work/later"
 sed -i 's/^tcp_local smtp/& saslswitchchannel tcp_tls/; s/^tcp_must smtp/& after x/' \
     "$work/later/pointsman.cnf"
 expect 'a keyword of its channel that is not honoured' 0 \
-    "^NOT HONOURED pointsman.cnf:18:16: 'saslswitchchannel' is not honoured yet" '' \
+    "^NOT HONOURED pointsman.cnf:19:16: 'saslswitchchannel' is not honoured yet" '' \
     explain -c "$work/later" ann@here.test --from-ip 203.0.113.7
 ! grep -q "'after'" "$work/out"
 ok $? 'not one of a channel it does not touch'
 
 expect 'no client' 2 '' 'explain needs --from-ip' explain -c "$site" u@here.test
 expect 'no IP' 2 '' "'10.1' is no IP address" explain -c "$site" u@here.test --from-ip 10.1
+expect 'no name' 2 '' "'a b' is no host name" \
+    explain -c "$site" u@here.test --from-ip 10.1.2.3 --from-name 'a b'
 expect 'no address' 2 '' "the address 'a@' has no domain" explain -c "$site" a@ --from-ip 10.1.2.3
 expect 'no sender' 2 '' "the sender 'a@' has no domain" \
     explain -c "$site" u@here.test --from-ip 10.1.2.3 --sender a@
