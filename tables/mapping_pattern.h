@@ -5,6 +5,7 @@
 #define TABLES_MAPPING_PATTERN_H
 
 #include "base/diag.h"
+#include "tables/mapping_ip.h"
 
 enum { MAPPING_WILDCARDS_MAX = 256 };
 
@@ -19,13 +20,6 @@ enum mapping_element_kind {
 /* Characters, folded. */
 struct mapping_set {
     uint64_t bits[4];
-};
-
-/* A block of addresses: of a family, with the first .length bits of .address. */
-struct mapping_ip {
-    uint8_t size; /* bytes: 4 or 16 */
-    uint8_t length;
-    uint8_t address[16]; /* bits behind the first .length are 0 */
 };
 
 struct mapping_element {
@@ -55,15 +49,6 @@ struct mapping_pattern {
 bool mapping_pattern_compile(struct arena *a, struct arena *scratch, str text,
                              struct span at, struct diags *d,
                              struct mapping_pattern *out);
-/* Reads the address the text begins with: as many characters as can be of one (digits
- * and dots; in IPv6 hexadecimal digits, dots and colons), which must then be one.
- * Returns how many characters, 0 when it is none of that family (size 4 or 16). */
-size_t mapping_ip_read(str text, unsigned size, uint8_t address[16]);
-/* Clears the bits behind the first ip->length. */
-void mapping_ip_mask(struct mapping_ip *ip);
-/* Does the block hold the address? */
-bool mapping_ip_holds(const struct mapping_ip *ip, const uint8_t address[16]);
-
 struct mapping_saved {
     size_t from, length;
 };

@@ -1,0 +1,249 @@
+/* mapping_output: running the template of one entry. */
+#include "tables/mapping_output.h"
+
+#include <sys/random.h>
+
+#include "base/buf.h"
+
+/* A template, or an argument in it, being run. */
+struct output {
+    struct mapping_machine *machine;
+    str probe;
+    const struct mapping_saved *saved;
+    unsigned saved_count;
+    struct buf text;
+    uint64_t flags;
+    enum mapping_control control;
+    bool controlled; /* the template said how to go on */
+    bool exit;
+    str failed;  /* the sequence that made the entry fail; empty: none did */
+    bool unmet;  /* it was a condition */
+    char change; /* '\\', '^' or '_' */
+    bool ldap;
+};
+
+static void do_ops(struct output *o, const struct mapping_template *t);
+
+void mapping_machine_stop(struct mapping_machine *m, const char *fault)
+{
+    m->fault = m->fault != NULL ? m->fault : fault;
+}
+
+void mapping_machine_count(struct mapping_machine *m, size_t bytes)
+{
+    m->matcher.work -= (long)(bytes / 4);
+}
+
+static char changed(char change, char c)
+{
+    if (change == '\\') {
+        return ascii_lower(c);
+    }
+    return change == '^' && c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+}
+
+static void put_char(struct output *o, char c)
+{
+    if (!buf_putc(&o->text, changed(o->change, c))) {
+        mapping_machine_stop(o->machine, "the text made by a mapping became too long");
+    }
+}
+
+static void put_text(struct output *o, str text)
+{
+    mapping_machine_count(o->machine, text.len);
+    for (size_t i = 0; i < text.len && o->machine->fault == NULL; i++) {
+        put_char(o, text.ptr[i]);
+    }
+}
+
+/* Text that is not the configuration's own; quoted after $= (RFC 4515 section 3). */
+static void put_foreign(struct output *o, str text)
+{
+    mapping_machine_count(o->machine, text.len);
+    for (size_t i = 0; i < text.len && o->machine->fault == NULL; i++) {
+        char c = text.ptr[i];
+        if (o->ldap && (c == '\0' || strchr("*()\\", c) != NULL)) {
+            static const char digits[] = "0123456789abcdef";
+            put_char(o, '\\');
+            put_char(o, digits[(unsigned char)c >> 4]);
+            put_char(o, digits[(unsigned char)c & 15]);
+        } else {
+            put_char(o, c);
+        }
+    }
+}
+
+static void fail(struct output *o, const struct mapping_op *op)
+{
+    o->failed = op->written;
+}
+
+/* The argument of a call-out, made in a buffer of its own. */
+static str make_argument(struct output *o, const struct mapping_template *t)
+{
+    struct output inner = *o;
+    buf_init(&inner.text, MAPPING_TEXT_MAX);
+    inner.change = '_';
+    inner.ldap = false;
+    do_ops(&inner, t);
+    str text = arena_str(o->machine->arena, buf_slice(&inner.text));
+    buf_free(&inner.text);
+    inner.text = o->text;
+    inner.change = o->change;
+    inner.ldap = o->ldap;
+    *o = inner;
+    return text;
+}
+
+static void do_table(struct output *o, const struct mapping_op *op)
+{
+    struct mapping_result result;
+    const struct mapping *t = mapping_find(o->machine->in->snapshot, op->text);
+    str argument = make_argument(o, &op->argument);
+    if (o->failed.len > 0 || o->machine->fault != NULL) {
+        return;
+    }
+    if (t == NULL || !mapping_machine_run(o->machine, t, argument, &result) ||
+        (result.flags & mapping_flag('Y')) == 0) {
+        fail(o, op);
+    } else {
+        put_foreign(o, result.text);
+    }
+}
+
+/* A number from 0 to 99, each as likely as the others. */
+static unsigned percent(void)
+{
+    unsigned char byte;
+    do {
+        if (getrandom(&byte, sizeof byte, 0) != sizeof byte) {
+            byte = 255;
+        }
+    } while (byte >= 200);
+    return byte % 100;
+}
+
+static void do_saved(struct output *o, unsigned number)
+{
+    if (number < o->saved_count) {
+        put_foreign(o, str_sub(o->probe, o->saved[number].from, o->saved[number].length));
+    }
+}
+
+static void do_case(struct output *o, char change)
+{
+    o->change = change;
+    o->ldap = o->ldap && change != '_';
+}
+
+static enum mapping_control control_of(char letter)
+{
+    switch (letter) {
+    case 'c':
+        return MAPPING_CONTROL_NEXT;
+    case 'l':
+        return MAPPING_CONTROL_LAST_PASS;
+    case 'r':
+        return MAPPING_CONTROL_RESTART;
+    default:
+        return MAPPING_CONTROL_END;
+    }
+}
+
+static void require(struct output *o, const struct mapping_op *op, bool met)
+{
+    if (!met) {
+        fail(o, op);
+        o->unmet = true;
+    }
+}
+
+static void set_control(struct output *o, enum mapping_control control)
+{
+    o->control = control;
+    o->controlled = true;
+}
+
+static void do_op(struct output *o, const struct mapping_op *op)
+{
+    switch (op->kind) {
+    case MAPPING_OP_TEXT:
+        put_text(o, op->text);
+        break;
+    case MAPPING_OP_SAVED:
+        do_saved(o, op->number);
+        break;
+    case MAPPING_OP_CASE:
+        do_case(o, (char)op->number);
+        break;
+    case MAPPING_OP_LDAP:
+        o->ldap = true;
+        break;
+    case MAPPING_OP_RANDOM:
+        require(o, op, percent() < op->number);
+        break;
+    case MAPPING_OP_IF:
+        require(o, op, (o->machine->in->flags & op->flags) != 0);
+        break;
+    case MAPPING_OP_UNLESS:
+        require(o, op, (o->machine->in->flags & op->flags) == 0);
+        break;
+    case MAPPING_OP_CONTROL:
+        set_control(o, control_of((char)op->number));
+        break;
+    case MAPPING_OP_EXIT:
+        set_control(o, MAPPING_CONTROL_END);
+        o->exit = true;
+        break;
+    case MAPPING_OP_FLAG:
+        o->flags |= op->flags;
+        break;
+    case MAPPING_OP_TABLE:
+        do_table(o, op);
+        break;
+    case MAPPING_OP_FAIL:
+        fail(o, op);
+        break;
+    }
+}
+
+static void do_ops(struct output *o, const struct mapping_template *t)
+{
+    for (unsigned i = 0;
+         i < t->count && !o->exit && o->failed.len == 0 && o->machine->fault == NULL;
+         i++) {
+        o->machine->matcher.work--;
+        do_op(o, &t->ops[i]);
+    }
+}
+
+/* The matcher's saved texts, kept from tables that are called. */
+static const struct mapping_saved *keep_saved(struct mapping_machine *m, unsigned n)
+{
+    struct mapping_saved *kept = arena_array(m->arena, struct mapping_saved, n);
+    if (n > 0) {
+        memcpy(kept, m->matcher.saved, n * sizeof *kept);
+    }
+    return kept;
+}
+
+void mapping_output_make(struct mapping_machine *m, const struct mapping_entry *e,
+                         str probe, struct mapping_outcome *out)
+{
+    struct output o = {.machine = m,
+                       .probe = probe,
+                       .saved = keep_saved(m, e->pattern.saved),
+                       .saved_count = e->pattern.saved,
+                       .change = '_'};
+    buf_init(&o.text, MAPPING_TEXT_MAX);
+    do_ops(&o, &e->template);
+    bool good = o.failed.len == 0 && m->fault == NULL;
+    *out = (struct mapping_outcome){
+        .text = good ? arena_str(m->arena, buf_slice(&o.text)) : probe,
+        .flags = good ? o.flags : 0,
+        .control = o.unmet && !o.controlled ? MAPPING_CONTROL_NO_MATCH : o.control,
+        .failed = o.failed,
+        .unmet = o.unmet};
+    buf_free(&o.text);
+}
