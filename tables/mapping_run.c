@@ -3,6 +3,9 @@
 
 #include "tables/mapping_output.h"
 
+/* A walk costs as much as so many bytes. */
+enum { WALK_BYTES = 256 };
+
 /* One walk through a table. */
 struct pass {
     struct mapping_machine *machine;
@@ -16,6 +19,8 @@ struct pass {
     size_t folded_cap;
 };
 
+/* Begins a walk; what that costs in time and storage is counted, so that tables calling
+ * tables come to an end soon enough. */
 static void look_from(struct pass *p, unsigned entry)
 {
     if (p->folded == NULL || p->folded_cap < p->text.len) {
@@ -25,7 +30,7 @@ static void look_from(struct pass *p, unsigned entry)
     for (size_t i = 0; i < p->text.len; i++) {
         p->folded[i] = ascii_lower(p->text.ptr[i]);
     }
-    mapping_machine_count(p->machine, p->text.len);
+    mapping_machine_count(p->machine, WALK_BYTES + p->text.len);
     mapping_walk_begin(p->table->index, str_n(p->folded, p->text.len), entry,
                        p->machine->arena, &p->walk);
 }
