@@ -3,9 +3,11 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <stdlib.h>
 
 #include "base/buf.h"
 #include "base/diag.h"
+#include "base/slugs.h"
 
 struct fixture {
     struct arena *arena;
@@ -103,6 +105,61 @@ static void test_order_and_counts(void **state)
     }
     assert_null(m);
     assert_ptr_equal(diags_sources(f->diags), f->sources);
+}
+
+/* Warnings that were added before are taken out, later ones do not come in; errors stay,
+ * and so does the order. */
+static void test_silence(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t id = add(f, "one", STR("a b c d\n"), SPAN_NONE);
+    const struct slug *slug = slug_find(STR("no-effect"));
+    diag_warning(f->diags, span_of(f, id, "c"), "no-effect", "c");
+    diag_warning(f->diags, span_of(f, id, "b"), "ignored-line", "b");
+    diag_warning(f->diags, span_of(f, id, "a"), "no-effect", "a");
+    diags_silence(f->diags, slug);
+    assert_int_equal(diags_warnings(f->diags), 1);
+    struct diag *gone = diag_warning(f->diags, span_of(f, id, "a"), "no-effect", "a");
+    diag_note(f->diags, gone, SPAN_NONE, "a note does no harm");
+    diag_error(f->diags, span_of(f, id, "a"), "no-effect", "error");
+    diags_silence(f->diags, slug);
+    assert_int_equal(diags_warnings(f->diags), 1);
+    assert_int_equal(diags_errors(f->diags), 1);
+    const struct diag *m = diags_first(f->diags);
+    assert_string_equal(m->text.ptr, "error");
+    assert_string_equal(m->next->text.ptr, "b");
+    assert_null(m->next->next);
+    diags_silence(f->diags, slug_find(STR("ignored-line")));
+    diag_error(f->diags, span_of(f, id, "d"), "quote", "last");
+    assert_string_equal(diags_first(f->diags)->next->text.ptr, "last");
+    assert_false(diags_warnings(f->diags) > 0);
+}
+
+/* However the messages come, they are sorted, and those at one place keep their order. */
+static void test_many_in_any_order(void **state)
+{
+    enum { COUNT = 5000 };
+    struct fixture *f = *state;
+    char *text = arena_alloc(f->arena, COUNT);
+    memset(text, 'x', COUNT - 1);
+    uint32_t id = add(f, "one", str_n(text, COUNT - 1), SPAN_NONE);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        uint32_t at = i * 2654435761U % (COUNT / 4);
+        diag_error(f->diags, (struct span){id, at, 1}, "quote", "%u", i);
+        if (i % 1000 == 0) {
+            assert_non_null(diags_first(f->diags)); /* sorts what is there */
+        }
+    }
+    unsigned n = 1;
+    const struct diag *m = diags_first(f->diags);
+    for (; m->next != NULL; m = m->next, n++) {
+        const struct diag *next = m->next;
+        assert_true(m->span.offset <= next->span.offset);
+        if (m->span.offset == next->span.offset) {
+            assert_true(atoi(m->text.ptr) < atoi(next->text.ptr));
+        }
+    }
+    assert_int_equal(n, COUNT);
 }
 
 static void test_include_chain(void **state)
@@ -293,6 +350,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_error_with_mark_and_note),
         TEST(test_order_and_counts),
+        TEST(test_silence),
+        TEST(test_many_in_any_order),
         TEST(test_include_chain),
         TEST(test_places_in_a_long_text),
         cmocka_unit_test(test_odd_places),

@@ -164,11 +164,30 @@ static void options_are_found_in_their_file(void **state)
     assert_null(option_nearest(OPTION_SITE, STR("XYZZY"), 2));
 }
 
+/* A row that sets a field is known by it, or a word overridden on its line would not be
+ * found (overrides.c). */
+static void honoured_words_have_places(void **state)
+{
+    struct channel_opts o;
+    const struct keyword *k;
+    (void)state;
+    channel_opts_init(&o);
+    for (size_t i = 0; (k = keyword_at(i)) != NULL; i++) {
+        struct span at[CHANNEL_OPTS_PLACES_MAX];
+        unsigned n = channel_opts_places(&o, k->id, at);
+        if ((n == 0) != (k->kind == KEYWORD_KIND_NOTHING) ||
+            n > CHANNEL_OPTS_PLACES_MAX) {
+            fail_msg("'%s' sets %u fields", k->name, n);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_sorted),
         cmocka_unit_test(rows_are_found),
+        cmocka_unit_test(honoured_words_have_places),
         cmocka_unit_test(known_words_have_rows),
         cmocka_unit_test(looks_up_words),
         cmocka_unit_test(finds_security_slips),
