@@ -156,8 +156,13 @@ static void print_delivery(const struct explaining *x)
     const struct channel_opts *o = &x->e.route.channel->opts;
     str tls = setting_text(x->c->arena, x->c->snapshot, &d->tls);
 
-    print_row("delivery", "%s%.*s, port %u", d->mx ? "MX of " : "", STR_ARG(d->host),
-              o->port);
+    print_row("delivery", "%s%.*s, port %u%s", d->mx ? "MX of " : "", STR_ARG(d->host),
+              o->port,
+              o->mx == MX_MODE_HOSTS ? ", without DNS: the hosts file (nodns)" : "");
+    if (o->lastresort.len > 0) {
+        print_row("  else", "%.*s, when no host could be reached   %.*s",
+                  STR_ARG(o->lastresort), STR_ARG(where(x, o->lastresort_at)));
+    }
     print_row("  TLS", "%-4s   %.*s", tls_level_name(o->tls_client), STR_ARG(tls));
 }
 
@@ -275,6 +280,7 @@ static void record_delivery(const struct explaining *x, struct record *out)
     record_str(out, "next_hop", d->host);
     record_bool(out, "mx", d->mx);
     record_uint(out, "port", o->port);
+    record_str(out, "last_resort", o->lastresort.len > 0 ? o->lastresort : STR_NONE);
     record_setting(x, out, "tls", o->tls_client, &d->tls);
     record_close(out, '}');
 }
