@@ -4,7 +4,6 @@
  * cancellation on its way. */
 #include "router/dns.h"
 
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -501,41 +500,11 @@ void dns_stop(struct dns **d)
     dns_unref(was);
 }
 
-/* Appends to out what fits; returns the length it would have. */
-static size_t setup_append(char *out, size_t size, size_t at, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
-static size_t setup_append(char *out, size_t size, size_t at, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    int n = vsnprintf(at < size ? out + at : NULL, at < size ? size - at : 0, fmt, ap);
-    va_end(ap);
-    return at + (size_t)n;
-}
-
-/* Prints the setup string of dns_context.h; returns its length. /etc/hosts knows
- * addresses only, and libunbound would say of its names that they have no MX. */
-static size_t setup_print(const struct dns_servers *servers, enum dns_want want,
-                          char *out, size_t size)
-{
-    size_t at = 0;
-    for (unsigned i = 0; i < servers->count; i++) {
-        const struct nameserver *ns = &servers->list[i];
-        at = setup_append(out, size, at, "%s%.*s@%u", i > 0 ? "," : "", STR_ARG(ns->ip),
-                          ns->port);
-    }
-    if (servers->count == 0) {
-        at = setup_append(out, size, at, "%s",
-                          want == DNS_WANT_MX ? "system" : "system+hosts");
-    }
-    return setup_append(out, size, at, "|%.*s", STR_ARG(servers->anchor_file));
-}
-
 static struct dns_query *query_new(struct dns *d, struct worker *w,
                                    const struct dns_servers *servers, enum dns_want want,
                                    dns_cb cb, void *arg)
 {
-    size_t size = setup_print(servers, want, NULL, 0) + 1;
+    size_t size = dns_setup_print(servers, want != DNS_WANT_MX, NULL, 0) + 1;
     struct dns_query *q = calloc(1, sizeof *q + size);
     check(q != NULL);
     atomic_init(&q->refs, 1);
@@ -552,7 +521,7 @@ static struct dns_query *query_new(struct dns *d, struct worker *w,
     q->cancel.cancel = true;
     q->answer = calloc(1, sizeof *q->answer);
     check(q->answer != NULL);
-    setup_print(servers, want, q->setup, size);
+    dns_setup_print(servers, want != DNS_WANT_MX, q->setup, size);
     return q;
 }
 

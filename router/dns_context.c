@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,6 @@
 #include <unistd.h>
 
 #include "base/check.h"
-#include "router/dns.h"
 
 enum {
     DNS_CONTEXTS_MAX = 32,
@@ -46,6 +46,33 @@ static const struct {
 };
 
 /* --- setup --- */
+
+/* Appends to out what fits; returns the length it would have. */
+static size_t setup_append(char *out, size_t size, size_t at, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+static size_t setup_append(char *out, size_t size, size_t at, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(at < size ? out + at : NULL, at < size ? size - at : 0, fmt, ap);
+    va_end(ap);
+    return at + (size_t)n;
+}
+
+size_t dns_setup_print(const struct dns_servers *servers, bool hosts, char *out,
+                       size_t size)
+{
+    size_t at = 0;
+    for (unsigned i = 0; i < servers->count; i++) {
+        const struct nameserver *ns = &servers->list[i];
+        at = setup_append(out, size, at, "%s%.*s@%u", i > 0 ? "," : "", STR_ARG(ns->ip),
+                          ns->port);
+    }
+    if (servers->count == 0) {
+        at = setup_append(out, size, at, "%s", hosts ? "system+hosts" : "system");
+    }
+    return setup_append(out, size, at, "|%.*s", STR_ARG(servers->anchor_file));
+}
 
 static bool setup_is_system(const char *setup)
 {

@@ -7,6 +7,8 @@
 #include <unbound.h>
 #include <uv.h>
 
+#include "router/dns.h"
+
 /* How names are resolved is one string, so that it can be compared and copied:
  * SERVERS "|" ANCHOR-FILE, where SERVERS is "IP@port,IP@port", "system" (resolv.conf) or
  * "system+hosts" (/etc/hosts first) and no anchor file means no validation. */
@@ -24,6 +26,12 @@ struct dns_contexts {
     struct dns_context *first;
     unsigned count;
 };
+
+/* Prints that string; returns its length. Without servers of their own names are resolved
+ * as the system does, with hosts by /etc/hosts first: that file knows addresses only, and
+ * libunbound would say of its names that they have no MX. */
+size_t dns_setup_print(const struct dns_servers *servers, bool hosts, char *out,
+                       size_t size);
 
 /* The context for setup, made if there is none; its answers are processed by the loop.
  * NULL with a reason: no such anchor file, too many contexts, out of descriptors. */

@@ -304,6 +304,8 @@ static bool names_from(const struct enqueue *e)
 static str received_field(struct enqueue *e)
 {
     const struct enqueue_session *s = &e->session;
+    const struct snapshot *snapshot = e->runtime->snapshot;
+    str own = snapshot->options.received_domain;
     bool changed = !str_eq(e->given_sender, e->message->sender);
     struct header_received r = {
         .helo = s->helo,
@@ -311,7 +313,7 @@ static str received_field(struct enqueue *e)
         .peer_name = s->peer_name,
         .name_doubted = s->name_doubted,
         .name_only = s->name_only,
-        .by = channel_local_name(e->runtime->snapshot, s->source),
+        .by = str_empty(own) ? channel_local_name(snapshot, s->source) : own,
         .channel = s->source->name,
         .esmtp = s->esmtp,
         .tls = s->tls,

@@ -65,6 +65,9 @@ static void dump_options(const struct snapshot *s, struct buf *out)
     if (o->dialect == DIALECT_IMTA) { /* the dump's own name is not imta.cnf */
         buf_puts(out, "DIALECT=imta\n");
     }
+    if (o->received_domain.len > 0) {
+        buf_printf(out, "RECEIVED_DOMAIN=%.*s\n", STR_ARG(o->received_domain));
+    }
     if (o->workers_at.source != 0) {
         buf_printf(out, "WORKERS=%u\n", o->workers);
     }

@@ -107,10 +107,10 @@ static void lint_exposed(struct compile *c, const struct channel *ch,
 static void lint_client_settings(struct compile *c, const struct channel *ch)
 {
     const struct channel_opts *o = &ch->opts;
-    const struct span *const settings[] = {&o->tls_client_at, &o->mx_at,
-                                           &o->port_at,       &o->daemon_at,
-                                           &o->smtp_eol_at,   &o->interfaceaddress_at,
-                                           &o->nameservers_at};
+    const struct span *const settings[] = {&o->tls_client_at,  &o->mx_at,
+                                           &o->port_at,        &o->daemon_at,
+                                           &o->smtp_eol_at,    &o->interfaceaddress_at,
+                                           &o->nameservers_at, &o->lastresort_at};
     for (size_t i = 0; i < sizeof settings / sizeof settings[0] && ch->final; i++) {
         if (channel_wrote(c->s, ch, *settings[i])) {
             diag_warning(c->diags, *settings[i], "no-effect",

@@ -1,4 +1,5 @@
 /* site_options: option.dat, and the built-in values of what it leaves open. */
+#include "base/address.h"
 #include "tables/compile.h"
 
 enum { SITE_WORKERS_MAX = 1024, SITE_USER_MAX = 32 };
@@ -82,6 +83,18 @@ static void read_user(struct compile *c, const struct ast_option *o)
     out->user = arena_str(c->arena, v);
 }
 
+static void read_received_domain(struct compile *c, const struct ast_option *o)
+{
+    struct site_options *out = &c->s->options;
+    compile_once(c, &out->received_domain_at, o);
+    if (!domain_name_ok(o->value)) {
+        diag_error(c->diags, o->value_at, "option-range",
+                   "'RECEIVED_DOMAIN' needs a host name, as mail.example.com");
+        return;
+    }
+    out->received_domain = arena_str(c->arena, o->value);
+}
+
 static void read_option(struct compile *c, const struct ast_option *o)
 {
     struct site_options *out = &c->s->options;
@@ -107,6 +120,9 @@ static void read_option(struct compile *c, const struct ast_option *o)
         break;
     case OPTION_SITE_DIALECT:
         read_dialect(c, o);
+        break;
+    case OPTION_SITE_RECEIVED_DOMAIN:
+        read_received_domain(c, o);
         break;
     case OPTION_SITE_SILENCE:
         compile_once(c, &out->silence_at, o);
@@ -134,6 +150,7 @@ void site_options_compile(struct compile *c, const struct ast *ast)
                               .control_socket = STR(POINTSMAN_CONTROL_SOCKET),
                               .user = STR("pointsman"),
                               .dnssec_anchor = STR(""),
+                              .received_domain = STR(""),
                               .log_format = 1,
                               .dialect = usual_dialect(c)};
     for (const struct ast_section *s = ast != NULL ? ast->sections : NULL; s;

@@ -46,9 +46,11 @@ struct site_options {
     unsigned workers;    /* 0: one per core */
     str dnssec_anchor;   /* file, empty: no validation */
     unsigned log_format; /* 1 or 5 */
+    str received_domain; /* our name in Received; empty: that of the channel */
     enum dialect dialect;
     struct span dialect_at, silence_at, user_at, workers_at, log_format_at,
-        queue_directory_at, maildir_root_at, control_socket_at, dnssec_anchor_at;
+        queue_directory_at, maildir_root_at, control_socket_at, dnssec_anchor_at,
+        received_domain_at;
 };
 
 /* Certificate files of the default profile (tls.cnf [*], else PMDF's server-pub.pem

@@ -4,7 +4,7 @@ import re
 import socket
 
 import kit
-from harness import Router, RouterTest, SharedRouterTest, add_cases, free_port
+from harness import OPTION_DAT, Router, RouterTest, SharedRouterTest, add_cases, free_port
 from peers import Aiosmtpd, Nsd
 
 GOOD, LIAR, NAMELESS, EVIL, LITERAL = ('127.0.1.10', '127.0.1.11', '127.0.1.12', '127.0.1.13',
@@ -79,7 +79,8 @@ class Received(SharedRouterTest):
         return Router(kit.site(
             ['out.test $U%$D@tcp-out-daemon', 'nofor.test $U%$D@tcp-outnofor-daemon'], blocks,
             [kit.service(n.upper(), 'tcp_' + n, p) for n, p in cls.port.items()],
-            ['out.test', 'nofor.test']))
+            ['out.test', 'nofor.test'],
+            files={'option.dat': OPTION_DAT + 'RECEIVED_DOMAIN=seen.here.test\n'}))
 
     def received(self, channel, source, tls=False, helo='client.test'):
         word = kit.token()
@@ -122,6 +123,10 @@ class Received(SharedRouterTest):
             self.shows(channel, source, who)
             session = self.shared.events('connect')[-1]['session']
             self.assertEqual(self.shared.events('ident', session=session), [])
+
+    def test_our_own_name(self):
+        self.assertIn(' by seen.here.test (Pointsman channel tcp_plain) ',
+                      self.received('plain', GOOD))
 
     # --- receivedfor ---
 

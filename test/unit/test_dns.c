@@ -642,6 +642,10 @@ static void test_malformed_records(void **state)
         *a = (struct dns_answer){0};
         dns_answer_addresses(a, "x.test", &part, &none);
         assert_int_equal(a->address_count, 0);
+        *a = (struct dns_answer){0};
+        dns_answer_name(a, "x.test", &part);
+        assert_int_equal(a->status, DNS_NONE);
+        assert_string_equal(a->name, "");
         free(a);
     }
 }
