@@ -70,13 +70,19 @@ static bool count_bytes(struct parse *p, size_t len)
 
 bool parse_include(struct parse *p, str name, struct span at, str *text)
 {
+    p->reported = false;
+    if (name.len > PARSE_LINE_MAX) {
+        parse_error(p, at, "line-too-long", "the line is longer than %d bytes",
+                    PARSE_LINE_MAX);
+        p->reported = false;
+        return false;
+    }
     name = arena_str(p->arena, name);
     str folder =
         str_starts(name, STR("/")) ? STR("") : folder_of(p->frames[p->depth].path);
     str path = arena_printf(p->arena, "%.*s%.*s", STR_ARG(folder), STR_ARG(name));
     str reason = STR("");
     const struct parse_frame *open;
-    p->reported = false;
     if (name.len == 0) {
         parse_error(p, at, "include-name", "'<' in column 1 needs the name of a file");
     } else if (p->depth == PARSE_INCLUDE_DEPTH) {

@@ -229,6 +229,24 @@ static void limits_text(void **state)
     arena_free(&f.arena);
 }
 
+/* A word of ten megabytes is none where names are told in messages. */
+static void name_of_ten_megabytes(void **state)
+{
+    enum { LENGTH = 10 << 20 };
+    struct fixture f;
+    char *text = malloc(LENGTH);
+    (void)state;
+    assert_non_null(text);
+    memset(text, 'x', LENGTH);
+    text[0] = '\n';
+    parse(&f, str_n(text, LENGTH), SYNTAX_CONFIG);
+    assert_int_equal(diags_errors(f.diags), 1);
+    assert_non_null(f.ast->blocks);
+    assert_in_range(f.ast->blocks->name.len, 1, 20000);
+    arena_free(&f.arena);
+    free(text);
+}
+
 /* One error, and the next line is read again. */
 static void assert_long_line(const char *before, char c, bool words)
 {
@@ -247,6 +265,10 @@ static void assert_long_line(const char *before, char c, bool words)
     parse(&f, str_n(text, len + LENGTH + strlen(after)), SYNTAX_CONFIG);
     assert_int_equal(diags_errors(f.diags), 1);
     assert_int_equal(diags_warnings(f.diags), 0);
+    if (!words) { /* else it has a word too many long before */
+        assert_string_equal(diags_first(f.diags)->slug, "line-too-long");
+    }
+    assert_in_range(diags_first(f.diags)->text.len, 1, 200);
     const struct ast_rule *last = f.ast->rules;
     assert_non_null(last);
     while (last->next != NULL) {
@@ -265,6 +287,8 @@ static void line_of_ten_megabytes(void **state)
     assert_long_line("a $?", 'x', true);
     assert_long_line("a b", '\\', false);
     assert_long_line("a b", 'x', true);
+    assert_long_line("<", 'x', false);
+    assert_long_line("", '\x01', false);
 }
 
 int main(void)
@@ -280,6 +304,7 @@ int main(void)
         cmocka_unit_test(missing_file),
         cmocka_unit_test(limits_text),
         cmocka_unit_test(line_of_ten_megabytes),
+        cmocka_unit_test(name_of_ten_megabytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
