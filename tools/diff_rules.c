@@ -9,8 +9,6 @@ struct pair {
     diff_list old, new;
 };
 
-typedef VEC(struct pair *) pair_list;
-
 static void collect(struct diff *d, const struct snapshot *s, bool old, struct map *pairs)
 {
     const struct rewrite_rule *r;
