@@ -1,52 +1,15 @@
-/* mapping_index: see mapping_index.h. One hash table holds all keys. A key is the literal
- * text a pattern begins with, or that text with a block of addresses, written behind it
- * as NUL, size, length, address. */
-#include "tables/mapping_index.h"
+/* mapping_index: filing the entries of a table. Most tables have texts at the beginning
+ * of their patterns, or addresses, that tell them apart. In a table like ORIG_SEND_ACCESS
+ * it is an address somewhere in the pattern: there an entry is filed under a piece of its
+ * longest literal text, the one of three that is the rarest in the table. */
+#include "tables/mapping_buckets.h"
 
-#include <limits.h>
+#include "base/map.h"
 
-#include "base/check.h"
-#include "base/vec.h"
+/* With fewer entries, trying all of them is faster than looking for pieces. */
+enum { PIECES_MIN = 16, PIECES_TRIED = 3 };
 
-/* So many addresses in one string are looked up; with more, all entries are tried. */
-enum { ADDRESSES_MAX = 32 };
-
-/* How long the blocks are that go with a text. */
-struct lengths {
-    uint64_t v4, v6[3];
-};
-
-/* The entries of one key. */
-struct bucket {
-    uint64_t hash;
-    str key;
-    unsigned first, count;  /* in index->entries */
-    struct lengths *blocks; /* NULL: none go with this text */
-};
-
-struct mapping_index {
-    struct arena *arena;
-    VEC(struct bucket) buckets;
-    unsigned *slots; /* bucket + 1; 0: free */
-    size_t slot_count;
-    unsigned *entries;
-    unsigned entry_count;
-    VEC(size_t) texts;   /* the lengths of the texts, ascending */
-    bool has_v4, has_v6; /* there are blocks */
-};
-
-/* The addresses in a string; one at each place where a block could match. */
-struct addresses {
-    unsigned count;
-    struct {
-        uint8_t size, bytes[16];
-    } at[ADDRESSES_MAX];
-};
-
-static const uint64_t HASH_START = 14695981039346656037U;
-
-/* FNV-1a, so that the hash of a longer text goes on from that of a shorter one. */
-static uint64_t hash_more(uint64_t hash, str more)
+uint64_t mapping_hash(uint64_t hash, str more)
 {
     for (size_t i = 0; i < more.len; i++) {
         hash = (hash ^ (unsigned char)more.ptr[i]) * 1099511628211U;
@@ -54,12 +17,11 @@ static uint64_t hash_more(uint64_t hash, str more)
     return hash;
 }
 
-/* The slot of the key text + tail, or the free one where it belongs. */
-static unsigned *slot_of(const struct mapping_index *x, uint64_t hash, str text, str tail)
+unsigned *mapping_slot(const struct mapping_index *x, uint64_t hash, str text, str tail)
 {
     for (size_t i = (size_t)(hash ^ hash >> 32);; i++) {
         unsigned *slot = &x->slots[i & (x->slot_count - 1)];
-        const struct bucket *b = *slot != 0 ? &x->buckets.at[*slot - 1] : NULL;
+        const struct mapping_bucket *b = *slot != 0 ? &x->buckets.at[*slot - 1] : NULL;
         if (b == NULL ||
             (b->hash == hash && b->key.len == text.len + tail.len &&
              str_starts(b->key, text) && str_eq(str_from_pos(b->key, text.len), tail))) {
@@ -68,32 +30,31 @@ static unsigned *slot_of(const struct mapping_index *x, uint64_t hash, str text,
     }
 }
 
-static const struct bucket *bucket_find(const struct mapping_index *x, uint64_t hash,
-                                        str text, str tail)
+const struct mapping_bucket *mapping_bucket_find(const struct mapping_index *x,
+                                                 uint64_t hash, str text, str tail)
 {
-    unsigned slot = *slot_of(x, hash, text, tail);
+    unsigned slot = *mapping_slot(x, hash, text, tail);
     return slot != 0 ? &x->buckets.at[slot - 1] : NULL;
 }
 
 /* The number of the bucket, a new one if need be. */
 static unsigned bucket_add(struct mapping_index *x, str text, str tail)
 {
-    uint64_t hash = hash_more(hash_more(HASH_START, text), tail);
-    unsigned *slot = slot_of(x, hash, text, tail);
+    uint64_t hash = mapping_hash(mapping_hash(MAPPING_HASH_START, text), tail);
+    unsigned *slot = mapping_slot(x, hash, text, tail);
     if (*slot == 0) {
         char *key = arena_alloc(x->arena, text.len + tail.len);
         memcpy(key, text.ptr, text.len);
         memcpy(key + text.len, tail.ptr, tail.len);
         *vec_add(x->arena, &x->buckets) =
-            (struct bucket){.hash = hash, .key = str_n(key, text.len + tail.len)};
+            (struct mapping_bucket){.hash = hash, .key = str_n(key, text.len + tail.len)};
         *slot = (unsigned)x->buckets.n;
     }
     return *slot - 1;
 }
 
-/* What stands behind the text of a block's key; in `storage`. */
-static str block_key(const uint8_t *address, unsigned size, unsigned length,
-                     char storage[19])
+str mapping_block_key(const uint8_t *address, unsigned size, unsigned length,
+                      char storage[MAPPING_BLOCK_KEY])
 {
     struct mapping_ip ip = {.size = (uint8_t)size, .length = (uint8_t)length};
     memcpy(ip.address, address, size);
@@ -108,9 +69,9 @@ static str block_key(const uint8_t *address, unsigned size, unsigned length,
 static void add_length(struct mapping_index *x, unsigned bucket,
                        const struct mapping_ip *ip)
 {
-    struct bucket *b = &x->buckets.at[bucket];
+    struct mapping_bucket *b = &x->buckets.at[bucket];
     if (b->blocks == NULL) {
-        b->blocks = arena_new_of(x->arena, struct lengths);
+        b->blocks = arena_new_of(x->arena, struct mapping_lengths);
     }
     x->has_v4 = x->has_v4 || ip->size == 4;
     x->has_v6 = x->has_v6 || ip->size == 16;
@@ -147,19 +108,75 @@ static const struct mapping_ip *block_of(const struct mapping_pattern *p)
     return NULL;
 }
 
-/* The bucket an entry is filed in. */
-static unsigned file_pattern(struct mapping_index *x, const struct mapping_pattern *p)
+/* Is the entry filed under a piece of its longest text? */
+static bool has_piece(const struct mapping_pattern *p)
 {
+    return p->needle.len >= MAPPING_PIECE_SHORT && p->needle.len > p->prefix.len &&
+           block_of(p) == NULL;
+}
+
+/* The n-th of the pieces that come into question: first, middle and last. */
+static str piece_of(const struct mapping_pattern *p, unsigned n)
+{
+    size_t size =
+        p->needle.len >= MAPPING_PIECE_LONG ? MAPPING_PIECE_LONG : MAPPING_PIECE_SHORT;
+    return str_sub(p->needle, (p->needle.len - size) * n / (PIECES_TRIED - 1), size);
+}
+
+/* How often each piece occurs; NULL when there are few entries with one. */
+static struct map *count_pieces(struct arena *scratch,
+                                const struct mapping_pattern *const *patterns, unsigned n)
+{
+    struct map *counts = map_new(scratch, MAP_CASE);
+    unsigned with_piece = 0;
+    for (unsigned i = 0; i < n; i++) {
+        bool has = has_piece(patterns[i]);
+        with_piece += has;
+        for (unsigned k = 0; has && k < PIECES_TRIED; k++) {
+            str piece = piece_of(patterns[i], k);
+            unsigned *count = map_get(counts, piece);
+            if (count == NULL) {
+                count = map_add(counts, piece, arena_new_of(scratch, unsigned));
+            }
+            ++*count;
+        }
+    }
+    return with_piece >= PIECES_MIN ? counts : NULL;
+}
+
+static unsigned file_by_piece(struct mapping_index *x, const struct map *counts,
+                              const struct mapping_pattern *p)
+{
+    char key[1 + MAPPING_PIECE_LONG] = {1};
+    str rarest = piece_of(p, 0);
+    for (unsigned k = 1; k < PIECES_TRIED; k++) {
+        str piece = piece_of(p, k);
+        const unsigned *count = map_get(counts, piece), *least = map_get(counts, rarest);
+        rarest = *count < *least ? piece : rarest;
+    }
+    x->has_short = x->has_short || rarest.len == MAPPING_PIECE_SHORT;
+    x->has_long = x->has_long || rarest.len == MAPPING_PIECE_LONG;
+    memcpy(key + 1, rarest.ptr, rarest.len);
+    return bucket_add(x, STR(""), str_n(key, 1 + rarest.len));
+}
+
+/* The bucket an entry is filed in. */
+static unsigned file_entry(struct mapping_index *x, const struct map *counts,
+                           const struct mapping_pattern *p)
+{
+    char storage[MAPPING_BLOCK_KEY];
+    if (counts != NULL && has_piece(p)) {
+        return file_by_piece(x, counts, p);
+    }
     const struct mapping_ip *ip = block_of(p);
     unsigned text = bucket_add(x, p->prefix, STR(""));
-    char storage[19];
     add_text_length(x, p->prefix.len);
     if (ip == NULL) {
         return text;
     }
     add_length(x, text, ip);
     return bucket_add(x, p->prefix,
-                      block_key(ip->address, ip->size, ip->length, storage));
+                      mapping_block_key(ip->address, ip->size, ip->length, storage));
 }
 
 /* Gives every bucket its place in x->entries, and its entries, in their order. */
@@ -177,7 +194,7 @@ static void fill(struct mapping_index *x, const unsigned *bucket_of, unsigned n)
         x->buckets.at[b].count = 0;
     }
     for (unsigned i = 0; i < n; i++) {
-        struct bucket *b = &x->buckets.at[bucket_of[i]];
+        struct mapping_bucket *b = &x->buckets.at[bucket_of[i]];
         x->entries[b->first + b->count++] = i;
     }
 }
@@ -187,136 +204,19 @@ struct mapping_index *mapping_index_new(struct arena *a,
                                         unsigned n)
 {
     struct mapping_index *x = arena_new_of(a, struct mapping_index);
+    struct arena *scratch = arena_new();
+    const struct map *counts = count_pieces(scratch, patterns, n);
+    unsigned *bucket_of = arena_array(scratch, unsigned, n);
     x->arena = a;
     /* An entry makes two buckets at most. */
     for (x->slot_count = 8; x->slot_count < 4 * (size_t)n;) {
         x->slot_count *= 2;
     }
     x->slots = arena_array(a, unsigned, x->slot_count);
-    unsigned *bucket_of = arena_array(a, unsigned, n);
     for (unsigned i = 0; i < n; i++) {
-        bucket_of[i] = file_pattern(x, patterns[i]);
+        bucket_of[i] = file_entry(x, counts, patterns[i]);
     }
     fill(x, bucket_of, n);
+    arena_free(&scratch);
     return x;
-}
-
-/* The first place of an ascending list whose value is not below `value`. */
-static const unsigned *lower_bound(const unsigned *at, const unsigned *end,
-                                   unsigned value)
-{
-    while (at < end) {
-        const unsigned *middle = at + (end - at) / 2;
-        if (*middle < value) {
-            at = middle + 1;
-        } else {
-            end = middle;
-        }
-    }
-    return at;
-}
-
-static void walk_add(const struct mapping_index *x, const struct bucket *b, unsigned from,
-                     struct arena *a, struct mapping_walk *w)
-{
-    if (b == NULL || b->count == 0) {
-        return;
-    }
-    const unsigned *at = x->entries + b->first, *end = at + b->count;
-    at = lower_bound(at, end, from);
-    if (at == end) {
-        return;
-    }
-    if (w->count == w->cap) {
-        struct mapping_list *old = w->lists;
-        w->cap = w->cap * 2 + 8;
-        w->lists = arena_array(a, struct mapping_list, w->cap);
-        if (w->count > 0) {
-            memcpy(w->lists, old, w->count * sizeof *old);
-        }
-    }
-    w->lists[w->count++] = (struct mapping_list){at, end};
-}
-
-/* The blocks that go with a text and hold the address. */
-static void walk_blocks(const struct mapping_index *x, const struct bucket *text,
-                        const uint8_t *address, unsigned size, unsigned from,
-                        struct arena *a, struct mapping_walk *w)
-{
-    for (unsigned length = 0; length <= size * 8; length++) {
-        uint64_t there = size == 4 ? text->blocks->v4 : text->blocks->v6[length / 64];
-        if ((there >> length % 64 & 1) != 0) {
-            char storage[19];
-            str block = block_key(address, size, length, storage);
-            uint64_t hash = hash_more(text->hash, block);
-            walk_add(x, bucket_find(x, hash, text->key, block), from, a, w);
-        }
-    }
-}
-
-/* Finds the addresses of one family. False when there are too many. */
-static bool find_addresses(str text, unsigned size, struct addresses *out)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t bytes[16];
-        if (mapping_ip_read(str_from_pos(text, i), size, bytes) == 0) {
-            continue;
-        }
-        if (out->count == ADDRESSES_MAX) {
-            return false;
-        }
-        out->at[out->count].size = (uint8_t)size;
-        memcpy(out->at[out->count++].bytes, bytes, size);
-    }
-    return true;
-}
-
-void mapping_walk_begin(const struct mapping_index *x, str text, unsigned from,
-                        struct arena *a, struct mapping_walk *w)
-{
-    struct addresses addresses;
-    uint64_t hash = HASH_START;
-    size_t done = 0;
-    addresses.count = w->count = 0;
-    w->next = w->end = 0;
-    if ((x->has_v4 && !find_addresses(text, 4, &addresses)) ||
-        (x->has_v6 && !find_addresses(text, 16, &addresses))) {
-        w->next = from;
-        w->end = x->entry_count;
-        return;
-    }
-    for (size_t i = 0; i < x->texts.n && x->texts.at[i] <= text.len; i++) {
-        size_t len = x->texts.at[i];
-        hash = hash_more(hash, str_sub(text, done, len - done));
-        done = len;
-        const struct bucket *b = bucket_find(x, hash, str_sub(text, 0, len), STR(""));
-        walk_add(x, b, from, a, w);
-        for (unsigned n = 0; b != NULL && b->blocks != NULL && n < addresses.count; n++) {
-            walk_blocks(x, b, addresses.at[n].bytes, addresses.at[n].size, from, a, w);
-        }
-    }
-}
-
-/* Takes an entry off all lists that begin with it: two addresses of one string can lie
- * in the same block. */
-static void take(struct mapping_walk *w, unsigned entry)
-{
-    for (unsigned i = 0; i < w->count; i++) {
-        struct mapping_list *l = &w->lists[i];
-        l->at += l->at < l->end && *l->at == entry;
-    }
-}
-
-unsigned mapping_walk_next(struct mapping_walk *w)
-{
-    unsigned least = UINT_MAX;
-    if (w->next < w->end) {
-        return w->next++;
-    }
-    for (unsigned i = 0; i < w->count; i++) {
-        const struct mapping_list *l = &w->lists[i];
-        least = l->at < l->end && *l->at < least ? *l->at : least;
-    }
-    take(w, least);
-    return least;
 }

@@ -1,8 +1,10 @@
 /* mapping_index: which entries of a table can match a string at all, in their order. An
  * entry is filed under the literal text its pattern begins with, together with the first
- * block of addresses in it, if there is one. A look-up costs one hash for each length of
- * such texts, and for each address in the string one for each length of such blocks,
- * whatever the number of entries. Internal to the mapping engine. */
+ * block of addresses in it, if there is one; or, in a table with many patterns that only
+ * have literal text further on, under a piece of that. A look-up costs a hash for each
+ * length of such texts, for each address in the string one for each length of such
+ * blocks, and one or two for each position when there are pieces, whatever the number of
+ * entries. Internal to the mapping engine. */
 #ifndef TABLES_MAPPING_INDEX_H
 #define TABLES_MAPPING_INDEX_H
 
@@ -21,8 +23,8 @@ struct mapping_list {
 };
 struct mapping_walk {
     struct mapping_list *lists;
-    unsigned count, cap;
-    unsigned next, end; /* all entries, when the string holds too many addresses */
+    unsigned count;
+    unsigned next, end; /* all entries, when there are too many lists */
 };
 
 /* Begins a walk over the entries for text, from entry `from` on. Storage of the walk is

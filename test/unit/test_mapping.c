@@ -137,6 +137,10 @@ static const char *random_pattern(struct arena *a, uint64_t *seed)
                                          "$[b1]%",
                                          "$_$@%",
                                          "$[|]*",
+                                         "|user1@x",
+                                         "ab12",
+                                         "user",
+                                         "1@x.test|",
                                          "$(1.0.0.0/8)",
                                          "$@$(0.0.0.0/0)",
                                          "${::/0}",
@@ -188,7 +192,7 @@ static void agrees_with_slow_matcher(void **state)
 /* The entries a walk gives are those that match, in their order, and all of them. */
 static void index_leaves_nothing_out(void **state)
 {
-    enum { ENTRIES = 60 };
+    enum { ENTRIES = 80 };
     uint64_t seed = 2;
     (void)state;
     for (unsigned round = 0; round < 100; round++) {
@@ -306,38 +310,85 @@ static bool ask(const struct snapshot *s, const char *table, const char *probe,
     return mapping_run(t, &in, a, out);
 }
 
+static str large_table_text(struct arena *a, unsigned entries)
+{
+    struct buf text;
+    buf_init(&text, 1 << 24);
+    buf_puts(&text, "BIG\n\n");
+    for (unsigned i = 0; i < entries; i++) {
+        buf_printf(&text,
+                   "  user%u@a.example $Y%u\n"
+                   "  n|$(10.%u.%u.%u)|* $N%u\n"
+                   "  *|to%u@b.example|* $Yto$ %u\n",
+                   i, i, i >> 16, i >> 8 & 255, i & 255, i, i, i);
+    }
+    buf_puts(&text, "  n|*|* $Yother\n");
+    str all = arena_str(a, buf_slice(&text));
+    buf_free(&text);
+    return all;
+}
+
+/* How many entries are tried for the text. */
+static unsigned tried(const struct mapping *t, const char *text, struct arena *a)
+{
+    struct mapping_walk walk = {0};
+    unsigned n = 0;
+    mapping_walk_begin(t->index, str_from(text), 0, a, &walk);
+    while (mapping_walk_next(&walk) != UINT_MAX) {
+        n++;
+    }
+    return n;
+}
+
+static void assert_answer(const struct snapshot *s, const char *probe, const char *answer,
+                          struct arena *a)
+{
+    struct mapping_output out;
+    assert_true(ask(s, "big", probe, a, &out));
+    assert_string_equal(out.text.ptr, answer);
+}
+
 /* 100,000 entries of each kind; a look-up meets only those that can match. */
 static void large_table(void **state)
 {
     enum { ENTRIES = 100000 };
     struct arena *a = arena_new();
-    struct mapping_walk walk = {0};
-    struct mapping_output out;
-    struct buf text;
-    unsigned met = 0;
-    (void)state;
-    buf_init(&text, 1 << 24);
-    buf_puts(&text, "BIG\n\n");
-    for (unsigned i = 0; i < ENTRIES; i++) {
-        buf_printf(&text, "  user%u@a.example $Y%u\n  n|$(10.%u.%u.%u)|* $N%u\n", i, i,
-                   i >> 16, i >> 8 & 255, i & 255, i);
-    }
-    buf_puts(&text, "  n|*|* $Yother\n");
-    struct snapshot *s = load(a, buf_slice(&text));
-    buf_free(&text);
-    assert_true(ask(s, "big", "user99999@a.example", a, &out));
-    assert_string_equal(out.text.ptr, "99999");
-    assert_true(ask(s, "big", "n|10.1.134.159|x", a, &out));
-    assert_string_equal(out.text.ptr, "99999");
-    assert_true(ask(s, "big", "n|10.255.0.0|x", a, &out));
-    assert_string_equal(out.text.ptr, "other");
-    assert_false(ask(s, "big", "user100000@a.example", a, &out));
+    struct snapshot *s = load(a, large_table_text(a, ENTRIES));
     const struct mapping *t = mapping_find(s, STR("BIG"));
-    mapping_walk_begin(t->index, STR("n|10.1.134.159|x"), 0, a, &walk);
-    while (mapping_walk_next(&walk) != UINT_MAX) {
-        met++;
+    struct mapping_output out;
+    (void)state;
+    assert_answer(s, "user99999@a.example", "99999", a);
+    assert_answer(s, "n|10.1.134.159|x", "99999", a);
+    assert_answer(s, "n|10.255.0.0|x", "other", a);
+    assert_answer(s, "x|to99999@b.example|x", "to 99999", a);
+    assert_false(ask(s, "big", "user100000@a.example", a, &out));
+    assert_int_equal(tried(t, "n|10.1.134.159|x", a), 2);
+    assert_int_equal(tried(t, "user99999@a.example", a), 1);
+    assert_in_range(tried(t, "x|to99999@b.example|x", a), 1, 100);
+    snapshot_unref(&s);
+    arena_free(&a);
+}
+
+/* Strings made to meet very many lists: then all entries are tried, in their order. */
+static void too_many_keys(void **state)
+{
+    struct arena *a = arena_new();
+    struct snapshot *s = load(a, large_table_text(a, 300));
+    const struct mapping *t = mapping_find(s, STR("BIG"));
+    struct buf text;
+    (void)state;
+    str addresses =
+        arena_printf(a, "n|10.0.1.1|%s", repeated(a, "10.0.0.1|", 40, "").ptr);
+    assert_answer(s, addresses.ptr, "257", a);
+    assert_int_equal(tried(t, addresses.ptr, a), 901);
+    buf_init(&text, 1 << 16);
+    for (unsigned i = 100; i < 300; i++) {
+        buf_printf(&text, "|to%u@b.example|", i);
     }
-    assert_int_equal(met, 2);
+    str pieces = arena_str(a, buf_slice(&text));
+    buf_free(&text);
+    assert_int_equal(tried(t, pieces.ptr, a), 901);
+    assert_answer(s, pieces.ptr, "to 100", a);
     snapshot_unref(&s);
     arena_free(&a);
 }
@@ -414,6 +465,7 @@ int main(void)
         cmocka_unit_test(work_is_bounded),
         cmocka_unit_test(hostile_back_match_is_given_up),
         cmocka_unit_test(large_table),
+        cmocka_unit_test(too_many_keys),
         cmocka_unit_test(random_entries),
         cmocka_unit_test(limits_of_length),
         cmocka_unit_test(flags),
