@@ -84,7 +84,7 @@ struct ast {
     struct span rules_end;        /* the blank line that ends the rules, or SPAN_NONE */
     struct ast_block *blocks;     /* SYNTAX_CONFIG */
     struct ast_section *sections; /* SYNTAX_OPTIONS */
-    struct ast_table *tables;     /* SYNTAX_MAPPINGS */
+    struct ast_table *tables;     /* SYNTAX_MAPPINGS; SYNTAX_DATABASE has one, unnamed */
     struct ast_word *words;       /* SYNTAX_LIST */
     uint32_t source;              /* id of the file itself; 0: it could not be read */
 };

@@ -36,7 +36,7 @@ static void grammar_error(struct parse *p, const char *text)
 %union {
     struct token token;
 }
-%token START_CONFIG START_OPTIONS START_MAPPINGS START_LIST
+%token START_CONFIG START_OPTIONS START_MAPPINGS START_LIST START_DATABASE
 %token EOL
 %token <token> WORD NAME_WORD DEFAULTS NODEFAULTS KEYWORD_NONE KEYWORD_ONE KEYWORD_MANY
 %type <token> one_word value
@@ -47,6 +47,7 @@ file: START_CONFIG config
     | START_OPTIONS options
     | START_MAPPINGS tables
     | START_LIST list
+    | START_DATABASE { ast_table(&p->build, STR(""), SPAN_NONE); } database
     ;
 
 /* Rewrite rules, then the lines of channel blocks. */
@@ -151,4 +152,13 @@ list: %empty
                        "a line of this file has one word; this is too much"); }
       words EOL
     | list error EOL { yyerrok; }
+    ;
+
+database: %empty
+        | database WORD WORD EOL
+          { ast_entry(&p->build, $2.text, $2.at, $3.text, $3.at); }
+        | database WORD EOL
+          { parse_error(p, $2.at, "missing-value",
+                        "a line of this file is a key and a value; the value is missing"); }
+        | database error EOL { yyerrok; }
     ;

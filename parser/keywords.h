@@ -29,6 +29,8 @@ enum ident_mode {
 };
 /* What is done with a name of which a forward look-up does not give the address back. */
 enum forward_check { FORWARD_CHECK_NONE, FORWARD_CHECK_TAG, FORWARD_CHECK_DELETE };
+/* Which of % and ! in a local part is the host an address goes to first. */
+enum bang_percent { PERCENT_OVER_BANG, BANG_OVER_PERCENT, PERCENT_ONLY };
 enum smtp_eol { SMTP_EOL_NO, SMTP_EOL_CRLF };
 
 enum { KEYWORD_NAMESERVERS_MAX = 8 };

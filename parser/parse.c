@@ -139,7 +139,8 @@ struct ast *parse_file(struct arena *a, const struct loader *loader,
     static const int START[] = {[SYNTAX_CONFIG] = START_CONFIG,
                                 [SYNTAX_OPTIONS] = START_OPTIONS,
                                 [SYNTAX_MAPPINGS] = START_MAPPINGS,
-                                [SYNTAX_LIST] = START_LIST};
+                                [SYNTAX_LIST] = START_LIST,
+                                [SYNTAX_DATABASE] = START_DATABASE};
     struct parse p = {.arena = a,
                       .loader = loader,
                       .sources = sources,

@@ -33,7 +33,8 @@ enum syntax {
     SYNTAX_CONFIG,   /* rewrite rules, blank line, channel blocks */
     SYNTAX_OPTIONS,  /* NAME=value lines, [SECTION] and [SECTION=name] heads */
     SYNTAX_MAPPINGS, /* table names, each with a blank line and indented entries */
-    SYNTAX_LIST      /* one word a line (localdomains) */
+    SYNTAX_LIST,     /* one word a line (localdomains) */
+    SYNTAX_DATABASE  /* key, blanks, value to the end of the line (general) */
 };
 
 /* Parses the file at path (and what it includes, three deep, relative to the

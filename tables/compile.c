@@ -143,6 +143,7 @@ static void run_passes(struct compile *c, const struct ast *main)
     services_compile(c, read_beside(c, "dispatcher.cnf", SYNTAX_OPTIONS));
     tls_files_compile(c, read_beside(c, "tls.cnf", SYNTAX_OPTIONS));
     local_domains_compile(c, read_beside(c, "localdomains", SYNTAX_LIST));
+    general_compile(c, read_beside(c, "general", SYNTAX_DATABASE));
     mapping_compile(c, read_beside(c, "mappings", SYNTAX_MAPPINGS));
     check_aliases(c);
     if (s->channel_count > 0) {
@@ -160,6 +161,7 @@ static struct snapshot *snapshot_new(void)
     s->channels_by_name = map_new(a, MAP_NOCASE);
     s->hosts = map_new(a, MAP_NOCASE);
     s->localdomains = map_new(a, MAP_NOCASE);
+    s->general = map_new(a, MAP_NOCASE);
     s->mappings = map_new(a, MAP_NOCASE);
     return s;
 }

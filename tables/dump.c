@@ -2,14 +2,16 @@
 #include "tables/dump.h"
 
 #include "parser/channel_opts.h"
+#include "tables/general.h"
 #include "tables/mapping_table.h"
-#include "tables/rewrite.h"
+#include "tables/rule_table.h"
 
 static void dump_rules(const struct snapshot *s, struct buf *out)
 {
-    for (const struct rewrite_rule *r = rewrite_first(s->rules); r; r = r->next) {
-        buf_printf(out, "%.*s %.*s\n", STR_ARG(r->pattern_text),
-                   STR_ARG(r->template_text));
+    for (uint32_t number = 1; number <= s->rules->rule_count; number++) {
+        const struct rule_record *r = rule_table_at(s->rules, number);
+        str key = rule_key(s->rules, r), template = rule_template(s->rules, r).text;
+        buf_printf(out, "%.*s %.*s\n", STR_ARG(key), STR_ARG(template));
     }
 }
 
@@ -68,6 +70,9 @@ static void dump_options(const struct snapshot *s, struct buf *out)
     if (o->received_domain.len > 0) {
         buf_printf(out, "RECEIVED_DOMAIN=%.*s\n", STR_ARG(o->received_domain));
     }
+    if (o->percent_bang_local_at.source != 0) {
+        buf_printf(out, "PERCENT_BANG_LOCAL=%u\n", o->percent_bang_local);
+    }
     if (o->workers_at.source != 0) {
         buf_printf(out, "WORKERS=%u\n", o->workers);
     }
@@ -118,6 +123,20 @@ static void end_line(struct buf *out)
     buf_puts(out, backslash ? " \n" : "\n");
 }
 
+/* Files that sites mostly do not have are left out when there is nothing in them. */
+static void dump_general(const struct snapshot *s, struct buf *out)
+{
+    if (map_count(s->general) > 0) {
+        buf_puts(out, "!== general\n");
+    }
+    for (size_t i = 0; i < map_count(s->general); i++) {
+        str key;
+        const struct general_entry *e = map_at(s->general, i, &key);
+        buf_printf(out, " %.*s %.*s", STR_ARG(key), STR_ARG(e->value));
+        end_line(out);
+    }
+}
+
 static void dump_mappings(const struct snapshot *s, struct buf *out)
 {
     buf_puts(out, map_count(s->mappings) > 0 ? "!== mappings\n" : "");
@@ -146,6 +165,7 @@ void dump_beside(const struct snapshot *s, struct buf *out)
         map_at(s->localdomains, i, &domain);
         buf_printf(out, "%.*s\n", STR_ARG(domain));
     }
+    dump_general(s, out);
     dump_mappings(s, out);
 }
 

@@ -66,11 +66,14 @@ static struct address without_first_route(const struct address *addr)
     return rest;
 }
 
-static void extract_from_local(str local, struct hostspec *out)
+static void extract_from_local(str local, enum bang_percent order, struct hostspec *out)
 {
     struct separators at = separators_find(local);
 
-    if (at.percent >= 0) {
+    if (order == PERCENT_ONLY) {
+        at.bang = -1;
+    }
+    if (at.percent >= 0 && (at.bang < 0 || order != BANG_OVER_PERCENT)) {
         out->kind = HOSTSPEC_PERCENT;
         out->host = str_from_pos(local, (size_t)at.percent + 1);
         out->user = str_sub(local, 0, (size_t)at.percent);
@@ -83,7 +86,8 @@ static void extract_from_local(str local, struct hostspec *out)
     }
 }
 
-void hostspec_extract(struct arena *a, const struct address *addr, struct hostspec *out)
+void hostspec_extract(struct arena *a, const struct address *addr,
+                      enum bang_percent order, struct hostspec *out)
 {
     *out = (struct hostspec){.kind = HOSTSPEC_NONE, .host = STR(""), .user = STR("")};
     if (addr->route.len > 0) {
@@ -97,7 +101,7 @@ void hostspec_extract(struct arena *a, const struct address *addr, struct hostsp
         out->host = addr->domain;
         out->user = addr->local;
     } else {
-        extract_from_local(addr->local, out);
+        extract_from_local(addr->local, order, out);
     }
     out->host = host_canonical(a, out->host);
 }

@@ -6,6 +6,7 @@
 #define TABLES_HOSTSPEC_H
 
 #include "base/address.h"
+#include "parser/keywords.h"
 
 enum hostspec_kind {
     HOSTSPEC_NONE, /* a bare local part */
@@ -21,8 +22,11 @@ struct hostspec {
     str user; /* what $U gives: for a route the rest of the address */
 };
 
-/* Finds the next host spec. Slices point into addr or the arena. */
-void hostspec_extract(struct arena *a, const struct address *addr, struct hostspec *out);
+/* Finds the next host spec. `order` is that of the source channel: which of '%' and '!'
+ * in a local part comes first, or that '!' is data. Slices point into addr or the arena.
+ */
+void hostspec_extract(struct arena *a, const struct address *addr,
+                      enum bang_percent order, struct hostspec *out);
 /* addr without the host spec that hostspec_extract() found in it. */
 struct address hostspec_strip(const struct address *addr, const struct hostspec *spec);
 /* addr with the host spec replaced by what a template made of it: user and domain

@@ -1,27 +1,30 @@
 /* leads: see leads.h. */
 #include "tables/leads.h"
 
-#include "tables/rewrite.h"
+#include "tables/rule_table.h"
 
 /* The host an address has after a repeat rule: where mail goes next, unless a rule is
  * there for it. Empty if it is computed. */
-static str repeat_host(const struct rewrite_rule *r)
+static str repeat_host(const struct template *t)
 {
-    ptrdiff_t percent = str_find(r->template_text, '%');
-    str host = str_from_pos(r->template_text, (size_t)(percent + 1));
+    ptrdiff_t percent = str_find(t->text, '%');
+    str host = str_from_pos(t->text, (size_t)(percent + 1));
     return percent >= 0 && str_find(host, '$') < 0 ? host : STR("");
 }
 
 static void lead_rules(const struct snapshot *s, struct leads *out)
 {
-    for (const struct rewrite_rule *r = rewrite_first(s->rules); r; r = r->next) {
-        bool repeat = r->template->form == TEMPLATE_REPEAT;
-        str host = repeat ? repeat_host(r) : r->template->routing_host;
+    for (uint32_t number = 1; number <= s->rules->rule_count; number++) {
+        const struct rule_record *r = rule_table_at(s->rules, number);
+        struct template t = rule_template(s->rules, r);
+        bool repeat = t.form == TEMPLATE_REPEAT;
+        str host = repeat ? repeat_host(&t) : t.routing_host;
         const struct host_entry *h = host.len > 0 ? snapshot_host(s, host) : NULL;
         if (h != NULL && out->rule[h->channel->index].source == 0) {
-            out->rule[h->channel->index] = r->span;
+            out->rule[h->channel->index] = rule_span(r);
         }
-        out->computed = out->computed || host.len == 0;
+        bool refusal = t.form == TEMPLATE_AS_IS;
+        out->computed = out->computed || (host.len == 0 && !refusal);
     }
 }
 

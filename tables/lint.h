@@ -6,6 +6,8 @@
 #include "tables/compile.h"
 #include "tables/leads.h"
 
+/* Rules that lead nowhere, or never apply. */
+void lint_rules(struct compile *c);
 /* Switches that lead nowhere, and TLS without a certificate. */
 void lint_tls(struct compile *c, const struct reach *reach);
 /* Channels that nothing leads to, that nothing serves, or that are open to the world. */

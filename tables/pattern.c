@@ -86,136 +86,227 @@ static bool prefix_ok(str inner)
     return octets >= 1 && octets <= 3;
 }
 
-static enum pattern_result parse_literal(struct arena *a, str text, struct pattern *out,
-                                         str *reason)
+static bool parse_literal(struct arena *a, str text, struct pattern *out, str *reason)
 {
     if (text.len < 2 || text.ptr[text.len - 1] != ']') {
         *reason = STR("the literal has no closing ']'");
-        return PATTERN_BAD;
+        return false;
     }
     str inner = str_sub(text, 1, text.len - 2);
     out->key = text;
-    if (str_find(inner, '*') >= 0) {
-        *reason = STR("'*' in a literal pattern");
-        return PATTERN_LATER;
-    }
     if (inner.len == 0) {
         out->kind = PATTERN_LITERAL_ANY;
-        return PATTERN_OK;
+        return true;
+    }
+    if (str_eq(inner, STR("*.*.*.*"))) {
+        out->kind = PATTERN_LITERAL_STARS;
+        return true;
     }
     if (prefix_ok(inner)) {
         out->kind = PATTERN_LITERAL_PREFIX;
-        return PATTERN_OK;
+        return true;
     }
     out->kind = PATTERN_LITERAL;
-    if (literal_canonical(a, text, &out->key)) {
-        return PATTERN_OK;
-    }
     *reason = STR("neither an address ([192.0.2.7], [IPv6:2001:db8::1]), nor the "
-                  "beginning of one ([192.0.]), nor []");
-    return PATTERN_BAD;
+                  "beginning of one ([192.0.]), nor [] or [*.*.*.*]");
+    return literal_canonical(a, text, &out->key);
 }
 
-static enum pattern_result parse_dollar(str text, str *reason)
+static bool parse_dollar(str text, struct pattern *out, str *reason)
 {
-    if (str_eq(text, STR("$*")) || str_eq(text, STR("$%")) || str_eq(text, STR("$!"))) {
-        *reason = STR("the patterns $*, $% and $!");
-        return PATTERN_LATER;
-    }
+    out->kind = str_eq(text, STR("$*"))   ? PATTERN_FIRST
+                : str_eq(text, STR("$%")) ? PATTERN_PERCENT
+                                          : PATTERN_BANG;
     *reason = STR("'$' begins none of the patterns $*, $% and $!");
-    return PATTERN_BAD;
+    return out->kind != PATTERN_BANG || str_eq(text, STR("$!"));
 }
 
-enum pattern_result pattern_parse(struct arena *a, str text, struct pattern *out,
-                                  str *reason)
+/* "*.*.dom" or "*.*": stars, each for a label, only in front. */
+static bool parse_stars(str text, struct pattern *out, str *reason)
 {
-    *out = (struct pattern){PATTERN_EXACT, text};
-    if (str_find(text, '|') >= 0) {
-        *reason = STR("a tag before the pattern");
-        return PATTERN_LATER;
+    while (str_starts(text, STR("*."))) {
+        text = str_from_pos(text, 2);
     }
+    bool all = str_eq(text, STR("*"));
+    out->kind = all ? PATTERN_ALL_STARS : PATTERN_STARS;
+    *reason = STR("'*' stands for one whole label, and only in front: *.dom, *.*.dom, *");
+    return all || domain_name_ok(text);
+}
+
+/* A pattern without its tag. */
+static bool parse_untagged(struct arena *a, str text, struct pattern *out, str *reason)
+{
+    out->kind = PATTERN_EXACT;
+    out->key = text;
     if (text.len == 0) {
         *reason = STR("it is empty");
-        return PATTERN_BAD;
+        return false;
     }
     if (text.ptr[0] == '$') {
-        return parse_dollar(text, reason);
+        return parse_dollar(text, out, reason);
     }
     if (text.ptr[0] == '[') {
         return parse_literal(a, text, out, reason);
     }
     if (text.len == 1 && text.ptr[0] == '.') {
         out->kind = PATTERN_ALL;
-        return PATTERN_OK;
+        return true;
     }
     if (str_find(text, '*') >= 0) {
-        *reason = STR("'*' for a label");
-        return PATTERN_LATER;
+        return parse_stars(text, out, reason);
     }
     if (text.ptr[0] == '.') {
         out->kind = PATTERN_SUFFIX;
         text = str_from_pos(text, 1);
     }
-    if (domain_name_ok(text)) {
-        return PATTERN_OK;
+    *reason = STR("not a host name, '.domain', '*.domain', '[literal]', '.', '$*', '$%' "
+                  "or '$!'");
+    return domain_name_ok(text);
+}
+
+static bool tag_ok(str tag, str *reason)
+{
+    *reason = STR("the tag before '|' is empty, too long, or not printable ASCII");
+    for (size_t i = 0; i < tag.len; i++) {
+        if (tag.ptr[i] <= ' ' || tag.ptr[i] >= 0x7f) {
+            return false;
+        }
     }
-    *reason = STR("not a host name, '.domain', '[literal]' or '.'");
-    return PATTERN_BAD;
+    return tag.len > 1 && tag.len <= PATTERN_TAG_MAX;
 }
 
-/* What comes next; kept in pattern_probe.state. */
-enum { PROBE_EXACT, PROBE_WEAR, PROBE_DONE };
-
-void pattern_probe_start(struct pattern_probe *p, str spec)
+bool pattern_parse(struct arena *a, str text, struct pattern *out, str *reason)
 {
-    *p = (struct pattern_probe){.match = {.spec = spec}, .state = PROBE_EXACT};
-}
+    ptrdiff_t bar = str_rfind(text, '|');
 
-static void probe_found(struct pattern_probe *p, enum pattern_kind kind, str key,
-                        str unmatched)
-{
-    p->key = key;
-    p->match.kind = kind;
-    p->match.matched = key;
-    p->match.unmatched = unmatched;
-    p->match.rest = STR("");
-}
-
-/* ".rest" of the name after the label that ends at p->at. */
-static bool next_suffix(struct pattern_probe *p)
-{
-    str spec = p->match.spec;
-    ptrdiff_t dot = str_find(str_from_pos(spec, p->at), '.');
-
-    if (dot < 0) {
-        p->state = PROBE_DONE;
+    *out = (struct pattern){.tag = STR("")};
+    if (bar < 0) {
+        return parse_untagged(a, text, out, reason);
+    }
+    out->tag = str_sub(text, 0, (size_t)bar + 1);
+    str rest = str_from_pos(text, (size_t)bar + 1);
+    if (!tag_ok(out->tag, reason) || !parse_untagged(a, rest, out, reason)) {
         return false;
     }
-    size_t cut = p->at + (size_t)dot;
-    probe_found(p, PATTERN_SUFFIX, str_from_pos(spec, cut), str_sub(spec, 0, cut));
-    p->at = cut + 1;
+    out->key = str_eq(out->key, rest)
+                   ? text
+                   : arena_printf(a, "%.*s%.*s", STR_ARG(out->tag), STR_ARG(out->key));
     return true;
 }
 
-/* "[a.b.c.]" down to "[a.]": p->at is the length of the inner text still matched. */
-static bool next_prefix(struct pattern_probe *p)
+/* What comes next; kept in pattern_probe.state. */
+enum { PROBE_EXACT, PROBE_STARS, PROBE_WEAR, PROBE_LAST_STARS, PROBE_DONE };
+
+void pattern_probe_start(struct pattern_probe *p, str spec, bool stars)
+{
+    p->match = (struct pattern_match){.spec = spec};
+    p->key = STR("");
+    p->stars = stars;
+    p->at = 0;
+    p->level = 0;
+    p->state = PROBE_EXACT;
+}
+
+static void probe_found(struct pattern_probe *p, enum pattern_kind kind, str key,
+                        str matched, str unmatched, str rest)
+{
+    p->key = key;
+    p->match.kind = kind;
+    p->match.matched = matched;
+    p->match.unmatched = unmatched;
+    p->match.rest = rest;
+}
+
+/* "*.*" and what is behind so many labels, in p->text. */
+static str stars_text(struct pattern_probe *p, unsigned stars, str rest)
+{
+    size_t n = 0;
+
+    check(stars <= 128 && rest.len < 256);
+    for (unsigned i = 0; i < stars; i++) {
+        p->text[n++] = '*';
+        p->text[n++] = '.';
+    }
+    memcpy(p->text + n, rest.ptr, rest.len);
+    return str_n(p->text, rest.len > 0 ? n + rest.len : n - 1);
+}
+
+/* Steps over one more label; false when the last one is left. */
+static bool next_level(struct pattern_probe *p)
+{
+    ptrdiff_t dot = str_find(str_from_pos(p->match.spec, p->at), '.');
+
+    if (dot < 0) {
+        return false;
+    }
+    p->at += (size_t)dot + 1;
+    p->level++;
+    return true;
+}
+
+/* The probe with the dot at this level, or the one with stars. */
+static void probe_level(struct pattern_probe *p, bool stars)
+{
+    str spec = p->match.spec;
+    size_t cut = p->at - 1;
+    str matched = str_from_pos(spec, cut);
+    str key = stars ? stars_text(p, p->level, str_from_pos(spec, p->at)) : matched;
+
+    probe_found(p, stars ? PATTERN_STARS : PATTERN_SUFFIX, key, matched,
+                str_sub(spec, 0, cut), STR(""));
+}
+
+static bool next_of_name(struct pattern_probe *p)
+{
+    str spec = p->match.spec;
+
+    if (p->state == PROBE_WEAR) { /* the dot of the level whose stars are done */
+        p->state = PROBE_STARS;
+        probe_level(p, false);
+        return true;
+    }
+    if (p->state == PROBE_STARS && next_level(p)) {
+        p->state = p->stars ? PROBE_WEAR : PROBE_STARS;
+        probe_level(p, p->stars);
+        return true;
+    }
+    bool last = p->state == PROBE_STARS && p->stars;
+    p->state = PROBE_DONE;
+    if (last) {
+        probe_found(p, PATTERN_ALL_STARS, stars_text(p, p->level + 1, STR("")), STR(""),
+                    spec, STR(""));
+    }
+    return last;
+}
+
+/* "[a.b.c.]" down to "[a.]" and "[]": p->at is the length of the inner text that is still
+ * matched. */
+static bool next_of_literal(struct pattern_probe *p)
 {
     str spec = p->match.spec;
     str inner = str_sub(spec, 1, spec.len - 2);
-    ptrdiff_t dot = p->at > 1 ? str_rfind(str_sub(inner, 0, p->at - 1), '.') : -1;
+    bool six = str_find(inner, ':') >= 0;
 
-    if (dot < 0 || str_find(inner, ':') >= 0) {
+    if (p->state == PROBE_LAST_STARS && p->stars && !six) {
         p->state = PROBE_DONE;
-        probe_found(p, PATTERN_LITERAL_ANY, STR("[]"), inner);
-        p->match.rest = inner;
+        probe_found(p, PATTERN_LITERAL_STARS, STR("[*.*.*.*]"), STR("[*.*.*.*]"), inner,
+                    inner);
+        return true;
+    }
+    if (p->state != PROBE_WEAR) {
+        p->state = PROBE_DONE;
+        return false;
+    }
+    ptrdiff_t dot = !six && p->at > 1 ? str_rfind(str_sub(inner, 0, p->at - 1), '.') : -1;
+    if (dot < 0) {
+        p->state = PROBE_LAST_STARS;
+        probe_found(p, PATTERN_LITERAL_ANY, STR("[]"), STR("[]"), inner, inner);
         return true;
     }
     p->at = (size_t)dot + 1;
-    check(p->at + 2 < sizeof p->text);
     int n = snprintf(p->text, sizeof p->text, "[%.*s]", (int)p->at, inner.ptr);
-    probe_found(p, PATTERN_LITERAL_PREFIX, str_n(p->text, (size_t)n),
-                str_from_pos(inner, p->at));
-    p->match.rest = str_from_pos(inner, p->at);
+    str key = str_n(p->text, (size_t)n), rest = str_from_pos(inner, p->at);
+    probe_found(p, PATTERN_LITERAL_PREFIX, key, key, rest, rest);
     return true;
 }
 
@@ -224,24 +315,26 @@ bool pattern_probe_next(struct pattern_probe *p)
     str spec = p->match.spec;
     bool literal = spec.len > 0 && spec.ptr[0] == '[';
 
-    switch (p->state) {
-    case PROBE_EXACT:
-        p->state = PROBE_WEAR;
+    if (p->state == PROBE_EXACT) {
+        p->state = literal ? PROBE_WEAR : PROBE_STARS;
         p->at = literal ? spec.len - 1 : 0;
-        probe_found(p, literal ? PATTERN_LITERAL : PATTERN_EXACT, spec, STR(""));
+        probe_found(p, literal ? PATTERN_LITERAL : PATTERN_EXACT, spec, spec, STR(""),
+                    STR(""));
         return true;
-    case PROBE_WEAR:
-        return literal ? next_prefix(p) : next_suffix(p);
-    default:
-        return false;
     }
+    return literal ? next_of_literal(p) : next_of_name(p);
 }
 
-void pattern_probe_all(struct pattern_probe *p)
+void pattern_probe_any(struct pattern_probe *p, enum pattern_kind kind)
 {
+    str spec = p->match.spec;
+    bool literal = spec.len > 2 && spec.ptr[0] == '[';
+    str key = kind == PATTERN_ALL       ? STR(".")
+              : kind == PATTERN_FIRST   ? STR("$*")
+              : kind == PATTERN_PERCENT ? STR("$%")
+                                        : STR("$!");
+
     p->state = PROBE_DONE;
-    probe_found(p, PATTERN_ALL, STR("."), p->match.spec);
-    if (p->match.spec.len > 2 && p->match.spec.ptr[0] == '[') {
-        p->match.rest = str_sub(p->match.spec, 1, p->match.spec.len - 2);
-    }
+    probe_found(p, kind, key, STR("."), spec,
+                literal ? str_sub(spec, 1, spec.len - 2) : STR(""));
 }

@@ -1,32 +1,36 @@
 /* reach: see reach.h. */
 #include "tables/reach.h"
 
-#include "tables/rewrite.h"
+#include "tables/rule_table.h"
 
 /* Can the domain literal of some client lead to this pattern? Not to ".": whoever it
  * is never switches. */
-static bool takes_clients(const struct rewrite_rule *r)
+static bool takes_clients(const struct rule_record *r, const struct template *t)
 {
-    enum pattern_kind k = r->pattern.kind;
-    bool literal =
-        k == PATTERN_LITERAL || k == PATTERN_LITERAL_PREFIX || k == PATTERN_LITERAL_ANY;
-    return literal && r->template->for_clients && !r->template->never;
+    enum pattern_kind k = (enum pattern_kind)r->kind;
+    bool literal = k == PATTERN_LITERAL || k == PATTERN_LITERAL_PREFIX ||
+                   k == PATTERN_LITERAL_ANY || k == PATTERN_LITERAL_STARS ||
+                   k == PATTERN_FIRST;
+    return literal && (t->traits & TEMPLATE_FOR_CLIENTS) &&
+           !(t->traits & TEMPLATE_NEVER) && t->form != TEMPLATE_AS_IS;
 }
 
 /* Marks the channels some client's address may rewrite to. */
 static void mark_switch_targets(const struct snapshot *s, bool *target)
 {
     bool any = false;
-    for (const struct rewrite_rule *r = rewrite_first(s->rules); r; r = r->next) {
-        if (!takes_clients(r)) {
+    for (uint32_t number = 1; number <= s->rules->rule_count; number++) {
+        const struct rule_record *r = rule_table_at(s->rules, number);
+        struct template t = rule_template(s->rules, r);
+        if (!takes_clients(r, &t)) {
             continue;
         }
-        str host = r->template->routing_host;
-        const struct host_entry *h = host.len > 0 ? snapshot_host(s, host) : NULL;
+        const struct host_entry *h =
+            t.routing_host.len > 0 ? snapshot_host(s, t.routing_host) : NULL;
         if (h != NULL) {
             target[h->channel->index] = true;
         }
-        any = any || host.len == 0;
+        any = any || t.routing_host.len == 0;
     }
     for (size_t i = 0; i < map_count(s->hosts); i++) {
         str host;

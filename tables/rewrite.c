@@ -1,264 +1,110 @@
-/* rewrite: the rule table: compiling, looking up, and what can be said against rules
- * before any mail comes. One look-up of one host spec; the iteration over an address
- * is route.c. */
+/* rewrite: compiling the rules, and looking one host spec up. */
 #include "tables/rewrite.h"
 
 #include "base/check.h"
 
-/* The rules with one pattern, in file order. */
-struct rule_list {
-    struct rewrite_rule *first, *last;
-};
-
-struct rewrite_rules {
-    struct map *by_pattern; /* case-blind key -> struct rule_list */
-    struct rewrite_rule *first, *last;
-};
-
 /* ---- compiling ----------------------------------------------------------------- */
 
-static struct rewrite_rule *rule_compile(struct arena *a, const struct ast_rule *written,
-                                         struct diags *diags)
-{
-    struct rewrite_rule *rule = arena_new_of(a, struct rewrite_rule);
-    str reason;
-    enum pattern_result result =
-        pattern_parse(a, written->pattern, &rule->pattern, &reason);
-
-    if (result == PATTERN_LATER) {
-        diag_error(diags, written->pattern_at, "pattern-unsupported",
-                   "not supported yet: %.*s", STR_ARG(reason));
-    } else if (result == PATTERN_BAD) {
-        diag_error(diags, written->pattern_at, "pattern-bad", "bad pattern '%.*s': %.*s",
-                   STR_ARG(written->pattern), STR_ARG(reason));
-    }
-    rule->template = template_parse(a, written->template, written->template_at, diags);
-    if (result != PATTERN_OK || !rule->template) {
-        return NULL;
-    }
-    rule->pattern_text = written->pattern;
-    rule->template_text = written->template;
-    rule->pattern_at = written->pattern_at;
-    rule->template_at = written->template_at;
-    rule->span = span_join(written->pattern_at, written->template_at);
-    return rule;
-}
-
-static void rule_add(struct arena *a, struct rewrite_rules *rules,
-                     struct rewrite_rule *rule)
-{
-    struct rule_list *list = map_get(rules->by_pattern, rule->pattern.key);
-
-    if (!list) {
-        list = arena_new_of(a, struct rule_list);
-        map_add(rules->by_pattern, rule->pattern.key, list);
-    }
-    if (list->last) {
-        list->last->next_equal = rule;
-    } else {
-        list->first = rule;
-    }
-    list->last = rule;
-    if (rules->last) {
-        rules->last->next = rule;
-    } else {
-        rules->first = rule;
-    }
-    rules->last = rule;
-}
-
-struct rewrite_rules *rewrite_compile(struct snapshot *s, const struct ast_rule *rules,
-                                      struct diags *diags)
-{
-    struct rewrite_rules *compiled = arena_new_of(s->arena, struct rewrite_rules);
-
-    compiled->by_pattern = map_new(s->arena, MAP_NOCASE);
-    s->rule_count = 0;
-    for (const struct ast_rule *r = rules; r; r = r->next) {
-        struct rewrite_rule *rule = rule_compile(s->arena, r, diags);
-        s->rule_count++;
-        if (rule) {
-            rule_add(s->arena, compiled, rule);
-        }
-    }
-    return compiled;
-}
-
-const struct rewrite_rule *rewrite_first(const struct rewrite_rules *rules)
-{
-    return rules ? rules->first : NULL;
-}
-
-/* ---- checks -------------------------------------------------------------------- */
-
-static void check_routing_host(const struct snapshot *s, const struct rewrite_rule *rule,
-                               struct nearest_budget *nearest, struct diags *diags)
-{
-    str host = rule->template->routing_host;
-
-    if (host.len == 0 || map_get(s->hosts, host)) {
-        return;
-    }
-    str near = nearest_key(s->hosts, host, nearest);
-    struct span at = rule->template_at;
-    ptrdiff_t sep = str_rfind(rule->template_text, '@');
-    if (sep >= 0) {
-        at.offset += (uint32_t)sep + 1;
-        at.length -= (uint32_t)sep + 1;
-    }
-    diag_warning(diags, at, "unknown-routing-host",
-                 "no channel has the host '%.*s': mail for '%.*s' is refused%s%.*s%s",
-                 STR_ARG(host), STR_ARG(rule->pattern_text),
-                 near.len > 0 ? "; did you mean '" : "", STR_ARG(near),
-                 near.len > 0 ? "'?" : "");
-}
-
-/* Warns when an earlier rule with the same pattern always applies. */
-static void check_equal_rules(const struct rewrite_rule *first, struct diags *diags)
-{
-    const struct rewrite_rule *winner = NULL;
-
-    for (const struct rewrite_rule *r = first; r; r = r->next_equal) {
-        if (winner) {
-            struct diag *d = diag_warning(
-                diags, r->span, "unreachable-rule",
-                "this rule is never reached: an earlier rule for '%.*s' always applies",
-                STR_ARG(r->pattern_text));
-            diag_note(diags, d, winner->span, "the rule that always applies");
-        } else if (!r->template->may_fail) {
-            winner = r;
-        }
-    }
-}
-
-/* True when a repeat rule leads to its own pattern again, whatever the address. */
-static bool rule_loops(const struct rewrite_rule *r)
-{
-    str text = r->template_text;
-    ptrdiff_t sep = str_find(text, '%');
-
-    if (r->template->form != TEMPLATE_REPEAT || r->template->may_fail || sep < 0) {
-        return false;
-    }
-    str domain = str_from_pos(text, (size_t)sep + 1);
-    bool whole = str_ieq(domain, STR("$D")) || str_ieq(domain, STR("$H$D"));
-    switch (r->pattern.kind) {
-    case PATTERN_EXACT:
-    case PATTERN_LITERAL:
-        return whole || str_ieq(domain, r->pattern_text);
-    case PATTERN_SUFFIX:
-        return str_ieq(domain, STR("$H$D"));
-    case PATTERN_ALL:
-        return str_ieq(domain, STR("$H"));
-    default:
-        return false;
-    }
-}
-
-static void check_behaviour(const struct rewrite_rule *r, struct diags *diags)
-{
-    bool exact = r->pattern.kind == PATTERN_EXACT || r->pattern.kind == PATTERN_LITERAL;
-
-    if (r->template->never) {
-        diag_warning(diags, r->template_at, "rule-never-applies",
-                     "this rule never applies: its controls exclude each other");
-    } else if (exact && r->template->uses_labels) {
-        diag_warning(diags, r->template_at, "rule-never-applies",
-                     "this rule never applies: '%.*s' matches a whole host, so there is "
-                     "no label left for '$&' or '$!'",
-                     STR_ARG(r->pattern_text));
-    } else if (r->template->uses_rest && r->pattern.kind <= PATTERN_LITERAL) {
-        diag_warning(
-            diags, r->template_at, "empty-substitution",
-            "'$L' is always empty here: it stands for the part of a literal that "
-            "'%.*s' leaves over; '$D' is the host itself",
-            STR_ARG(r->pattern_text));
-    } else if (rule_loops(r)) {
-        diag_warning(
-            diags, r->span, "rewrite-loop",
-            "this rule leads to its own pattern again: mail for '%.*s' is refused",
-            STR_ARG(r->pattern_text));
-    }
-}
-
-/* "[]" matches every client: where it switches, the whole world becomes trusted. */
-static void check_switch(const struct snapshot *s, const struct rewrite_rule *r,
-                         struct diags *diags)
-{
-    const struct host_entry *to = map_get(s->hosts, r->template->routing_host);
-
-    if (r->pattern.kind != PATTERN_LITERAL_ANY || !r->template->for_clients || !to ||
-        to->channel->opts.ip_switch == IP_SWITCH_NO) {
-        return;
-    }
-    for (unsigned i = 0; i < s->channel_count; i++) {
-        const struct channel *from = s->channels[i];
-        if (from == to->channel || from->opts.ip_switch != IP_SWITCH_START) {
-            continue;
-        }
-        diag_warning(diags, r->span, "switch-everybody",
-                     "this rule switches every client of '%.*s' to '%.*s' and lets it "
-                     "relay; $F keeps it to recipients, or put noswitchchannel on '%.*s'",
-                     STR_ARG(from->name), STR_ARG(to->channel->name),
-                     STR_ARG(to->channel->name));
-        return;
-    }
-}
-
-struct channel_check {
-    const struct snapshot *snapshot;
+struct compiling {
+    struct rule_builder *builder;
+    struct arena *scratch; /* what the table copies */
     struct diags *diags;
 };
 
-static void check_channel(void *arg, str channel, struct span at)
+static bool pattern_compile(struct compiling *c, const struct ast_rule *written,
+                            struct pattern *out)
 {
-    const struct channel_check *c = arg;
+    str reason;
 
-    if (!map_get(c->snapshot->channels_by_name, channel)) {
-        diag_warning(c->diags, at, "unknown-channel", "channel '%.*s' does not exist",
-                     STR_ARG(channel));
+    if (pattern_parse(c->scratch, written->pattern, out, &reason)) {
+        return true;
     }
+    diag_error(c->diags, written->pattern_at, "pattern-bad", "bad pattern '%.*s': %.*s",
+               STR_ARG(written->pattern), STR_ARG(reason));
+    return false;
 }
 
-void rewrite_check_hosts(const struct snapshot *s, struct nearest_budget *nearest,
-                         struct diags *diags)
+/* A template that was parsed before is not parsed again: sites repeat a few templates
+ * over all their rules. One with something to say is not kept for sharing. */
+static bool template_compile(struct compiling *c, const struct ast_rule *written,
+                             uint32_t *index)
 {
-    struct channel_check channels = {s, diags};
+    struct template t;
+    unsigned before = diags_warnings(c->diags);
 
-    for (const struct rewrite_rule *r = rewrite_first(s->rules); r; r = r->next) {
-        check_routing_host(s, r, nearest, diags);
-        check_behaviour(r, diags);
-        check_switch(s, r, diags);
-        template_channels(r->template, r->template_at, check_channel, &channels);
+    if (rule_builder_knows(c->builder, written->template, index)) {
+        return true;
     }
-    for (size_t i = 0; s->rules && i < map_count(s->rules->by_pattern); i++) {
-        const struct rule_list *list = map_at(s->rules->by_pattern, i, NULL);
-        check_equal_rules(list->first, diags);
+    if (!template_parse(c->scratch, written->template, written->template_at, c->diags,
+                        &t)) {
+        return false;
     }
+    *index = rule_builder_keep(c->builder, &t, diags_warnings(c->diags) == before);
+    return true;
+}
+
+static void rule_compile(struct compiling *c, const struct ast_rule *written)
+{
+    struct arena_mark mark = arena_mark(c->scratch);
+    struct rule_places at = {written->pattern_at, written->template_at};
+    struct pattern pattern;
+    uint32_t template;
+    bool good = pattern_compile(c, written, &pattern);
+
+    good = template_compile(c, written, &template) && good;
+    if (good) {
+        rule_builder_add(c->builder, &pattern, template, &at);
+    }
+    arena_reset(c->scratch, mark);
+}
+
+struct rule_table *rewrite_compile(struct snapshot *s, const struct ast_rule *rules,
+                                   struct diags *diags)
+{
+    struct compiling c = {rule_builder_new(), arena_new(), diags};
+
+    s->rule_count = 0;
+    for (const struct ast_rule *r = rules; r; r = r->next) {
+        rule_compile(&c, r);
+        s->rule_count++;
+    }
+    arena_free(&c.scratch);
+    return rule_builder_finish(&c.builder, s->arena);
 }
 
 /* ---- looking up ---------------------------------------------------------------- */
 
 struct lookup {
-    const struct snapshot *snapshot;
+    const struct rewrite_query *query;
+    const struct rule_table *table;
     struct template_input input;
-    struct rewrite_trace *trace;
-    struct arena *arena;
 };
 
-static void trace_add(struct lookup *l, str probe, const struct rewrite_rule *rule,
+static void trace_add(struct lookup *l, str probe, const struct rule_record *rule,
                       str outcome)
 {
-    if (!l->trace) {
+    const struct rewrite_query *q = l->query;
+
+    if (!q->trace) {
         return;
     }
-    struct route_step *step = arena_new_of(l->arena, struct route_step);
-    step->probe = arena_str(l->arena, probe);
-    step->rule = rule ? rule->span : SPAN_NONE;
-    step->template = rule ? rule->template_text : STR("");
+    struct route_step *step = arena_new_of(q->arena, struct route_step);
+    step->probe =
+        arena_printf(q->arena, "%.*s%.*s", STR_ARG(q->state->tag), STR_ARG(probe));
+    step->rule = rule ? rule_span(rule) : SPAN_NONE;
+    step->template = rule ? rule_template(l->table, rule).text : STR("");
     step->outcome = outcome;
-    *l->trace->end = step;
-    l->trace->end = &step->next;
+    *q->trace->end = step;
+    q->trace->end = &step->next;
+}
+
+static void trace_failure(struct lookup *l, str probe, const struct rule_record *rule,
+                          str what)
+{
+    if (l->query->trace) {
+        trace_add(l, probe, rule,
+                  arena_printf(l->query->arena, "failed: %.*s", STR_ARG(what)));
+    }
 }
 
 /* True for what must not go into an envelope or a log line as it is. */
@@ -282,12 +128,12 @@ static bool has_bad_character(str text, bool quotes)
 
 /* Why the result of a template is no address, or NULL. An empty user is left to the
  * caller: the IP switch rewrites a literal without one. */
-static const char *result_fault(const struct template_output *out, bool repeat)
+static const char *result_fault(const struct template_output *out)
 {
     if (out->domain.len == 0) {
         return "an empty domain";
     }
-    if (!repeat && out->routing_host.len == 0) {
+    if (out->form != TEMPLATE_REPEAT && out->routing_host.len == 0) {
         return "an empty routing host";
     }
     if (has_bad_character(out->user, true)) {
@@ -300,99 +146,190 @@ static const char *result_fault(const struct template_output *out, bool repeat)
     if (!domain_name_ok(out->domain) && !domain_literal_ok(out->domain)) {
         return "a domain that is no host name";
     }
+    bool routed = out->form == TEMPLATE_ROUTED || out->form == TEMPLATE_VIA;
+    if (routed && !domain_name_ok(out->source_route) &&
+        !domain_literal_ok(out->source_route)) {
+        return "a source route that is no host name";
+    }
     return NULL;
 }
 
-static void rule_done(const struct rewrite_rule *rule, const struct template_output *made,
-                      struct rewrite_found *out)
+/* A rule that applies leaves its tag and its error text behind. */
+static void state_take(struct rewrite_state *state, const struct template_output *made)
 {
-    bool repeat = rule->template->form == TEMPLATE_REPEAT;
-    const char *fault = result_fault(made, repeat);
+    if (made->tag.ptr) {
+        state->tag = made->tag;
+    }
+    if (made->error.ptr) {
+        state->error = made->error;
+        memcpy(state->status, made->status, sizeof state->status);
+    }
+}
 
+static void rule_done(const struct lookup *l, const struct rule_record *rule,
+                      const struct template_output *made, struct rewrite_found *out)
+{
     out->rule = rule;
+    state_take(l->query->state, made);
+    if (made->form == TEMPLATE_AS_IS) {
+        return; /* out holds the host spec */
+    }
+    const char *fault = result_fault(made);
     out->user = made->user;
     out->domain = made->domain;
     out->routing_host = made->routing_host;
-    out->result = repeat ? REWRITE_REPEAT : REWRITE_DONE;
+    out->source_route = made->source_route;
+    out->result = made->form == TEMPLATE_REPEAT ? REWRITE_REPEAT : REWRITE_DONE;
     if (fault) {
         out->result = REWRITE_BAD;
         out->reason = str_from(fault);
     }
 }
 
+static void rule_bad(const struct rule_record *rule, const char *reason,
+                     struct rewrite_found *out)
+{
+    out->rule = rule;
+    out->result = REWRITE_BAD;
+    out->reason = str_from(reason);
+}
+
+/* Applies one rule; false when it fails. */
+static bool try_rule(struct lookup *l, str probe, const struct rule_record *rule,
+                     struct rewrite_found *out)
+{
+    struct template t = rule_template(l->table, rule);
+    struct template_output made;
+
+    switch (template_run(&t, &l->input, l->query->arena, &made)) {
+    case TEMPLATE_FAILS:
+        trace_failure(l, probe, rule, made.failed);
+        return false;
+    case TEMPLATE_TOO_LONG:
+        trace_failure(l, probe, rule, STR("too long"));
+        rule_bad(rule, "a text that is too long", out);
+        return true;
+    case TEMPLATE_BAD_FORM:
+        trace_failure(l, probe, rule, STR("form"));
+        rule_bad(rule, "a template of no known form with what its call-out answered",
+                 out);
+        return true;
+    case TEMPLATE_APPLIES:
+        break;
+    }
+    trace_add(l, probe, rule,
+              made.form == TEMPLATE_REPEAT ? STR("repeat") : STR("applied"));
+    rule_done(l, rule, &made, out);
+    return true;
+}
+
 /* Tries the rules of one probe in file order; false when none applies. */
 static bool try_rules(struct lookup *l, struct pattern_probe *p,
                       struct rewrite_found *out)
 {
-    const struct rule_list *list =
-        l->snapshot->rules ? map_get(l->snapshot->rules->by_pattern, p->key) : NULL;
+    uint32_t number = rule_table_find(l->table, l->query->state->tag, p->key);
 
-    if (!list) {
+    if (number == 0) {
         trace_add(l, p->key, NULL, STR("no rule"));
     }
     l->input.match = &p->match;
-    for (const struct rewrite_rule *r = list ? list->first : NULL; r; r = r->next_equal) {
-        struct template_output made;
-        switch (template_run(r->template, &l->input, l->arena, &made)) {
-        case TEMPLATE_FAILS:
-            if (l->trace) {
-                trace_add(l, p->key, r,
-                          arena_printf(l->arena, "failed: %.*s", STR_ARG(made.failed)));
-            }
-            continue;
-        case TEMPLATE_TOO_LONG:
-            trace_add(l, p->key, r, STR("too long"));
-            out->rule = r;
-            out->result = REWRITE_BAD;
-            out->reason = STR("a text that is too long");
-            return true;
-        case TEMPLATE_APPLIES:
-            trace_add(l, p->key, r,
-                      r->template->form == TEMPLATE_REPEAT ? STR("repeat")
-                                                           : STR("applied"));
-            rule_done(r, &made, out);
+    while (number != 0) {
+        const struct rule_record *rule = rule_table_at(l->table, number);
+        if (try_rule(l, p->key, rule, out)) {
             return true;
         }
+        number = rule->next_equal;
     }
     return false;
 }
 
-static str context_source(const struct snapshot *s, const struct rewrite_context *ctx)
+/* The source channel for $M and $N; with `norules` they are passed over (PMDF 2.2.6.10).
+ */
+static const struct channel *tested_source(const struct rewrite_query *q)
 {
-    if (ctx->source) {
-        return ctx->source->name;
+    const struct snapshot *s = q->snapshot;
+    const struct channel *c = q->ctx->source;
+
+    if (!c && s->channel_count > 0) {
+        c = s->channels[0];
     }
-    return s->channel_count > 0 ? s->channels[0]->name : STR("");
+    return c && !c->opts.norules ? c : NULL;
 }
 
-void rewrite_match(const struct snapshot *s, const struct rewrite_context *ctx,
-                   const struct hostspec *spec, struct rewrite_trace *trace,
-                   struct arena *a, struct rewrite_found *out)
+/* The destination channel for $Q and $C: nobody knows it while an envelope To is being
+ * rewritten (PMDF 2.2.6.11). */
+static const struct channel *tested_destination(const struct rewrite_query *q)
+{
+    const struct channel *c = q->ctx->destination;
+    bool known = q->ctx->form != ROUTE_ENVELOPE || q->ctx->direction != ROUTE_FORWARD;
+
+    return c && known && !c->opts.norules ? c : NULL;
+}
+
+static void lookup_start(struct lookup *l, const struct rewrite_query *q,
+                         struct rewrite_found *out)
+{
+    l->query = q;
+    l->table = q->snapshot->rules;
+    l->input = (struct template_input){
+        .snapshot = q->snapshot,
+        .spec = q->spec,
+        .address = q->address,
+        .envelope = q->ctx->form == ROUTE_ENVELOPE,
+        .forward = q->ctx->direction == ROUTE_FORWARD,
+        .source = tested_source(q),
+        .destination = tested_destination(q),
+    };
+    *out = (struct rewrite_found){.result = REWRITE_AS_IS,
+                                  .user = q->spec->user,
+                                  .domain = q->spec->host,
+                                  .routing_host = q->spec->host,
+                                  .source_route = STR("")};
+}
+
+static bool try_any(struct lookup *l, struct pattern_probe *probe, enum pattern_kind kind,
+                    struct rewrite_found *out)
+{
+    pattern_probe_any(probe, kind);
+    return try_rules(l, probe, out);
+}
+
+void rewrite_match(const struct rewrite_query *q, struct rewrite_found *out)
 {
     struct pattern_probe probe;
-    struct lookup l = {.snapshot = s,
-                       .input = {.spec = spec,
-                                 .envelope = ctx->form == ROUTE_ENVELOPE,
-                                 .forward = ctx->direction == ROUTE_FORWARD,
-                                 .source_channel = context_source(s, ctx)},
-                       .trace = trace,
-                       .arena = a};
+    struct lookup l;
 
-    *out = (struct rewrite_found){.result = REWRITE_AS_IS};
-    pattern_probe_start(&probe, spec->host);
+    lookup_start(&l, q, out);
+    if (!l.table) {
+        return;
+    }
+    probe.match.spec = q->spec->host;
+    if (rule_table_find(l.table, q->state->tag, STR("$*")) != 0 &&
+        try_any(&l, &probe, PATTERN_FIRST, out)) {
+        return;
+    }
+    pattern_probe_start(&probe, q->spec->host, l.table->stars || q->trace);
     while (pattern_probe_next(&probe)) {
         if (try_rules(&l, &probe, out)) {
             return;
         }
     }
     /* a host of the channel table needs no rule and is not swallowed by "." */
-    if (!map_get(s->hosts, spec->host)) {
-        pattern_probe_all(&probe);
-        if (try_rules(&l, &probe, out)) {
-            return;
-        }
+    if (!map_get(q->snapshot->hosts, q->spec->host)) {
+        try_any(&l, &probe, PATTERN_ALL, out);
     }
-    out->user = spec->user;
-    out->domain = spec->host;
-    out->routing_host = spec->host;
+}
+
+bool rewrite_match_special(const struct rewrite_query *q, enum pattern_kind kind,
+                           struct rewrite_found *out)
+{
+    struct pattern_probe probe;
+    struct lookup l;
+
+    lookup_start(&l, q, out);
+    probe.match.spec = q->spec->host;
+    return l.table &&
+           rule_table_find(l.table, q->state->tag,
+                           kind == PATTERN_PERCENT ? STR("$%") : STR("$!")) &&
+           try_any(&l, &probe, kind, out);
 }

@@ -16,10 +16,14 @@ struct routing {
     const struct rewrite_context *ctx;
     struct rewrite_trace *trace;
     struct arena *arena;
-    struct address address;          /* as it stands in this pass */
-    const struct rewrite_rule *rule; /* the last one that applied */
-    bool nameless;                   /* a host without a local part (IP switch) */
-    bool only_all;                   /* nothing but the pattern "." applied so far */
+    struct address address;              /* as it stands in this pass */
+    struct rewrite_state state;          /* tag and error text, for all passes */
+    enum bang_percent order;             /* of the source channel */
+    struct span rules[ROUTE_PASSES_MAX]; /* that applied, pass by pass */
+    unsigned passes;
+    bool special_done; /* $% or $! was tried */
+    bool nameless;     /* a host without a local part (IP switch) */
+    bool only_all;     /* nothing but the pattern "." applied so far */
     struct route *out;
 };
 
@@ -33,16 +37,17 @@ static void route_fail(struct route *out, unsigned class, unsigned subject,
     out->status[2] = detail;
 }
 
-static bool channel_is_local(const struct snapshot *s, const struct channel *c)
+/* Does a route through a host of this channel come to nothing, because it is here? */
+static bool channel_strips(const struct snapshot *s, const struct channel *c)
 {
-    return c == s->channels[0] || c->type == CHANNEL_LOCAL;
+    return c == s->channels[0] || c->type == CHANNEL_LOCAL || c->opts.routelocal;
 }
 
 static bool has_more_hosts(struct routing *r, const struct address *addr)
 {
     struct hostspec next;
 
-    hostspec_extract(r->arena, addr, &next);
+    hostspec_extract(r->arena, addr, r->order, &next);
     return next.kind != HOSTSPEC_NONE;
 }
 
@@ -59,33 +64,96 @@ static void route_local(struct routing *r)
     r->out->host = entry ? entry->span : s->channels[0]->span;
 }
 
-static const char *spec_kind_text(enum hostspec_kind kind)
+/* ---- errors -------------------------------------------------------------------- */
+
+static bool spec_in_local_part(const struct hostspec *spec)
 {
-    return kind == HOSTSPEC_PERCENT || kind == HOSTSPEC_BANG ? " in the local part" : "";
+    return spec->kind == HOSTSPEC_PERCENT || spec->kind == HOSTSPEC_BANG;
 }
 
+/* The words of the dialect, and what they are about. */
 static void route_unknown_host(struct routing *r, const struct hostspec *spec, str host)
 {
+    const char *words = r->snapshot->options.dialect == DIALECT_IMTA
+                            ? "unknown host or domain"
+                            : "illegal host/domain specified";
     str via = STR("");
 
     if (!str_ieq(host, spec->host)) {
         via = arena_printf(r->arena, " (for '%.*s')", STR_ARG(spec->host));
     }
     route_fail(r->out, 5, 1, 2,
-               arena_printf(r->arena, "unknown host or domain '%.*s'%s%.*s",
-                            STR_ARG(host), spec_kind_text(spec->kind), STR_ARG(via)));
+               arena_printf(r->arena, "%s: '%.*s'%s%.*s", words, STR_ARG(host),
+                            spec_in_local_part(spec) ? " in the local part" : "",
+                            STR_ARG(via)));
 }
 
-static void route_bad_rule(struct routing *r, const struct rewrite_rule *rule, str reason)
+/* The host leads nowhere: the text of a rule says so, or we do. */
+static void route_nowhere(struct routing *r, const struct hostspec *spec, str host)
 {
-    str where = span_text(r->arena, r->snapshot->sources, rule->span);
+    const struct rewrite_state *state = &r->state;
+
+    if (state->error.ptr && state->error.len > 0) {
+        route_fail(r->out, state->status[0], state->status[1], state->status[2],
+                   state->error);
+        return;
+    }
+    route_unknown_host(r, spec, host);
+    if (state->error.ptr) { /* $n? without a text */
+        memcpy(r->out->status, state->status, sizeof state->status);
+    }
+}
+
+static void route_bad_rule(struct routing *r, const struct rule_record *rule, str reason)
+{
+    str where = span_text(r->arena, r->snapshot->sources, rule_span(rule));
 
     route_fail(r->out, 5, 3, 5,
                arena_printf(r->arena, "rewrite rule %.*s made %.*s", STR_ARG(where),
                             STR_ARG(reason)));
 }
 
-/* Makes user@domain the address of this pass. */
+static bool span_eq(struct span a, struct span b)
+{
+    return a.source == b.source && a.offset == b.offset;
+}
+
+/* Names the rules that go round, from the last pass back to where it began. */
+static void route_loop(struct routing *r)
+{
+    enum { NAMED_MAX = 4 };
+    str names = STR("");
+    unsigned last = r->passes - 1, named = 0;
+
+    for (unsigned i = 0; i < last && named < NAMED_MAX; i++) {
+        struct span rule = r->rules[last - i];
+        if (i > 0 && span_eq(rule, r->rules[last])) {
+            break;
+        }
+        if (rule.source != 0) {
+            str where = span_text(r->arena, r->snapshot->sources, rule);
+            names = arena_printf(r->arena, "%.*s%s%.*s", STR_ARG(where),
+                                 names.len > 0 ? ", " : "", STR_ARG(names));
+            named++;
+        }
+    }
+    route_fail(r->out, 5, 4, 6,
+               arena_printf(r->arena, "rewrite rules loop: no end after %d passes (%.*s)",
+                            ROUTE_PASSES_MAX, STR_ARG(names)));
+}
+
+/* ---- one pass ------------------------------------------------------------------ */
+
+/* Puts the source route of a rule before what the address has. */
+static void add_source_route(struct routing *r, str host, struct address *made)
+{
+    if (host.len > 0) {
+        made->route = arena_printf(r->arena, "@%.*s%s%.*s", STR_ARG(host),
+                                   made->route.len > 0 ? "," : "", STR_ARG(made->route));
+    }
+}
+
+/* Makes what the rule made the address of this pass. */
 static bool route_replace(struct routing *r, const struct hostspec *spec,
                           const struct rewrite_found *found)
 {
@@ -96,6 +164,7 @@ static bool route_replace(struct routing *r, const struct hostspec *spec,
     if (!reason && made.local.len == 0) {
         reason = r->nameless ? NULL : "its local part is empty";
     } else if (!reason) { /* it travels in envelopes and logs: it must parse back */
+        add_source_route(r, found->source_route, &made);
         reason = address_parse(address_print(r->arena, &made), &parsed);
     }
     if (!reason && made.local.len > 0 && !address_eq(&made, &parsed)) {
@@ -116,6 +185,49 @@ static bool route_replace(struct routing *r, const struct hostspec *spec,
 
 enum pass { PASS_AGAIN, PASS_END };
 
+static enum pass route_found(struct routing *r, const struct hostspec *spec,
+                             const struct rewrite_found *found);
+
+static struct rewrite_query route_query(struct routing *r, const struct hostspec *spec)
+{
+    return (struct rewrite_query){.snapshot = r->snapshot,
+                                  .ctx = r->ctx,
+                                  .spec = spec,
+                                  .address = &r->address,
+                                  .state = &r->state,
+                                  .trace = r->trace,
+                                  .arena = r->arena};
+}
+
+/* A host that is in no table. One behind a '%' or before a '!' has another chance: the
+ * rules for $% and $!, and then the user of that whole name here, which is what PMDF
+ * makes of it (2.2.4.1) but a hole for relaying: only where the site wants it. */
+static enum pass route_unresolved(struct routing *r, const struct hostspec *spec,
+                                  str host)
+{
+    struct rewrite_query q = route_query(r, spec);
+    struct rewrite_found found;
+    enum pattern_kind kind =
+        spec->kind == HOSTSPEC_PERCENT ? PATTERN_PERCENT : PATTERN_BANG;
+
+    if (!spec_in_local_part(spec)) {
+        route_nowhere(r, spec, host);
+        return PASS_END;
+    }
+    if (!r->special_done) {
+        r->special_done = true;
+        if (rewrite_match_special(&q, kind, &found)) {
+            return route_found(r, spec, &found);
+        }
+    }
+    if (r->snapshot->options.percent_bang_local == 1 && !r->state.error.ptr) {
+        route_local(r);
+    } else {
+        route_nowhere(r, spec, host);
+    }
+    return PASS_END;
+}
+
 /* The rule (or none) gave a routing host: channel, local stripping, or an error. */
 static enum pass route_to_host(struct routing *r, const struct hostspec *spec,
                                const struct rewrite_found *found)
@@ -124,10 +236,9 @@ static enum pass route_to_host(struct routing *r, const struct hostspec *spec,
     const struct host_entry *entry = snapshot_host(s, found->routing_host);
 
     if (!entry) {
-        route_unknown_host(r, spec, found->routing_host);
-        return PASS_END;
+        return route_unresolved(r, spec, found->routing_host);
     }
-    if (channel_is_local(s, entry->channel)) {
+    if (channel_strips(s, entry->channel)) {
         struct address rest = hostspec_strip(&r->address, spec);
         if (has_more_hosts(r, &rest)) {
             r->address = rest;
@@ -145,52 +256,60 @@ static enum pass route_to_host(struct routing *r, const struct hostspec *spec,
     return PASS_END;
 }
 
+/* What a look-up came to. */
+static enum pass route_found(struct routing *r, const struct hostspec *spec,
+                             const struct rewrite_found *found)
+{
+    r->out->rule = found->rule ? rule_span(found->rule) : SPAN_NONE;
+    r->rules[r->passes - 1] = r->out->rule;
+    r->only_all &= found->rule && found->rule->kind == PATTERN_ALL;
+    switch (found->result) {
+    case REWRITE_BAD:
+        /* the IP switch asks for the channel only, nobody sees its address */
+        if (r->nameless && found->routing_host.len > 0) {
+            return route_to_host(r, spec, found);
+        }
+        route_bad_rule(r, found->rule, found->reason);
+        return PASS_END;
+    case REWRITE_REPEAT:
+        return route_replace(r, spec, found) ? PASS_AGAIN : PASS_END;
+    default:
+        return route_to_host(r, spec, found);
+    }
+}
+
 static enum pass route_pass(struct routing *r)
 {
     struct hostspec spec;
     struct rewrite_found found;
 
-    hostspec_extract(r->arena, &r->address, &spec);
+    hostspec_extract(r->arena, &r->address, r->order, &spec);
     if (spec.kind == HOSTSPEC_NONE) {
         route_local(r);
         return PASS_END;
     }
     if (!domain_name_ok(spec.host) && !domain_literal_ok(spec.host)) {
-        route_fail(r->out, 5, 1, 2,
-                   arena_printf(r->arena, "'%.*s'%s is no host name", STR_ARG(spec.host),
-                                spec_kind_text(spec.kind)));
-        return PASS_END;
-    }
-    rewrite_match(r->snapshot, r->ctx, &spec, r->trace, r->arena, &found);
-    r->out->rule = found.rule ? found.rule->span : SPAN_NONE;
-    r->rule = found.rule ? found.rule : r->rule;
-    r->only_all &= found.rule && found.rule->pattern.kind == PATTERN_ALL;
-    switch (found.result) {
-    case REWRITE_BAD:
-        /* the IP switch asks for the channel only, nobody sees its address */
-        if (r->nameless && found.routing_host.len > 0) {
-            return route_to_host(r, &spec, &found);
+        if (spec_in_local_part(&spec)) {
+            return route_unresolved(r, &spec, spec.host);
         }
-        route_bad_rule(r, found.rule, found.reason);
+        route_fail(r->out, 5, 1, 2,
+                   arena_printf(r->arena, "'%.*s' is no host name", STR_ARG(spec.host)));
         return PASS_END;
-    case REWRITE_REPEAT:
-        return route_replace(r, &spec, &found) ? PASS_AGAIN : PASS_END;
-    default:
-        return route_to_host(r, &spec, &found);
     }
+    struct rewrite_query q = route_query(r, &spec);
+    rewrite_match(&q, &found);
+    return route_found(r, &spec, &found);
 }
 
-static void route_loop(struct routing *r)
+static enum bang_percent source_order(const struct snapshot *s,
+                                      const struct rewrite_context *ctx)
 {
-    str where = STR("-");
+    const struct channel *c = ctx->source;
 
-    if (r->rule) {
-        where = span_text(r->arena, r->snapshot->sources, r->rule->span);
+    if (!c && s->channel_count > 0) {
+        c = s->channels[0];
     }
-    route_fail(r->out, 5, 4, 6,
-               arena_printf(r->arena,
-                            "rewrite rules loop: no end after %d passes, last rule %.*s",
-                            ROUTE_PASSES_MAX, STR_ARG(where)));
+    return c ? c->opts.bang_percent : PERCENT_OVER_BANG;
 }
 
 /* Rewriting without what only envelope To gets afterwards. True when something more
@@ -205,15 +324,16 @@ static bool route_resolve(const struct snapshot *s, const struct rewrite_context
                         .trace = want_steps ? &trace : NULL,
                         .arena = a,
                         .address = *addr,
+                        .state = {.tag = STR(""), .error = STR_NONE},
+                        .order = source_order(s, ctx),
                         .nameless = addr->local.len == 0,
                         .only_all = true,
                         .out = out};
-    unsigned passes = 1;
 
     trace.end = &trace.first;
     *out = (struct route){.routing_host = STR(""), .error = STR("")};
-    while (route_pass(&r) == PASS_AGAIN) {
-        if (passes++ >= ROUTE_PASSES_MAX) {
+    for (r.passes = 1; route_pass(&r) == PASS_AGAIN; r.passes++) {
+        if (r.passes == ROUTE_PASSES_MAX) {
             route_loop(&r);
             break;
         }

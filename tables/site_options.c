@@ -118,6 +118,9 @@ static void read_option(struct compile *c, const struct ast_option *o)
     case OPTION_SITE_LOG_FORMAT:
         read_log_format(c, o);
         break;
+    case OPTION_SITE_PERCENT_BANG_LOCAL:
+        read_number(c, o, 1, &out->percent_bang_local, &out->percent_bang_local_at);
+        break;
     case OPTION_SITE_DIALECT:
         read_dialect(c, o);
         break;

@@ -48,9 +48,10 @@ struct site_options {
     unsigned log_format; /* 1 or 5 */
     str received_domain; /* our name in Received; empty: that of the channel */
     enum dialect dialect;
-    struct span dialect_at, silence_at, user_at, workers_at, log_format_at,
-        queue_directory_at, maildir_root_at, control_socket_at, dnssec_anchor_at,
-        received_domain_at;
+    unsigned percent_bang_local; /* 1: a%b is a local user when nobody knows b */
+    struct span percent_bang_local_at, dialect_at, silence_at, user_at, workers_at,
+        log_format_at, queue_directory_at, maildir_root_at, control_socket_at,
+        dnssec_anchor_at, received_domain_at;
 };
 
 /* Certificate files of the default profile (tls.cnf [*], else PMDF's server-pub.pem
@@ -61,7 +62,7 @@ struct tls_files {
     struct span server_cert_at, server_key_at;
 };
 
-struct rewrite_rules;
+struct rule_table;
 
 struct snapshot {
     atomic_uint refs;
@@ -71,12 +72,13 @@ struct snapshot {
     str main_file;             /* absolute path of the main file */
     struct channel **channels; /* in file order; [0] is the local channel */
     unsigned channel_count;
-    struct map *channels_by_name; /* case-blind -> struct channel */
-    struct map *hosts;            /* case-blind -> struct host_entry */
-    struct rewrite_rules *rules;
+    struct map *channels_by_name;   /* case-blind -> struct channel */
+    struct map *hosts;              /* case-blind -> struct host_entry */
+    const struct rule_table *rules; /* see tables/rule_table.h */
     unsigned rule_count;
     struct service *services;
     unsigned service_count;
+    struct map *general;      /* case-blind -> struct general_entry */
     struct map *mappings;     /* case-blind -> struct mapping; see tables/mapping.h */
     struct map *localdomains; /* case-blind "dom" or ".dom" -> struct span* */
     struct site_options options;

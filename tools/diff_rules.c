@@ -1,6 +1,6 @@
 /* diff of the rewrite rules. Only the order among equal patterns has a meaning, so the
  * templates of one pattern are compared as a list. */
-#include "tables/rewrite.h"
+#include "tables/rule_table.h"
 #include "tools/diff.h"
 
 /* The rules of one pattern on both sides. */
@@ -11,17 +11,18 @@ struct pair {
 
 static void collect(struct diff *d, const struct snapshot *s, bool old, struct map *pairs)
 {
-    const struct rewrite_rule *r;
-
-    for (r = rewrite_first(s->rules); r; r = r->next) {
-        struct pair *p = map_get(pairs, r->pattern_text);
+    for (uint32_t number = 1; number <= s->rules->rule_count; number++) {
+        const struct rule_record *r = rule_table_at(s->rules, number);
+        str key = rule_key(s->rules, r);
+        struct pair *p = map_get(pairs, key);
         if (!p) {
             p = arena_new_of(d->arena, struct pair);
-            p->pattern = r->pattern_text;
-            map_add(pairs, r->pattern_text, p);
+            p->pattern = key;
+            map_add(pairs, key, p);
         }
         struct diff_item *item = vec_add(d->arena, old ? &p->old : &p->new);
-        *item = (struct diff_item){.text = r->template_text, .at = r->span};
+        *item = (struct diff_item){.text = rule_template(s->rules, r).text,
+                                   .at = rule_span(r)};
     }
 }
 

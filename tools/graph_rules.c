@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "base/vec.h"
-#include "tables/rewrite.h"
+#include "tables/rule_table.h"
 #include "tools/graph.h"
 
 enum { PATTERNS_SHOWN = 8 };
@@ -11,12 +11,13 @@ enum { PATTERNS_SHOWN = 8 };
 struct group {
     const struct channel *channel; /* NULL: kind says where */
     const char *kind;
-    VEC(const struct rewrite_rule *) rules;
+    VEC(const struct rule_record *) rules;
 };
 
 static const char repeats[] = "rewritten again";
 static const char computed[] = "decided by the address";
 static const char nowhere[] = "no channel has the host";
+static const char refused[] = "refused";
 
 static struct group *group_for(struct arena *a, struct map *groups,
                                const struct channel *channel, const char *kind)
@@ -35,13 +36,14 @@ static struct group *group_for(struct arena *a, struct map *groups,
 
 /* Where a rule leads as far as it can be read from it. */
 static struct group *group_of(const struct snapshot *s, struct arena *a,
-                              struct map *groups, const struct rewrite_rule *r)
+                              struct map *groups, const struct rule_record *r)
 {
-    str host = r->template->routing_host;
+    struct template t = rule_template(s->rules, r);
+    str host = t.routing_host;
     const struct host_entry *h = host.len > 0 ? snapshot_host(s, host) : NULL;
 
-    if (r->template->form == TEMPLATE_REPEAT) {
-        return group_for(a, groups, NULL, repeats);
+    if (t.form == TEMPLATE_REPEAT || t.form == TEMPLATE_AS_IS) {
+        return group_for(a, groups, NULL, t.form == TEMPLATE_REPEAT ? repeats : refused);
     }
     if (host.len == 0) {
         return group_for(a, groups, NULL, computed);
@@ -59,9 +61,9 @@ static void print_patterns(const struct snapshot *s, struct arena *a,
         graph_label_line("%s", g->kind);
     }
     for (size_t i = 0; i < shown; i++) {
-        const struct rewrite_rule *r = g->rules.at[i];
-        graph_label_line("%.*s   %.*s", STR_ARG(r->pattern_text),
-                         STR_ARG(snapshot_where(a, s, r->span)));
+        const struct rule_record *r = g->rules.at[i];
+        graph_label_line("%.*s   %.*s", STR_ARG(rule_key(s->rules, r)),
+                         STR_ARG(snapshot_where(a, s, rule_span(r))));
     }
     if (n > shown) {
         graph_label_line("and %zu more", n - shown);
@@ -97,7 +99,8 @@ void graph_rules(const struct snapshot *s, struct arena *a)
 {
     struct map *groups = map_new(a, MAP_NOCASE);
 
-    for (const struct rewrite_rule *r = rewrite_first(s->rules); r; r = r->next) {
+    for (uint32_t number = 1; number <= s->rules->rule_count; number++) {
+        const struct rule_record *r = rule_table_at(s->rules, number);
         *vec_add(a, &group_of(s, a, groups, r)->rules) = r;
     }
     printf("  \"rules\" [shape=diamond, label=\"rewrite rules: %u\"];\n", s->rule_count);
@@ -108,7 +111,8 @@ void graph_rules(const struct snapshot *s, struct arena *a)
 
 /* ---- switches ---------------------------------------------------------------------- */
 
-static void print_switch(const struct channel *from, const struct group *g)
+static void print_switch(const struct snapshot *s, const struct channel *from,
+                         const struct group *g)
 {
     size_t n = g->rules.n, shown = n > PATTERNS_SHOWN ? PATTERNS_SHOWN : n;
 
@@ -120,7 +124,7 @@ static void print_switch(const struct channel *from, const struct group *g)
     graph_label_begin();
     graph_label_line("client address");
     for (size_t i = 0; i < shown; i++) {
-        graph_label_line("%.*s", STR_ARG(g->rules.at[i]->pattern_text));
+        graph_label_line("%.*s", STR_ARG(rule_key(s->rules, g->rules.at[i])));
     }
     if (n > shown) {
         graph_label_line("and %zu more", n - shown);
@@ -145,10 +149,13 @@ static struct map *client_rules(const struct snapshot *s, struct arena *a)
 {
     struct map *targets = map_new(a, MAP_NOCASE);
 
-    for (const struct rewrite_rule *r = rewrite_first(s->rules); r; r = r->next) {
-        str host = r->template->routing_host;
+    for (uint32_t number = 1; number <= s->rules->rule_count; number++) {
+        const struct rule_record *r = rule_table_at(s->rules, number);
+        struct template t = rule_template(s->rules, r);
+        str host = t.routing_host;
         const struct host_entry *h = host.len > 0 ? snapshot_host(s, host) : NULL;
-        bool client = str_find(r->pattern_text, '[') >= 0 && r->template->for_clients;
+        bool literal = str_starts(rule_pattern(s->rules, r), STR("["));
+        bool client = literal && (t.traits & TEMPLATE_FOR_CLIENTS) != 0;
         if (h && client && h->channel->opts.ip_switch != IP_SWITCH_NO) {
             *vec_add(a, &group_for(a, targets, h->channel, "")->rules) = r;
         }
@@ -165,7 +172,7 @@ void graph_ip_switches(const struct snapshot *s, struct arena *a)
         for (size_t n = 0; starts_switches(s, from) && n < map_count(targets); n++) {
             const struct group *g = map_at(targets, n, NULL);
             if (g->channel != from) {
-                print_switch(from, g);
+                print_switch(s, from, g);
             }
         }
     }

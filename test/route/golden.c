@@ -1,7 +1,9 @@
-/* Golden routes: for each test/route/<name>.cnf the queries of <name>.routes are asked
+/* Golden routes: for each <name>.cnf of test/route and the folders in it, the queries of
+ * <name>.routes are asked
  * and the answers compared with what stands there. A query line reads
- *   route ADDRESS [from CHANNEL] [header] [backward] -> ADDRESS CHANNEL by FILE:LINE
- *   trace ADDRESS [from CHANNEL] [header] [backward] -> PROBE: OUTCOME, ...
+ *   route ADDRESS [CONTEXT] -> ADDRESS CHANNEL by FILE:LINE
+ *   trace ADDRESS [CONTEXT] -> PROBE: OUTCOME, ...
+ *     CONTEXT: [from CHANNEL] [to CHANNEL] [header] [backward]
  *   rcpt ADDRESS [from CHANNEL] [trusted]            -> accept|refuse ...
  *   ip ADDRESS [from CHANNEL]                        -> CHANNEL by FILE:LINE
  * Lines that begin with '#' and empty lines are kept. UPDATE_GOLDEN=1 writes the
@@ -23,6 +25,19 @@ struct query {
     struct rewrite_context ctx;
 };
 
+/* "from CHANNEL" or "to CHANNEL", the first word of which was taken. */
+static bool parse_channel(const struct snapshot *s, str word, str *line, struct query *q)
+{
+    bool from = str_eq(word, STR("from"));
+
+    if ((!from && !str_eq(word, STR("to"))) || !str_word(line, &word)) {
+        return false;
+    }
+    const struct channel *c = snapshot_channel(s, word);
+    *(from ? &q->source : &q->ctx.destination) = c;
+    return c != NULL;
+}
+
 static bool query_parse(const struct snapshot *s, str line, struct query *q)
 {
     str word;
@@ -38,8 +53,7 @@ static bool query_parse(const struct snapshot *s, str line, struct query *q)
             q->ctx.direction = ROUTE_BACKWARD;
         } else if (str_eq(word, STR("trusted"))) {
             q->trusted = true;
-        } else if (!str_eq(word, STR("from")) || !str_word(&line, &word) ||
-                   !(q->source = snapshot_channel(s, word))) {
+        } else if (!parse_channel(s, word, &line, q)) {
             return false;
         }
     }
@@ -226,7 +240,9 @@ int main(void)
     int failed = 0;
 
     snprintf(pattern, sizeof pattern, "%s/test/route/*.cnf", top ? top : ".");
-    if (glob(pattern, 0, NULL, &found) != 0) {
+    bool some = glob(pattern, 0, NULL, &found) == 0;
+    snprintf(pattern, sizeof pattern, "%s/test/route/*/*.cnf", top ? top : ".");
+    if (!some || glob(pattern, GLOB_APPEND, NULL, &found) != 0) {
         printf("Bail out! no file %s\n", pattern);
         return 1;
     }

@@ -31,7 +31,7 @@ expect 'the deciding rule' 0 '^  by pointsman.cnf:1   ours\.test   \$U%\$D@tcp-i
     '' rewrite -c "$good" u@ours.test
 expect 'by the host table' 0 '^  by pointsman.cnf:8   host table: here.test$' '' \
     rewrite -c "$good" '<u@here.test>'
-expect 'no route' 1 '^  -> no route: 5\.1\.2 unknown host' '' \
+expect 'no route' 1 '^  -> no route: 5\.1\.2 illegal host' '' \
     rewrite -c "$good" u@elsewhere.test
 expect 'loop' 1 '^  -> no route: 5\.4\.6 ' '' rewrite -c "$good" u@loop.test
 expect 'source channel' 0 'channel tcp_inner' '' \
@@ -46,7 +46,7 @@ expect 'trace' 0 '^  probe \.test  *-  *no rule$' '' \
 expect 'header' 1 'no route: 5\.1\.2' '' rewrite -c "$good" --header u@loop.test
 expect 'JSON' 0 '^{"address":"u@ours.test","form":"envelope","direction":"forward","source_channel":"l","rewritten":"u@ours.test","channel":"tcp_inner","routing_host":"tcp-inner","error":null,"rule":{"file":"pointsman.cnf","line":1}}$' \
     '' rewrite --json -c "$good" u@ours.test
-expect 'JSON of an error' 1 '"channel":null,"routing_host":null,"error":{"status":"5.1.2","text":"unknown host or domain .elsewhere.test."},"rule":null}$' \
+expect 'JSON of an error' 1 '"channel":null,"routing_host":null,"error":{"status":"5.1.2","text":"illegal host/domain specified: .elsewhere.test."},"rule":null}$' \
     '' rewrite --json -c "$good" u@elsewhere.test
 expect 'JSON of the host table' 0 '"routing_host":"here.test","error":null,"rule":null}$' \
     '' rewrite --json -c "$good" u@here.test

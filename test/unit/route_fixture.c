@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "base/vec.h"
+#include "tables/lint.h"
 
 struct builder {
     struct fixture *f;
@@ -142,6 +143,8 @@ struct fixture fixture_new(const char *config, const char *localdomains)
     s->channels_by_name = map_new(f.arena, MAP_NOCASE);
     s->hosts = map_new(f.arena, MAP_NOCASE);
     s->localdomains = map_new(f.arena, MAP_NOCASE);
+    s->general = map_new(f.arena, MAP_NOCASE);
+    s->mappings = map_new(f.arena, MAP_NOCASE);
     f.diags = diags_new(f.arena, s->sources);
     b.source = sources_add(s->sources, STR("t.cnf"), STR("t.cnf"), text, SPAN_NONE);
     domains = arena_str(f.arena, str_from(localdomains ? localdomains : ""));
@@ -151,8 +154,8 @@ struct fixture fixture_new(const char *config, const char *localdomains)
     rules = build_rules(&b, &text);
     build_blocks(&b, &text);
     s->rules = rewrite_compile(s, rules, f.diags);
-    struct nearest_budget nearest = {0};
-    rewrite_check_hosts(s, &nearest, f.diags);
+    struct compile c = {.s = s, .arena = f.arena, .diags = f.diags};
+    lint_rules(&c);
     return f;
 }
 

@@ -1,0 +1,82 @@
+/* rule_table: looking up, and what a record says. Building is in rule_builder.c, checking
+ * arrays of unknown origin in rule_verify.c. */
+#include "tables/rule_table.h"
+
+#include "base/check.h"
+#include "tables/rule_hash.h"
+
+static str table_str(const struct rule_table *t, uint32_t at, size_t len)
+{
+    return str_n(t->strings + at, len);
+}
+
+const struct rule_record *rule_table_at(const struct rule_table *t, uint32_t number)
+{
+    check(number >= 1 && number <= t->rule_count);
+    return &t->rules[number - 1];
+}
+
+str rule_key(const struct rule_table *t, const struct rule_record *r)
+{
+    return table_str(t, r->key, r->key_len);
+}
+
+str rule_tag(const struct rule_table *t, const struct rule_record *r)
+{
+    return table_str(t, r->key, r->tag_len);
+}
+
+str rule_pattern(const struct rule_table *t, const struct rule_record *r)
+{
+    return str_from_pos(rule_key(t, r), r->tag_len);
+}
+
+struct template rule_template(const struct rule_table *t, const struct rule_record *r)
+{
+    const struct template_record *m = &t->templates[r->template];
+
+    return (struct template){
+        .text = table_str(t, m->text, m->text_len),
+        .ops = t->ops + m->first_op,
+        .op_count = m->op_count,
+        .form = (enum template_form)m->form,
+        .traits = m->traits,
+        .routing_host = table_str(t, m->routing_host, m->routing_host_len),
+    };
+}
+
+struct span rule_pattern_span(const struct rule_record *r)
+{
+    return (struct span){r->source, r->pattern_at, r->pattern_len};
+}
+
+struct span rule_template_span(const struct rule_record *r)
+{
+    return (struct span){r->source, r->template_at, r->template_len};
+}
+
+struct span rule_span(const struct rule_record *r)
+{
+    return span_join(rule_pattern_span(r), rule_template_span(r));
+}
+
+uint32_t rule_table_find(const struct rule_table *t, str tag, str probe)
+{
+    uint32_t hash = rule_hash(tag, probe), mask = t->slot_count - 1;
+
+    if (t->slot_count == 0) {
+        return 0;
+    }
+    for (uint32_t at = hash & mask; t->slots[at].rule != 0; at = (at + 1) & mask) {
+        const struct rule_slot *slot = &t->slots[at];
+        if (slot->hash != hash) {
+            continue;
+        }
+        str key = rule_key(t, &t->rules[slot->rule - 1]);
+        if (key.len == tag.len + probe.len && str_ieq(str_sub(key, 0, tag.len), tag) &&
+            str_ieq(str_from_pos(key, tag.len), probe)) {
+            return slot->rule;
+        }
+    }
+    return 0;
+}
