@@ -294,6 +294,15 @@ class Waiting(RouterTest):
         self.assertTrue(unfolded(self.it.wait_mails()[0]).startswith(
             'from client.test ([%s]) by ' % GOOD))
 
+    def test_pipelined_commands_wait_for_their_turn(self):
+        with kit.Wire(self.port['plain'], source=GOOD) as wire:
+            wire.ehlo()
+            wire.send('MAIL FROM:<sue@far.test>\r\nRCPT TO:<ann@router.test>\r\nDATA\r\n')
+            self.assertEqual([wire.reply().code for _ in range(3)], [250, 250, 354])
+            wire.send('Subject: x\r\n\r\nx\r\n.\r\nQUIT\r\n')
+            self.assertEqual([wire.reply().code for _ in range(2)], [250, 221])
+        self.it.wait_mails()
+
     def test_the_greeting_waits_where_a_name_may_switch(self):
         with kit.Wire(self.port['switch'], source=GOOD) as wire:
             self.assertEqual(len(self.idents()), 1)

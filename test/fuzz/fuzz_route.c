@@ -57,6 +57,11 @@ static void check_switch(const struct snapshot *s, str ip, struct arena *a)
         const struct channel *to = route_ip_switch(s, from, ip, a, &rule);
         check(to == from || (from->opts.ip_switch == IP_SWITCH_START &&
                              to->opts.ip_switch != IP_SWITCH_NO && rule.source != 0));
+        bool counts = route_name_counts(s, from, ip, a);
+        check(!counts || (to == from && from->opts.ip_switch == IP_SWITCH_START));
+        to = route_name_switch(s, from, ip, a, &rule);
+        check(to == from || (to->type == CHANNEL_TCP &&
+                             to->opts.ip_switch != IP_SWITCH_NO && rule.source != 0));
     }
 }
 
