@@ -6,6 +6,7 @@ void lint_snapshot(struct compile *c)
     struct reach reach;
     struct leads leads;
     lint_rules(c);
+    lint_loops(c);
     reach_sources(c->s, c->arena, &reach);
     leads_find(c->s, &reach, c->arena, &leads);
     lint_tls(c, &reach);

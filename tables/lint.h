@@ -8,6 +8,8 @@
 
 /* Rules that lead nowhere, or never apply. */
 void lint_rules(struct compile *c);
+/* Repeat rules that lead to each other. */
+void lint_loops(struct compile *c);
 /* Switches that lead nowhere, and TLS without a certificate. */
 void lint_tls(struct compile *c, const struct reach *reach);
 /* Channels that nothing leads to, that nothing serves, or that are open to the world. */

@@ -10,6 +10,7 @@ struct looking {
     const struct rule_record *rule;
     struct template template;
     str pattern;
+    const struct channel *switching[2]; /* the first ones with switchchannel, or NULL */
 };
 
 static void check_routing_host(const struct looking *l)
@@ -71,6 +72,7 @@ static bool rule_loops(const struct looking *l)
     bool whole = str_ieq(domain, STR("$D")) || str_ieq(domain, STR("$H$D"));
     switch ((enum pattern_kind)l->rule->kind) {
     case PATTERN_EXACT:
+        return whole; /* literal text is followed by lint_loops.c */
     case PATTERN_LITERAL:
         return whole || str_ieq(domain, l->pattern);
     case PATTERN_SUFFIX:
@@ -128,17 +130,13 @@ static void check_switch(const struct looking *l)
         !always || !to || to->channel->opts.ip_switch == IP_SWITCH_NO) {
         return;
     }
-    for (unsigned i = 0; i < s->channel_count; i++) {
-        const struct channel *from = s->channels[i];
-        if (from == to->channel || from->opts.ip_switch != IP_SWITCH_START) {
-            continue;
-        }
+    const struct channel *from = l->switching[l->switching[0] == to->channel];
+    if (from != NULL) {
         diag_warning(l->c->diags, rule_span(l->rule), "switch-everybody",
                      "this rule switches every client of '%.*s' to '%.*s' and lets it "
                      "relay; $F keeps it to recipients, or put noswitchchannel on '%.*s'",
                      STR_ARG(from->name), STR_ARG(to->channel->name),
                      STR_ARG(to->channel->name));
-        return;
     }
 }
 
@@ -148,8 +146,11 @@ static void check_name(void *arg, enum template_name what, str name, struct span
     const struct snapshot *s = l->c->s;
 
     if (what == TEMPLATE_NAMES_CHANNEL && !snapshot_channel(s, name)) {
-        diag_warning(l->c->diags, at, "unknown-channel", "channel '%.*s' does not exist",
-                     STR_ARG(name));
+        str near = nearest_key(s->channels_by_name, name, &l->c->nearest);
+        diag_warning(l->c->diags, at, "unknown-channel",
+                     "channel '%.*s' does not exist%s%.*s%s", STR_ARG(name),
+                     near.len > 0 ? "; did you mean '" : "", STR_ARG(near),
+                     near.len > 0 ? "'?" : "");
     } else if (what == TEMPLATE_NAMES_TABLE && !map_get(s->mappings, name)) {
         str near = nearest_key(s->mappings, name, &l->c->nearest);
         diag_warning(l->c->diags, at, "rule-unknown-table",
@@ -163,6 +164,13 @@ void lint_rules(struct compile *c)
 {
     const struct rule_table *t = c->s->rules;
     struct looking l = {.c = c, .table = t};
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < c->s->channel_count && n < 2; i++) {
+        if (c->s->channels[i]->opts.ip_switch == IP_SWITCH_START) {
+            l.switching[n++] = c->s->channels[i];
+        }
+    }
 
     for (uint32_t number = 1; number <= t->rule_count; number++) {
         l.rule = rule_table_at(t, number);

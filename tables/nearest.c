@@ -9,7 +9,10 @@ enum {
 str nearest_key(const struct map *m, str wrong, struct nearest_budget *b)
 {
     str nearest = STR("");
-    unsigned least = NEAREST_DISTANCE + 1;
+    unsigned limit =
+        wrong.len / 3 < NEAREST_DISTANCE ? (unsigned)wrong.len / 3 : NEAREST_DISTANCE;
+    limit = limit > 0 ? limit : 1;
+    unsigned least = limit + 1;
     size_t count = map_count(m);
     if (count > NEAREST_BUDGET - b->spent) {
         return nearest;
@@ -18,7 +21,7 @@ str nearest_key(const struct map *m, str wrong, struct nearest_budget *b)
     for (size_t i = 0; i < count; i++) {
         str key;
         map_at(m, i, &key);
-        unsigned d = str_distance(wrong, key, NEAREST_DISTANCE);
+        unsigned d = str_distance(wrong, key, limit);
         if (d < least && d < key.len) {
             least = d;
             nearest = key;

@@ -12,8 +12,8 @@ struct nearest_budget {
     uint64_t spent; /* comparisons so far; begins at 0 */
 };
 
-/* The key of m nearest to `wrong`, not more than three slips away; empty if none is, or
- * if the budget is spent. */
+/* The key of m nearest to `wrong`, not more than one slip for every three characters and
+ * three in all away; empty if none is, or if the budget is spent. */
 str nearest_key(const struct map *m, str wrong, struct nearest_budget *b);
 
 #endif

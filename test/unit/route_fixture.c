@@ -156,6 +156,7 @@ struct fixture fixture_new(const char *config, const char *localdomains)
     s->rules = rewrite_compile(s, rules, f.diags);
     struct compile c = {.s = s, .arena = f.arena, .diags = f.diags};
     lint_rules(&c);
+    lint_loops(&c);
     return f;
 }
 
