@@ -1,0 +1,22 @@
+/* explain: what the command has found out, for printing. */
+#ifndef TOOLS_EXPLAIN_H
+#define TOOLS_EXPLAIN_H
+
+#include "base/vec.h"
+#include "tools/configuration.h"
+#include "tools/explanation.h"
+
+typedef VEC(str) note_list;
+
+struct explaining {
+    const struct invocation *in;
+    const struct configuration *c;
+    struct explanation_request request;
+    struct explanation e;
+    note_list notes; /* what the configuration asks for and nobody looks at yet */
+};
+
+/* Prints it as one JSON object. */
+void explain_json(const struct explaining *x);
+
+#endif

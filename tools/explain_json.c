@@ -1,0 +1,120 @@
+/* explain: the answer as JSON; the members are told in pointsman.1. */
+#include "tools/explain.h"
+#include "tools/record.h"
+
+static void record_at(const struct explaining *x, struct record *out, struct span at)
+{
+    record_place(out, "at", x->c->snapshot->sources, at);
+}
+
+static void record_switch(const struct explaining *x, struct record *out,
+                          const char *name, const struct explained_switch *sw)
+{
+    record_open(out, name, '{');
+    record_str(out, "from", sw->from->name);
+    record_str(out, "to", sw->to->name);
+    record_str(out, "reason", sw->reason);
+    record_at(x, out, sw->at);
+    record_close(out, '}');
+}
+
+static void record_setting(const struct explaining *x, struct record *out,
+                           const char *name, enum tls_level level,
+                           const struct setting *set)
+{
+    record_open(out, name, '{');
+    record_str(out, "level", str_from(tls_level_name(level)));
+    record_str(out, "keyword", set->word);
+    record_str(out, "from", str_from(setting_from_name(set->from)));
+    record_at(x, out, set->at);
+    record_close(out, '}');
+}
+
+static void record_session(const struct explaining *x, struct record *out)
+{
+    const struct service *v = x->request.service;
+
+    record_open(out, "service", '{');
+    record_str(out, "name", v->name);
+    record_str(out, "interface_address", v->interface_address);
+    record_uint(out, "port", v->port);
+    record_bool(out, "implicit_tls", v->implicit_tls);
+    record_at(x, out, v->span);
+    record_close(out, '}');
+    record_switch(x, out, "ip_switch", &x->e.ip);
+    record_switch(x, out, "name_switch", &x->e.name);
+    record_setting(x, out, "starttls", x->e.name.to->opts.tls_server, &x->e.starttls);
+    record_switch(x, out, "tls_switch", &x->e.tls);
+    record_bool(out, "tls", x->e.in_tls);
+    record_str(out, "source_channel", x->e.source->name);
+    record_bool(out, "trusted", x->e.trusted);
+}
+
+static void record_route(const struct explaining *x, struct record *out)
+{
+    const struct route *r = &x->e.route;
+    const struct outcome *no = &x->e.refusal;
+    struct arena *a = x->c->arena;
+    bool routed = r->channel != NULL;
+
+    record_str(out, "rewritten", routed ? address_print(a, &r->address) : STR_NONE);
+    record_str(out, "channel", routed ? r->channel->name : STR_NONE);
+    record_place(out, "rule", x->c->snapshot->sources, r->rule);
+    if (x->e.relay.len > 0) {
+        record_open(out, "relay", '{');
+        record_str(out, "reason", x->e.relay);
+        record_at(x, out, x->e.relay_at);
+        record_close(out, '}');
+    } else {
+        record_null(out, "relay");
+    }
+    record_bool(out, "accepted", !x->e.refused);
+    if (!x->e.refused) {
+        record_null(out, "reply");
+        return;
+    }
+    record_open(out, "reply", '{');
+    record_uint(out, "code", no->code);
+    record_str(
+        out, "status",
+        arena_printf(a, "%u.%u.%u", no->enhanced[0], no->enhanced[1], no->enhanced[2]));
+    record_str(out, "text", str_from(no->text));
+    record_close(out, '}');
+}
+
+static void record_delivery(const struct explaining *x, struct record *out)
+{
+    const struct explained_delivery *d = &x->e.delivery;
+
+    if (d->host.len == 0) {
+        record_null(out, "delivery");
+        return;
+    }
+    const struct channel_opts *o = &x->e.route.channel->opts;
+    record_open(out, "delivery", '{');
+    record_str(out, "next_hop", d->host);
+    record_bool(out, "mx", d->mx);
+    record_uint(out, "port", o->port);
+    record_str(out, "last_resort", o->lastresort.len > 0 ? o->lastresort : STR_NONE);
+    record_setting(x, out, "tls", o->tls_client, &d->tls);
+    record_close(out, '}');
+}
+
+void explain_json(const struct explaining *x)
+{
+    struct record out;
+
+    record_begin(&out);
+    record_str(&out, "address", address_print(x->c->arena, &x->request.to));
+    record_str(&out, "from_ip", x->request.client_ip);
+    record_session(x, &out);
+    record_route(x, &out);
+    record_delivery(x, &out);
+    record_open(&out, "not_honoured", '[');
+    for (size_t i = 0; i < x->notes.n; i++) {
+        record_str(&out, NULL, x->notes.at[i]);
+    }
+    record_close(&out, ']');
+    record_str(&out, "verdict", x->e.summary);
+    record_print(&out);
+}
