@@ -70,6 +70,17 @@ refusesdown.z.test. MX 20 down.z.test.
               for i in range(1, 26))
 
 
+def hosts_name():
+    """A name, not localhost, that /etc/hosts of this machine gives to 127.0.0.1."""
+    with open('/etc/hosts') as file:
+        for line in file:
+            words = line.split('#')[0].split()
+            for name in words[1:]:
+                if words[0] == '127.0.0.1' and not name.startswith('localhost'):
+                    return name
+    return None
+
+
 class Dns(SharedRouterTest):
     @classmethod
     def make_router(cls):
@@ -83,13 +94,17 @@ class Dns(SharedRouterTest):
         return Router(kit.site(
             ['.nomx.test $U%$H.z.test@tcp-nomx-daemon', '.default.test $U%$H.z.test@tcp-def-daemon',
              '.dead.test $U%$H.z.test@tcp-dead-daemon', '.two.test $U%$H.z.test@tcp-two-daemon',
-             '.order.test $U%$H.z.test@tcp-order-daemon', '.random.test $U%$H.z.test@tcp-random-daemon',
+             '.order.test $U%$H.z.test@tcp-order-daemon',
+             '.random.test $U%$H.z.test@tcp-random-daemon',
              '.nodns.test $U%$H.z.test@tcp-nodns-daemon', '.last.test $U%$H.z.test@tcp-last-daemon',
              'lame.last.test $U%host.lame.test@tcp-last-daemon',
              '.lastip.test $U%$H.z.test@tcp-lastip-daemon',
              '.lastdead.test $U%$H.z.test@tcp-lastdead-daemon',
              '.lastself.test $U%$H.z.test@tcp-lastself-daemon',
-             'localhost $U%localhost@tcp-nodns-daemon', '[127.0.0.9] $U%[127.0.0.9]@tcp-last-daemon',
+             'localhost $U%localhost@tcp-nodns-daemon',
+             'file.test $U%%%s@tcp-nodns-daemon' % (hosts_name() or 'localhost'),
+             'system.test $U%%%s@tcp-sys-daemon' % (hosts_name() or 'localhost'),
+             '[127.0.0.9] $U%[127.0.0.9]@tcp-last-daemon',
              '.daemon.test $U%$H$D@tcp-hub-daemon', '. $U%$H@tcp-out-daemon'],
             ['tcp_local smtp switchchannel\ntcp-daemon',
              'tcp_out smtp mx %s\ntcp-out-daemon out.alias.test' % server,
@@ -105,13 +120,15 @@ class Dns(SharedRouterTest):
              'tcp_lastip smtp mx lastresort [127.0.0.3] %s\ntcp-lastip-daemon' % server,
              'tcp_lastdead smtp mx lastresort nowhere.z.test %s\ntcp-lastdead-daemon' % server,
              'tcp_lastself smtp mx lastresort router.test %s\ntcp-lastself-daemon' % server,
+             'tcp_sys smtp nomx nameservers 127.0.0.1@%d defaultnameservers port %d logging\n'
+             'tcp-sys-daemon' % (dead, cls.smtp),
              'tcp_two smtp mx nameservers 127.0.0.1@%d 127.0.0.1@%d port %d logging\n'
              'tcp-two-daemon' % (dead, cls.nsd.port, cls.smtp)],
             [kit.service('SMTP', 'tcp_local', cls.port)],
             ['.z.test', '.lame.test', '.nomx.test', '.default.test', '.dead.test', '.two.test',
              '.daemon.test', '.elsewhere.test', '.order.test', '.random.test', '.nodns.test',
              '.last.test', '.lastip.test', '.lastdead.test', '.lastself.test', 'localhost',
-             '[127.0.0.9]']))
+             'file.test', 'system.test', hosts_name() or 'localhost2', '[127.0.0.9]']))
 
     @classmethod
     def setUpClass(cls):
@@ -159,6 +176,13 @@ class Dns(SharedRouterTest):
         event, _ = self.send('localhost')
         self.assertEqual(event['outcome'], 'delivered', event)
         self.assertIn('localhost[', event['peer'])
+
+    def test_names_only_the_hosts_file_has(self):
+        """nodns, and defaultnameservers after name servers that are dead."""
+        if not hosts_name():
+            self.skipTest('/etc/hosts has no name for 127.0.0.1')
+        for domain in ('file.test', 'system.test'):
+            self.goes_to(domain, '127.0.0.1')
 
     def test_last_resort_of_its_own_has_no_say(self):
         """Without it the mail would wait for the same reason."""
