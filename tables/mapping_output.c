@@ -4,6 +4,7 @@
 #include <sys/random.h>
 
 #include "base/buf.h"
+#include "base/check.h"
 
 /* A template, or an argument in it, being run. */
 struct output {
@@ -42,36 +43,34 @@ static char changed(char change, char c)
     return change == '^' && c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
 }
 
-static void put_char(struct output *o, char c)
+static void put(struct output *o, str text)
 {
-    if (!buf_putc(&o->text, changed(o->change, c))) {
-        mapping_machine_stop(o->machine, "the text made by a mapping became too long");
-    }
-}
-
-static void put_text(struct output *o, str text)
-{
+    size_t from = o->text.len;
     mapping_machine_count(o->machine, text.len);
-    for (size_t i = 0; i < text.len && o->machine->fault == NULL; i++) {
-        put_char(o, text.ptr[i]);
+    if (!buf_str(&o->text, text)) {
+        mapping_machine_stop(o->machine, "the text made by a mapping became too long");
+        return;
+    }
+    for (size_t i = from; o->change != '_' && i < o->text.len; i++) {
+        o->text.data[i] = changed(o->change, o->text.data[i]);
     }
 }
 
 /* Text that is not the configuration's own; quoted after $= (RFC 4515 section 3). */
 static void put_foreign(struct output *o, str text)
 {
-    mapping_machine_count(o->machine, text.len);
-    for (size_t i = 0; i < text.len && o->machine->fault == NULL; i++) {
-        char c = text.ptr[i];
-        if (o->ldap && (c == '\0' || strchr("*()\\", c) != NULL)) {
-            static const char digits[] = "0123456789abcdef";
-            put_char(o, '\\');
-            put_char(o, digits[(unsigned char)c >> 4]);
-            put_char(o, digits[(unsigned char)c & 15]);
-        } else {
-            put_char(o, c);
+    size_t done = 0;
+    for (size_t i = 0; o->ldap && i < text.len && o->machine->fault == NULL; i++) {
+        static const char digits[] = "0123456789abcdef";
+        unsigned char c = (unsigned char)text.ptr[i];
+        if (c == '\0' || strchr("*()\\", c) != NULL) {
+            char quoted[3] = {'\\', digits[c >> 4], digits[c & 15]};
+            put(o, str_sub(text, done, i - done));
+            put(o, str_n(quoted, sizeof quoted));
+            done = i + 1;
         }
     }
+    put(o, str_from_pos(text, done));
 }
 
 static void fail(struct output *o, const struct mapping_op *op)
@@ -117,9 +116,7 @@ static unsigned percent(void)
 {
     unsigned char byte;
     do {
-        if (getrandom(&byte, sizeof byte, 0) != sizeof byte) {
-            byte = 255;
-        }
+        check(getrandom(&byte, sizeof byte, 0) == sizeof byte);
     } while (byte >= 200);
     return byte % 100;
 }
@@ -169,7 +166,7 @@ static void do_op(struct output *o, const struct mapping_op *op)
 {
     switch (op->kind) {
     case MAPPING_OP_TEXT:
-        put_text(o, op->text);
+        put(o, op->text);
         break;
     case MAPPING_OP_SAVED:
         do_saved(o, op->number);
