@@ -143,8 +143,8 @@ static void run_passes(struct compile *c, const struct ast *main)
     services_compile(c, read_beside(c, "dispatcher.cnf", SYNTAX_OPTIONS));
     tls_files_compile(c, read_beside(c, "tls.cnf", SYNTAX_OPTIONS));
     local_domains_compile(c, read_beside(c, "localdomains", SYNTAX_LIST));
-    general_compile(c, read_beside(c, "general", SYNTAX_DATABASE));
     mapping_compile(c, read_beside(c, "mappings", SYNTAX_MAPPINGS));
+    general_compile(c, read_beside(c, "general", SYNTAX_DATABASE));
     check_aliases(c);
     if (s->channel_count > 0) {
         lint_snapshot(c);

@@ -2,6 +2,8 @@
 #include "tables/general.h"
 
 #include "tables/compile.h"
+#include "tables/mapping.h"
+#include "tables/mapping_template.h"
 #include "tables/template.h"
 
 bool general_find(const struct snapshot *s, str key, str *value)
@@ -11,14 +13,29 @@ bool general_find(const struct snapshot *s, str key, str *value)
     return e != NULL;
 }
 
-/* A value is put into a template, so what is wrong with it is found here, not by the
- * first mail that needs it. */
-static void check_value(struct compile *c, const struct ast_entry *e)
+/* Can the value be part of a rewrite template? */
+static bool fits_rules(const struct ast_entry *e)
 {
     struct arena *scratch = arena_new();
     struct template t;
-    if (template_parse_part(scratch, e->template, e->template_at, c->diags, &t) &&
-        template_asks_general(&t)) {
+    bool fits = template_parse_part(scratch, e->template, e->template_at, NULL, &t);
+    arena_free(&scratch);
+    return fits;
+}
+
+/* A value is put into a template, so what is wrong with it is found here, not by the
+ * first mail that needs it. Where mapping tables ask the database too, what does not fit
+ * a rewrite template is theirs. */
+static void check_value(struct compile *c, bool mapped, const struct ast_entry *e)
+{
+    struct arena *scratch = arena_new();
+    struct mapping_template for_mapping;
+    struct template t;
+    if (mapped && !fits_rules(e)) {
+        mapping_value_compile(scratch, scratch, e->template, e->template_at, c->diags,
+                              &for_mapping);
+    } else if (template_parse_part(scratch, e->template, e->template_at, c->diags, &t) &&
+               template_asks_general(&t)) {
         diag_error(c->diags, e->template_at, "general-recursion",
                    "a value of the general database cannot ask it again with $(...)");
     }
@@ -41,9 +58,10 @@ static void add_entry(struct compile *c, const struct ast_entry *e)
 
 void general_compile(struct compile *c, const struct ast *ast)
 {
+    bool mapped = mapping_asks_general(c->s);
     for (const struct ast_table *t = ast != NULL ? ast->tables : NULL; t; t = t->next) {
         for (const struct ast_entry *e = t->entries; e != NULL; e = e->next) {
-            check_value(c, e);
+            check_value(c, mapped, e);
             add_entry(c, e);
         }
     }

@@ -1,5 +1,7 @@
-/* general: the text database `general` that $(key) of rewrite templates asks (PMDF
- * 2.2.6.8): a key, blanks, a value to the end of the line. Keys are case-blind. */
+/* general: the text database `general` that $(key) of rewrite templates (PMDF 2.2.6.8)
+ * and
+ * ${key} of mapping templates ask: a key, blanks, a value to the end of the line. Keys
+ * are case-blind. */
 #ifndef TABLES_GENERAL_H
 #define TABLES_GENERAL_H
 

@@ -94,6 +94,19 @@ static void check_calls(struct compile *c, const struct mapping_template *t)
     }
 }
 
+bool mapping_asks_general(const struct snapshot *s)
+{
+    for (size_t i = 0; i < map_count(s->mappings); i++) {
+        const struct mapping *t = map_at(s->mappings, i, NULL);
+        for (unsigned n = 0; n < t->count; n++) {
+            if (mapping_template_asks(&t->entries[n].template)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static void compile_entry(struct compile *c, struct arena *scratch,
                           const struct ast_entry *from, struct mapping_entry *to)
 {

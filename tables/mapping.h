@@ -54,6 +54,8 @@ struct mapping_output {
 /* The table of that name (case-blind), or NULL. */
 const struct mapping *mapping_find(const struct snapshot *s, str table);
 str mapping_name(const struct mapping *t);
+/* Does an entry of some table ask the general database? */
+bool mapping_asks_general(const struct snapshot *s);
 /* Runs the table. True when an entry matched, also if a call-out of it failed then: text
  * is what went into that entry, and it set no flags. An entry with a condition that does
  * not hold counts as one that did not match. False when none

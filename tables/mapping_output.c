@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/check.h"
+#include "tables/general.h"
 
 /* A template, or an argument in it, being run. */
 struct output {
@@ -111,6 +112,30 @@ static void do_table(struct output *o, const struct mapping_op *op)
     }
 }
 
+/* Work of compiling a value, in bytes written. */
+enum { VALUE_BYTES = 256 };
+
+/* What the database has is template text: flags and all (PMDF 16.1.7). */
+static void do_general(struct output *o, const struct mapping_op *op)
+{
+    struct mapping_template t;
+    struct arena *a = o->machine->arena;
+    str key = make_argument(o, &op->argument), value;
+    if (o->failed.len > 0 || o->machine->fault != NULL) {
+        return;
+    }
+    if (!general_find(o->machine->in->snapshot, key, &value) ||
+        !mapping_value_compile(a, a, value, SPAN_NONE, NULL, &t)) {
+        fail(o, op);
+        return;
+    }
+    mapping_machine_count(o->machine, VALUE_BYTES + value.len);
+    str text = make_argument(o, &t);
+    if (o->failed.len == 0) {
+        put_foreign(o, text);
+    }
+}
+
 /* A number from 0 to 99, each as likely as the others. */
 static unsigned percent(void)
 {
@@ -198,6 +223,9 @@ static void do_op(struct output *o, const struct mapping_op *op)
         break;
     case MAPPING_OP_TABLE:
         do_table(o, op);
+        break;
+    case MAPPING_OP_GENERAL:
+        do_general(o, op);
         break;
     case MAPPING_OP_FAIL:
         fail(o, op);

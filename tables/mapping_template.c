@@ -2,6 +2,8 @@
  * sequence: a case in parse_dollar(), and one in tables/mapping_run.c. */
 #include "tables/mapping_template.h"
 
+#include <limits.h>
+
 #include "base/vec.h"
 #include "tables/mapping.h"
 
@@ -15,6 +17,7 @@ struct parser {
     size_t pos;
     unsigned saved;
     unsigned nesting;
+    bool is_value; /* of the general database */
     bool failed;
 };
 
@@ -128,6 +131,24 @@ static void parse_table(struct parser *p, op_vec *ops, size_t from)
     }
 }
 
+/* ${key} */
+static void parse_general(struct parser *p, op_vec *ops, size_t from)
+{
+    struct mapping_op op = {.kind = MAPPING_OP_GENERAL};
+    p->pos++;
+    if (!parse_argument(p, from, '}', &op.argument)) {
+        return;
+    }
+    if (p->is_value) {
+        op = (struct mapping_op){.kind = MAPPING_OP_FAIL};
+    }
+    if (p->is_value && p->diags != NULL) {
+        diag_error(p->diags, parser_span(p, from), "general-recursion",
+                   "a value of the general database cannot ask it again with ${...}");
+    }
+    add(p, ops, from, op);
+}
+
 /* $?x? */
 static void parse_random(struct parser *p, op_vec *ops, size_t from)
 {
@@ -219,7 +240,7 @@ static void parse_punctuation(struct parser *p, op_vec *ops, size_t from, char c
         parse_table(p, ops, from);
         break;
     case '{':
-        parse_unsupported(p, ops, from, '}', "use a table of its own, '$|TABLE;...|'");
+        parse_general(p, ops, from);
         break;
     case '?':
         parse_random(p, ops, from);
@@ -232,15 +253,17 @@ static void parse_punctuation(struct parser *p, op_vec *ops, size_t from, char c
         parse_plus(p, ops, from);
         break;
     case '[':
-        parse_unsupported(p, ops, from, ']', "use a table of its own, '$|TABLE;...|'");
+        parse_unsupported(
+            p, ops, from, ']',
+            "use a table of its own ('$|TABLE;...|') or the general database");
         break;
     case ']':
         parse_unsupported(p, ops, from, '[',
-                          "export the directory to a table of its own");
+                          "export the directory to the general database, '${key}'");
         break;
     case '}':
         parse_unsupported(p, ops, from, '{',
-                          "export the directory to a table of its own");
+                          "export the directory to the general database, '${key}'");
         break;
     case '#':
         parse_unsupported(p, ops, from, '#', "there are no sequence files here");
@@ -321,4 +344,30 @@ bool mapping_template_compile(struct arena *a, struct arena *scratch, str text,
                        .saved = saved};
     parse_ops(&p, '\0', out);
     return !p.failed;
+}
+
+bool mapping_value_compile(struct arena *a, struct arena *scratch, str text,
+                           struct span at, struct diags *d, struct mapping_template *out)
+{
+    /* How many texts there are depends on who asks. */
+    struct parser p = {.arena = a,
+                       .scratch = scratch,
+                       .diags = d,
+                       .text = text,
+                       .at = at,
+                       .saved = UINT_MAX,
+                       .is_value = true};
+    parse_ops(&p, '\0', out);
+    return !p.failed;
+}
+
+bool mapping_template_asks(const struct mapping_template *t)
+{
+    for (unsigned i = 0; i < t->count; i++) {
+        if (t->ops[i].kind == MAPPING_OP_GENERAL ||
+            mapping_template_asks(&t->ops[i].argument)) {
+            return true;
+        }
+    }
+    return false;
 }

@@ -19,6 +19,7 @@ enum mapping_op_kind {
     MAPPING_OP_EXIT,    /* $+1E: end, and nothing to the right is done */
     MAPPING_OP_FLAG,    /* $Y and others: .flags is set */
     MAPPING_OP_TABLE,   /* $|.text;.argument| */
+    MAPPING_OP_GENERAL, /* ${.argument} */
     MAPPING_OP_FAIL     /* what is not supported: the entry fails */
 };
 
@@ -46,5 +47,12 @@ struct mapping_op {
 bool mapping_template_compile(struct arena *a, struct arena *scratch, str text,
                               struct span at, unsigned saved, struct diags *d,
                               struct mapping_template *out);
+/* The same for a value of the general database that an entry asks for: it is done as if
+ * it stood in the template, so that it can set flags, but it cannot ask the database
+ * again (slug "general-recursion"). */
+bool mapping_value_compile(struct arena *a, struct arena *scratch, str text,
+                           struct span at, struct diags *d, struct mapping_template *out);
+/* Does the template ask the general database? */
+bool mapping_template_asks(const struct mapping_template *t);
 
 #endif
