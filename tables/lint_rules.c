@@ -11,6 +11,7 @@ struct looking {
     struct template template;
     str pattern;
     const struct channel *switching[2]; /* the first ones with switchchannel, or NULL */
+    struct map *called;                 /* mapping tables that rules call */
 };
 
 static void check_routing_host(const struct looking *l)
@@ -151,7 +152,9 @@ static void check_name(void *arg, enum template_name what, str name, struct span
                      "channel '%.*s' does not exist%s%.*s%s", STR_ARG(name),
                      near.len > 0 ? "; did you mean '" : "", STR_ARG(near),
                      near.len > 0 ? "'?" : "");
-    } else if (what == TEMPLATE_NAMES_TABLE && !map_get(s->mappings, name)) {
+    } else if (what == TEMPLATE_NAMES_TABLE && map_get(s->mappings, name)) {
+        map_add(l->called, name, l->called);
+    } else if (what == TEMPLATE_NAMES_TABLE) {
         str near = nearest_key(s->mappings, name, &l->c->nearest);
         diag_warning(l->c->diags, at, "rule-unknown-table",
                      "there is no mapping table '%.*s': the rule always fails%s%.*s%s",
@@ -163,7 +166,7 @@ static void check_name(void *arg, enum template_name what, str name, struct span
 void lint_rules(struct compile *c)
 {
     const struct rule_table *t = c->s->rules;
-    struct looking l = {.c = c, .table = t};
+    struct looking l = {.c = c, .table = t, .called = map_new(c->arena, MAP_NOCASE)};
     unsigned n = 0;
 
     for (unsigned i = 0; i < c->s->channel_count && n < 2; i++) {
@@ -184,4 +187,5 @@ void lint_rules(struct compile *c)
     for (uint32_t i = 0; i < t->slot_count; i++) {
         check_equal_rules(c, t, t->slots[i].rule);
     }
+    mapping_check_called(c, l.called);
 }

@@ -45,32 +45,53 @@ str mapping_name(const struct mapping *t)
     return t->name;
 }
 
-/* Tables that PMDF or Messaging Server asks by itself, beside those that end in
- * _ACCESS. */
-static bool is_asked_by_name(str name)
+/* Tables that PMDF or Messaging Server asks by itself. */
+static const char *const asked[] = {"AUTH_ACCESS",
+                                    "AUTH_REWRITE",
+                                    "CHARSET-CONVERSION",
+                                    "COMMENT_STRINGS",
+                                    "CONVERSIONS",
+                                    "DEQUEUE_ACCESS",
+                                    "DISPOSITION_LANGUAGE",
+                                    "ETRN_ACCESS",
+                                    "FORWARD",
+                                    "FROM_ACCESS",
+                                    "IP_ACCESS",
+                                    "LOG_ACTION",
+                                    "MAIL_ACCESS",
+                                    "ORIG_MAIL_ACCESS",
+                                    "ORIG_SEND_ACCESS",
+                                    "NOTIFICATION_LANGUAGE",
+                                    "PERSONAL_NAMES",
+                                    "PORT_ACCESS",
+                                    "REVERSE",
+                                    "SEND_ACCESS",
+                                    "TLS_ACCESS"};
+
+/* Other tables may follow that convention too; what they refuse is not to be lost. */
+static bool is_access(str name)
 {
-    static const char *const names[] = {"AUTH_REWRITE",         "CHARSET-CONVERSION",
-                                        "COMMENT_STRINGS",      "CONVERSIONS",
-                                        "DISPOSITION_LANGUAGE", "FORWARD",
-                                        "LOG_ACTION",           "NOTIFICATION_LANGUAGE",
-                                        "PERSONAL_NAMES",       "REVERSE"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (str_ieq(name, str_from(names[i]))) {
-            return true;
-        }
+    return str_iends(name, STR("_ACCESS"));
+}
+
+static bool is_asked(str name)
+{
+    bool found = is_access(name);
+    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
+        found = found || str_ieq(name, str_from(asked[i]));
     }
-    return false;
+    return found;
 }
 
 /* Says what is lost because nobody asks the table. */
 static void check_asked(struct compile *c, const struct mapping *t)
 {
-    if (str_iends(t->name, STR("_ACCESS"))) {
+    if (is_access(t->name)) {
         compile_restriction(c, t->at,
                             "table %.*s is not honoured yet: what it refuses would be "
                             "accepted",
                             STR_ARG(t->name));
-    } else if (is_asked_by_name(t->name)) {
+    } else if (is_asked(t->name)) {
         diag_warning(c->diags, t->at, "unhonoured-mapping",
                      "table %.*s is not honoured yet: nothing is mapped by it",
                      STR_ARG(t->name));
@@ -173,6 +194,49 @@ void mapping_compile(struct compile *c, const struct ast *ast)
         check_asked(c, t);
         for (unsigned n = 0; n < t->count; n++) {
             check_calls(c, &t->entries[n].template);
+        }
+    }
+}
+
+/* Adds the tables that the template calls. */
+static void note_calls(struct map *called, const struct mapping_template *t)
+{
+    for (unsigned i = 0; i < t->count; i++) {
+        const struct mapping_op *op = &t->ops[i];
+        note_calls(called, &op->argument);
+        if (op->kind == MAPPING_OP_TABLE) {
+            map_add(called, op->text, called);
+        }
+    }
+}
+
+/* A slip in the name of a table that PMDF asks would open what it was to close. */
+static void warn_not_called(struct compile *c, const struct map *names,
+                            const struct mapping *t)
+{
+    str near = nearest_key(names, t->name, &c->nearest);
+    diag_warning(c->diags, t->at, "mapping-not-called",
+                 "no rule and no table calls %.*s, and it is not asked by itself%s%.*s%s",
+                 STR_ARG(t->name), near.len > 0 ? "; did you mean '" : "", STR_ARG(near),
+                 near.len > 0 ? "'?" : "");
+}
+
+void mapping_check_called(struct compile *c, struct map *called)
+{
+    struct map *names = map_new(c->arena, MAP_NOCASE);
+    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
+        map_add(names, str_from(asked[i]), names);
+    }
+    for (size_t i = 0; i < map_count(c->s->mappings); i++) {
+        const struct mapping *t = map_at(c->s->mappings, i, NULL);
+        for (unsigned n = 0; n < t->count; n++) {
+            note_calls(called, &t->entries[n].template);
+        }
+    }
+    for (size_t i = 0; i < map_count(c->s->mappings); i++) {
+        const struct mapping *t = map_at(c->s->mappings, i, NULL);
+        if (!is_asked(t->name) && map_get(called, t->name) == NULL) {
+            warn_not_called(c, names, t);
         }
     }
 }
