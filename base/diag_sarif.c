@@ -10,6 +10,17 @@ static const char *level_of(enum slug_severity severity)
     return severity == SLUG_WARNING ? "warning" : "error";
 }
 
+/* Up to a full stop with a blank behind it: names of files have full stops, too. */
+static str first_sentence(str text)
+{
+    for (size_t i = 0; i + 1 < text.len; i++) {
+        if (text.ptr[i] == '.' && text.ptr[i + 1] == ' ') {
+            return str_sub(text, 0, i + 1);
+        }
+    }
+    return text;
+}
+
 /* 3.49: the rules are the slugs. */
 static void put_rules(struct buf *out)
 {
@@ -17,11 +28,9 @@ static void put_rules(struct buf *out)
     for (size_t i = 0; (s = slug_at(i)) != NULL; i++) {
         buf_printf(out, "%s\n    {\"id\":\"%s\",\"shortDescription\":{\"text\":",
                    i > 0 ? "," : "", s->name);
-        str text = str_from(s->text);
-        ptrdiff_t stop = str_find(text, '.');
-        json_put_string(out, str_sub(text, 0, (size_t)(stop + 1)));
+        json_put_string(out, first_sentence(str_from(s->text)));
         buf_puts(out, "},\"help\":{\"text\":");
-        json_put_string(out, text);
+        json_put_string(out, str_from(s->text));
         buf_printf(out, "},\"defaultConfiguration\":{\"level\":\"%s\"}}",
                    level_of(s->severity));
     }

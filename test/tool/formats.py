@@ -120,6 +120,11 @@ rules = rules["runs"][0]["tool"]["driver"]["rules"]
 result("every rule has its text", all(r["help"]["text"] and r["shortDescription"]["text"]
                                       for r in rules), rules)
 
+short = {r["id"]: r["shortDescription"]["text"] for r in rules}
+result("its first sentence is short", short["bad-domain"] ==
+       "A line of localdomains is no domain." and short["tls-no-profile"] ==
+       "An option of tls.cnf stands before any section.", short)
+
 with tempfile.TemporaryDirectory() as work:
     # Characters, not bytes; a name that must be quoted; a file outside of the folder.
     main = os.path.join(work, "my site.cnf")
