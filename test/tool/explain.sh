@@ -45,6 +45,14 @@ expect 'a keyword of its channel that is not honoured' 0 \
 ! grep -q "'after'" "$work/out"
 ok $? 'not one of a channel it does not touch'
 
+printf 'FORWARD\n\n  * $Y\n\nSEND_ACCESS\n\n  * $N\n' >"$work/later/mappings"
+expect 'tables that are not looked at' 0 "^NOT HONOURED mappings:1:1: table FORWARD is not honoured yet" '' \
+    explain -c "$work/later" ann@here.test --from-ip 203.0.113.7 --allow-unhonoured
+grep -q "^NOT HONOURED mappings:5:1: table SEND_ACCESS is not honoured yet" "$work/out"
+ok $? 'access tables that are not looked at'
+expect 'access tables are an error otherwise' 2 '' 'table SEND_ACCESS is not honoured yet' \
+    explain -c "$work/later" ann@here.test --from-ip 203.0.113.7
+
 expect 'no client' 2 '' 'explain needs --from-ip' explain -c "$site" u@here.test
 expect 'no IP' 2 '' "'10.1' is no IP address" explain -c "$site" u@here.test --from-ip 10.1
 expect 'no name' 2 '' "'a b' is no host name" \

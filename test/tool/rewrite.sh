@@ -9,6 +9,7 @@ ours.test  $U%$D@tcp-inner
 loop.test  $E$U%pool.test
 pool.test  $E$U%loop.test
 in.test    $U%$D@tcp-inner$Mtcp_local
+to.test    $U%$D@tcp-inner$Qtcp_local
 <rules/more.cnf
 
 l
@@ -29,7 +30,7 @@ expect 'a route' 0 '^  -> u@ours\.test  *channel tcp_inner$' '' \
     rewrite -c "$good" u@ours.test
 expect 'the deciding rule' 0 '^  by pointsman.cnf:1   ours\.test   \$U%\$D@tcp-inner$' \
     '' rewrite -c "$good" u@ours.test
-expect 'by the host table' 0 '^  by pointsman.cnf:8   host table: here.test$' '' \
+expect 'by the host table' 0 '^  by pointsman.cnf:9   host table: here.test$' '' \
     rewrite -c "$good" '<u@here.test>'
 expect 'no route' 1 '^  -> no route: 5\.1\.2 illegal host' '' \
     rewrite -c "$good" u@elsewhere.test
@@ -76,7 +77,13 @@ ok $? 'standard input that cannot be read'
 expect 'unknown destination channel' 2 '' "did you mean 'tcp_inner'" \
     rewrite -c "$good" --destination-channel tcp_inne u@ours.test
 expect 'a destination channel' 0 'channel tcp_inner' '' \
-    rewrite -c "$good" --destination-channel tcp_inner u@ours.test
+    rewrite -c "$good" --header --destination-channel tcp_local u@to.test
+expect 'another destination channel' 1 'no route' '' \
+    rewrite -c "$good" --header --destination-channel tcp_inner u@to.test
+expect 'no destination channel, so no test of it' 0 'channel tcp_inner' '' \
+    rewrite -c "$good" --header u@to.test
+expect 'an envelope recipient has no destination yet' 0 'channel tcp_inner' '' \
+    rewrite -c "$good" --destination-channel tcp_inner u@to.test
 expect 'address missing' 2 '' 'needs an argument' rewrite -c "$good"
 expect 'bad configuration' 2 '' 'cannot be used' rewrite -c "$work/bad" u@ours.test
 # Exactly these members, in every line, and nothing but JSON.
