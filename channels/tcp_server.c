@@ -1,6 +1,7 @@
 /* tcp_server: one inbound session: a stream, the server machine and the accept path
- * behind its questions. Channel switches happen here: by IP at accept, by TLS after the
- * handshake. The machine decides what is legal, enqueue what is taken. */
+ * behind its questions. It is here when the channel is switched: by address, or else by
+ * name, before the greeting, by TLS after the handshake; tcp_switch.c knows how. The
+ * machine decides what is legal, enqueue what is taken. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -34,7 +34,7 @@ struct enqueue {
     VEC(struct group *) groups;
     struct map *groups_by_key, *seen;
     unsigned recipients;
-    str given_sender; /* as the client wrote it */
+    str given_sender; /* as the client wrote it: message->sender may differ */
     str only;         /* as the client wrote it, the first recipient */
     bool logged;      /* a channel concerned has the logging keyword */
     struct header_scan scan;
