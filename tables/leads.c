@@ -12,6 +12,26 @@ static str repeat_host(const struct template *t)
     return percent >= 0 && str_find(host, '$') < 0 ? host : STR("");
 }
 
+/* Can the computed host of a rule be a made-up name, one without a dot? Not when the text
+ * behind the last separator has a dot in it, or puts a pattern there that has one. */
+static bool makes_any_host(const struct template *t, str pattern)
+{
+    str text = str_sub(t->text, 0,
+                       (size_t)str_find(t->text, '?')); /* no error text; -1 is all */
+    ptrdiff_t at = str_rfind(text, t->form == TEMPLATE_REPEAT ? '%' : '@');
+    str host = str_from_pos(text, (size_t)(at + 1));
+    bool dotted = pattern.len > 1 && str_find(pattern, '.') >= 0;
+    if ((t->traits & TEMPLATE_CALLS) || at < 0) {
+        return true;
+    }
+    for (size_t i = 0; dotted && i + 1 < host.len; i++) {
+        if (str_istarts(str_from_pos(host, i), STR("$D"))) {
+            return false;
+        }
+    }
+    return str_find(host, '.') < 0;
+}
+
 static void lead_rules(const struct snapshot *s, struct leads *out)
 {
     for (uint32_t number = 1; number <= s->rules->rule_count; number++) {
@@ -24,7 +44,8 @@ static void lead_rules(const struct snapshot *s, struct leads *out)
             out->rule[h->channel->index] = rule_span(r);
         }
         bool refusal = t.form == TEMPLATE_AS_IS;
-        out->computed = out->computed || (host.len == 0 && !refusal);
+        out->computed = out->computed || (host.len == 0 && !refusal &&
+                                          makes_any_host(&t, rule_pattern(s->rules, r)));
     }
 }
 
