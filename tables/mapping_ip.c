@@ -37,7 +37,8 @@ static bool ipv4_read(str text, uint8_t address[16])
     return pos == text.len;
 }
 
-size_t mapping_ip_read(str text, unsigned size, uint8_t address[16])
+/* As many characters as can be of an address; they must be one. */
+static size_t bare_read(str text, unsigned size, uint8_t address[16])
 {
     char copy[INET6_ADDRSTRLEN];
     size_t len = 0;
@@ -53,6 +54,16 @@ size_t mapping_ip_read(str text, unsigned size, uint8_t address[16])
     memcpy(copy, text.ptr, len);
     copy[len] = '\0';
     return len > 0 && inet_pton(AF_INET6, copy, address) == 1 ? len : 0;
+}
+
+size_t mapping_ip_read(str text, unsigned size, uint8_t address[16])
+{
+    str tag = STR("IPv6:");
+    if (size == 4 || !str_istarts(text, tag)) {
+        return bare_read(text, size, address);
+    }
+    size_t len = bare_read(str_from_pos(text, tag.len), size, address);
+    return len > 0 ? tag.len + len : 0;
 }
 
 bool mapping_ip_holds(const struct mapping_ip *ip, const uint8_t address[16])

@@ -13,7 +13,8 @@ struct mapping_ip {
 };
 
 /* Reads the address the text begins with: as many characters as can be of one (digits
- * and dots; in IPv6 hexadecimal digits, dots and colons), which must then be one.
+ * and dots; in IPv6 hexadecimal digits, dots and colons), which must then be one. Before
+ * an IPv6 address may stand the tag of address literals, "IPv6:" (RFC 5321 4.1.3).
  * Returns how many characters, 0 when it is none of that family (size 4 or 16). */
 size_t mapping_ip_read(str text, unsigned size, uint8_t address[16]);
 /* Clears the bits behind the first ip->length. */
