@@ -12,7 +12,7 @@ enum {
     MAPPING_TEXT_MAX = 16384,  /* bytes of a string, put in or come out */
     MAPPING_DEPTH_MAX = 16,    /* tables that call each other */
     MAPPING_RESTARTS_MAX = 10, /* passes in a row that did not shorten the string */
-    MAPPING_WORK_MAX = 5000000 /* steps of matching in one run, calls included; and 100
+    MAPPING_WORK_MAX = 2000000 /* steps of matching in one run, calls included; and 100
                                   for each entry of the table */
 };
 
