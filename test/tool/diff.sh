@@ -46,6 +46,14 @@ changed services 's/2525,2526/2525/; s/^PORT=2530/PORT=2540/; s/^TLS_PORT/PORT/'
 changed options 's/=2$/=3/; s/^QUEUE.*/LOG_FORMAT=5/' option.dat
 changed localdomains 's/^partner\.test/new.test/; $d' localdomains
 
+# The general database: by key.
+for side in base-old base-new; do
+    fresh "$side"
+done
+printf 'one   a.test\ntwo   b.test@tcp-out\n' >"$work/base-old/general"
+printf 'two   c.test@tcp-out\nthree d.test\n' >"$work/base-new/general"
+golden 'general database' 1 diff/general.out diff "$work/base-old" "$work/base-new"
+
 # Mapping tables: entries are compared in their order.
 table()
 {

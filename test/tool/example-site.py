@@ -76,7 +76,8 @@ def main():
                 got = run(command, folder)
                 name = command.replace("\\\n", "").strip()
                 report.case(got == expected or "UPDATE_GOLDEN" in os.environ,
-                            re.sub(r"[\s#]+", " ", name), "expected:", expected, "got:", got)
+                            re.sub(r"[\s#]+", " ", name), "expected:", expected, "got:", got,
+                            "'make golden' writes the page anew; look at the difference")
                 out += "$ " + command + got
             return "```\n" + out + "```"
 
