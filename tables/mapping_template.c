@@ -1,5 +1,5 @@
 /* mapping_template: compiling a template (PMDF 5.3.2; Oracle's later sequences). Adding a
- * sequence: a case in parse_dollar(), and one in tables/mapping_run.c. */
+ * sequence: a case in parse_dollar(), and one in tables/mapping_output.c. */
 #include "tables/mapping_template.h"
 
 #include <limits.h>
