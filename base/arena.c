@@ -75,7 +75,7 @@ static struct block *arena_grow(struct arena *a, size_t need)
     return b;
 }
 
-void *arena_alloc(struct arena *a, size_t size)
+void *arena_bytes(struct arena *a, size_t size)
 {
     const size_t align = alignof(max_align_t);
     check(size < SIZE_MAX / 2);
@@ -86,7 +86,12 @@ void *arena_alloc(struct arena *a, size_t size)
     }
     char *p = b->data + b->used;
     b->used += need;
-    return memset(p, 0, need);
+    return p;
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+    return memset(arena_bytes(a, size), 0, size);
 }
 
 void *arena_alloc_n(struct arena *a, size_t n, size_t size)
@@ -98,10 +103,11 @@ void *arena_alloc_n(struct arena *a, size_t n, size_t size)
 char *arena_strndup(struct arena *a, const char *s, size_t len)
 {
     check(len < SIZE_MAX / 2);
-    char *copy = arena_alloc(a, len + 1);
+    char *copy = arena_bytes(a, len + 1);
     if (len > 0) {
         memcpy(copy, s, len);
     }
+    copy[len] = '\0';
     return copy;
 }
 

@@ -22,6 +22,8 @@ void arena_free(struct arena **a);
 
 /* Returns size bytes, zeroed, aligned for any type. size 0 gives a valid pointer. */
 void *arena_alloc(struct arena *a, size_t size);
+/* The same without clearing them: for what is filled at once. */
+void *arena_bytes(struct arena *a, size_t size);
 /* Like arena_alloc for n elements; aborts when the product does not fit. */
 void *arena_alloc_n(struct arena *a, size_t n, size_t size);
 /* Copies len bytes and adds a NUL. */

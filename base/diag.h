@@ -48,7 +48,7 @@ struct place {
 struct place span_place(const struct sources *s, struct span span);
 /* Formats "file:line" into the arena ("-" for SPAN_NONE). */
 str span_text(struct arena *a, const struct sources *s, struct span span);
-/* The span from the start of a to the end of b (same source). */
+/* The span from the start of a to the end of b; a when they are of different sources. */
 struct span span_join(struct span a, struct span b);
 
 enum severity { SEVERITY_NOTE, SEVERITY_WARNING, SEVERITY_ERROR };

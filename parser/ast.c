@@ -23,6 +23,7 @@ void ast_rule(struct ast_builder *b, str pattern, struct span pattern_at, str te
     struct ast_rule *r = arena_new_of(b->arena, struct ast_rule);
     *r = (struct ast_rule){pattern, template, pattern_at, template_at, NULL};
     *b->rule_end = r;
+    b->ast->rule_count++;
     b->rule_end = &r->next;
 }
 

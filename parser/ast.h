@@ -81,6 +81,7 @@ struct ast_table {
 
 struct ast {
     struct ast_rule *rules;       /* SYNTAX_CONFIG */
+    uint32_t rule_count;
     struct span rules_end;        /* the blank line that ends the rules, or SPAN_NONE */
     struct ast_block *blocks;     /* SYNTAX_CONFIG */
     struct ast_section *sections; /* SYNTAX_OPTIONS */

@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "parser/parse.h"
 
 static bool failed(struct arena *a, int error, str *reason)
@@ -18,24 +17,75 @@ static bool failed(struct arena *a, int error, str *reason)
     return false;
 }
 
-/* Reads to the end, also when the size told by fstat() was wrong. */
-static bool read_all(int fd, struct buf *out, int *error)
+/* Opens a regular file; -1 with an error. */
+static int open_regular(struct arena *a, str path, size_t *size, int *error)
 {
+    struct stat st;
+    /* Not to wait for the other end of a FIFO. */
+    int fd = open(arena_str(a, path).ptr, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    *error = fd < 0 || fstat(fd, &st) != 0 ? errno
+             : S_ISDIR(st.st_mode)         ? EISDIR
+             : !S_ISREG(st.st_mode)        ? ENOTSUP /* a device, a FIFO, a socket */
+                                           : 0;
+    if (*error != 0 && fd >= 0) {
+        close(fd);
+        fd = -1;
+    }
+    *size = *error == 0 ? (size_t)st.st_size : 0;
+    return fd;
+}
+
+/* Up to max bytes; the number read, or -1. */
+static ssize_t read_up_to(int fd, char *to, size_t max)
+{
+    size_t have = 0;
+    while (have < max) {
+        ssize_t n = read(fd, to + have, max - have);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            return n < 0 ? -1 : (ssize_t)have;
+        }
+        have += (size_t)n;
+    }
+    return (ssize_t)have;
+}
+
+/* Reads size bytes and looks whether there are more: a file may grow, and some of the
+ * system's tell no size. */
+static bool read_sized(int fd, struct arena *a, size_t size, str *text, bool *more,
+                       int *error)
+{
+    char *data = arena_bytes(a, size + 1), next;
+    ssize_t n = read_up_to(fd, data, size);
+    ssize_t beyond = n == (ssize_t)size ? read_up_to(fd, &next, 1) : 0;
+    *error = n < 0 || beyond < 0 ? errno : 0;
+    *more = beyond > 0;
+    data[n > 0 ? n : 0] = '\0';
+    *text = str_n(data, n > 0 ? (size_t)n : 0);
+    return *error == 0;
+}
+
+static bool read_all(int fd, struct arena *a, size_t size, str *text, int *error)
+{
+    enum { GROW = 64 << 10 };
+    bool more;
     for (;;) {
-        char *room = buf_reserve(out, 65536);
-        if (room == NULL) {
+        struct arena_mark mark = arena_mark(a);
+        if (size > LOADER_BYTES_MAX) {
             *error = EFBIG;
             return false;
         }
-        ssize_t n = read(fd, room, 65536);
-        if (n < 0 && errno != EINTR) {
+        if (!read_sized(fd, a, size, text, &more, error) || !more) {
+            return *error == 0;
+        }
+        arena_reset(a, mark);
+        size = size * 2 + GROW;
+        if (lseek(fd, 0, SEEK_SET) != 0) {
             *error = errno;
             return false;
         }
-        if (n == 0) {
-            return true;
-        }
-        out->len += n > 0 ? (size_t)n : 0;
     }
 }
 
@@ -43,30 +93,26 @@ static bool files_read(const struct loader *l, struct arena *a, str path, str *t
                        str *reason)
 {
     (void)l;
-    struct stat st;
-    /* Not to wait for the other end of a FIFO. */
-    int fd = open(arena_str(a, path).ptr, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) {
-        return failed(a, errno, reason);
+    size_t size;
+    int error, fd = open_regular(a, path, &size, &error);
+    if (fd >= 0) {
+        read_all(fd, a, size, text, &error);
+        close(fd);
     }
-    int error = 0;
-    struct buf contents;
-    buf_init(&contents, LOADER_BYTES_MAX + 65536);
-    if (fstat(fd, &st) != 0) {
-        error = errno;
-    } else if (S_ISDIR(st.st_mode)) {
-        error = EISDIR;
-    } else if (!S_ISREG(st.st_mode)) {
-        error = ENOTSUP; /* a device, a FIFO, a socket */
-    } else if (st.st_size > LOADER_BYTES_MAX ||
-               (read_all(fd, &contents, &error) && contents.len > LOADER_BYTES_MAX)) {
-        error = EFBIG;
+    return error == 0 || failed(a, error, reason);
+}
+
+static bool files_read_start(const struct loader *l, struct arena *a, str path,
+                             size_t max, str *text, str *reason)
+{
+    (void)l;
+    size_t size;
+    bool more;
+    int error, fd = open_regular(a, path, &size, &error);
+    if (fd >= 0) {
+        read_sized(fd, a, size < max ? size : max, text, &more, &error);
+        close(fd);
     }
-    close(fd);
-    if (error == 0) {
-        *text = arena_str(a, buf_slice(&contents));
-    }
-    buf_free(&contents);
     return error == 0 || failed(a, error, reason);
 }
 
@@ -84,4 +130,28 @@ static enum loader_kind files_kind(const struct loader *l, str path)
     return result == 0 && S_ISDIR(st.st_mode) ? LOADER_FOLDER : LOADER_FILE;
 }
 
-const struct loader loader_files = {.read = files_read, .kind = files_kind};
+static bool files_stamp(const struct loader *l, str path, struct loader_stamp *out)
+{
+    (void)l;
+    struct stat st;
+    struct arena *a = arena_new();
+    int result = stat(arena_str(a, path).ptr, &st);
+    arena_free(&a);
+    if (result != 0 || !S_ISREG(st.st_mode)) {
+        return false;
+    }
+    *out = (struct loader_stamp){
+        .size = (uint64_t)st.st_size,
+        .mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec,
+        .owner = st.st_uid,
+        .mode = st.st_mode & 07777,
+    };
+    return true;
+}
+
+const struct loader loader_files = {
+    .read = files_read,
+    .kind = files_kind,
+    .stamp = files_stamp,
+    .read_start = files_read_start,
+};

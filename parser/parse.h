@@ -13,15 +13,29 @@ enum loader_kind { LOADER_NOTHING, LOADER_FILE, LOADER_FOLDER };
  * in 32 bits. */
 enum { LOADER_BYTES_MAX = 1 << 30 };
 
+struct loader_stamp {
+    uint64_t size;
+    int64_t mtime_ns; /* since 1970 */
+    uint32_t owner;   /* user id */
+    uint32_t mode;    /* permission bits */
+};
+
 /* How files are read, so that tests and the fuzzer need no disk. */
 struct loader {
     /* Reads path whole into the arena. On failure returns false and a constant or
      * arena reason. Refuses directories and files over LOADER_BYTES_MAX. */
     bool (*read)(const struct loader *, struct arena *, str path, str *text, str *reason);
+    /* The same for the first max bytes of a file of any size, or all there are. Goes with
+     * stamp. */
+    bool (*read_start)(const struct loader *, struct arena *, str path, size_t max,
+                       str *text, str *reason);
     /* What there is at path. A file that is there but cannot be read is LOADER_FILE:
      * an optional file may be missing, not unreadable. NULL: whatever read() reads is
      * a file, the rest is not there. */
     enum loader_kind (*kind)(const struct loader *, str path);
+    /* What can be told of a file without reading it; false if it cannot. NULL: images are
+     * neither looked for nor made. */
+    bool (*stamp)(const struct loader *, str path, struct loader_stamp *out);
     size_t bytes_max; /* of one parse_file(), includes counted each time; 0: as above */
 };
 /* Reads the file system. */

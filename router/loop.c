@@ -346,6 +346,7 @@ static void log_start(struct loop *l, const struct snapshot *s)
     log_cstr(&line, "user", l->setup->user);
     log_int(&line, "workers", l->daemon->worker_count);
     log_str(&line, "file", s->main_file);
+    log_cstr(&line, "from", snapshot_origin(s));
     log_str(&line, "queue", s->options.queue_directory);
     log_end(&line);
 }

@@ -203,8 +203,9 @@ static int serve(struct start *s, const struct options *o)
 
 int main(int argc, char **argv)
 {
-    struct options o = {.start = {.request = {.path = STR(POINTSMAN_SYSCONFDIR)},
-                                  .kinds = channel_kinds}};
+    struct options o = {
+        .start = {.request = {.path = STR(POINTSMAN_SYSCONFDIR), .use_image = true},
+                  .kinds = channel_kinds}};
     struct start start;
     int code = take_options(&o, argc, argv);
     if (code >= 0) {

@@ -148,6 +148,7 @@ static void log_result(const struct reload *r, const struct attempt *t, bool ok)
     log_int(&line, "errors", diags_errors(t->diags));
     log_int(&line, "warnings", diags_warnings(t->diags));
     log_str(&line, "file", r->runtime->snapshot->main_file);
+    log_cstr(&line, "from", snapshot_origin(r->runtime->snapshot));
     log_end(&line);
 }
 
@@ -167,6 +168,9 @@ static void put_summary(const struct reload *r, bool ok, struct buf *text)
                STR_ARG(s->main_file), s->rule_count, plural(s->rule_count),
                s->channel_count, plural(s->channel_count), s->service_count,
                plural(s->service_count));
+    if (s->image.verdict == IMAGE_FRESH) {
+        buf_printf(text, "from the image %.*s\n", STR_ARG(s->image.path));
+    }
 }
 
 static void start_next(struct reload *r);

@@ -213,7 +213,7 @@ static bool is_misread_rule(struct channels *on, const struct ast *ast,
     if (!on->misread_rules) {
         struct span at = ast->rules_end;
         struct diag *d =
-            ast->rules == NULL
+            ast->rule_count == 0
                 ? diag_error(on->c->diags, at, "blank-line-in-rules",
                              "this blank line stands above all rewrite rules and so ends "
                              "them: all below it is read as channel blocks; delete it, "

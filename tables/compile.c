@@ -6,6 +6,9 @@
 #include <arpa/inet.h>
 #include <stdarg.h>
 
+#include "tables/image.h"
+#include "tables/image_format.h"
+#include "tables/inputs.h"
 #include "tables/rewrite.h"
 
 enum { COMPILE_SUGGEST_DISTANCE = 3 };
@@ -96,36 +99,17 @@ bool compile_ip(const struct compile *c, str text, str *canonical)
     return true;
 }
 
-/* Parses a file beside the main one; NULL when there is none. */
-static const struct ast *read_beside(struct compile *c, const char *name,
-                                     enum syntax syntax)
-{
-    str path = locate_beside(c, name);
-    if (loader_kind_of(c->loader, path) == LOADER_NOTHING) {
-        return NULL;
-    }
-    return parse_file(c->arena, c->loader, c->s->sources, path, str_from(name), syntax,
-                      c->diags);
-}
-
 /* The first line of `aliases` that is neither comment nor blank. */
-static void check_aliases(struct compile *c)
+static void check_aliases(struct compile *c, const struct ast *aliases)
 {
-    str path = locate_beside(c, "aliases"), text, reason, line;
-    if (loader_kind_of(c->loader, path) == LOADER_NOTHING) {
-        return;
-    }
-    if (!c->loader->read(c->loader, c->arena, path, &text, &reason)) {
-        diag_error(c->diags, SPAN_NONE, "unreadable-file", "cannot read 'aliases': %.*s",
-                   STR_ARG(reason));
-        return;
-    }
-    uint32_t id = sources_add(c->s->sources, STR("aliases"), path, text, SPAN_NONE);
-    str rest = text;
+    const struct source *source =
+        aliases != NULL ? sources_get(c->s->sources, aliases->source) : NULL;
+    str rest = source != NULL ? source->text : STR_NONE, line;
     while (str_split(&rest, '\n', &line)) {
         str used = str_trim(line);
         if (used.len > 0 && line.ptr[0] != '!') {
-            struct span at = {id, (uint32_t)(used.ptr - text.ptr), (uint32_t)used.len};
+            struct span at = {aliases->source, (uint32_t)(used.ptr - source->text.ptr),
+                              (uint32_t)used.len};
             diag_warning(c->diags, at, "unhonoured-aliases",
                          "not honoured yet: addresses on the local channel are not "
                          "expanded");
@@ -134,21 +118,60 @@ static void check_aliases(struct compile *c)
     }
 }
 
-static void run_passes(struct compile *c, const struct ast *main)
+/* rules: those of an image, or NULL: they are compiled here. */
+static void run_passes(struct compile *c, const struct inputs *in,
+                       const struct rule_table *rules)
 {
     struct snapshot *s = c->s;
-    s->rules = rewrite_compile(s, main->rules, c->diags);
-    channel_compile(c, main);
-    site_options_compile(c, read_beside(c, "option.dat", SYNTAX_OPTIONS));
-    services_compile(c, read_beside(c, "dispatcher.cnf", SYNTAX_OPTIONS));
-    tls_files_compile(c, read_beside(c, "tls.cnf", SYNTAX_OPTIONS));
-    local_domains_compile(c, read_beside(c, "localdomains", SYNTAX_LIST));
-    mapping_compile(c, read_beside(c, "mappings", SYNTAX_MAPPINGS));
-    general_compile(c, read_beside(c, "general", SYNTAX_DATABASE));
-    check_aliases(c);
+    s->inputs = in;
+    s->rules = rules != NULL ? rules : rewrite_compile(s, in->main->rules, c->diags);
+    channel_compile(c, in->main);
+    site_options_compile(c, in->beside[INPUT_OPTIONS]);
+    services_compile(c, in->beside[INPUT_SERVICES]);
+    tls_files_compile(c, in->beside[INPUT_TLS]);
+    local_domains_compile(c, in->beside[INPUT_LOCALDOMAINS]);
+    mapping_compile(c, in->beside[INPUT_MAPPINGS]);
+    general_compile(c, in->beside[INPUT_GENERAL]);
+    check_aliases(c, in->beside[INPUT_ALIASES]);
     if (s->channel_count > 0) {
-        lint_snapshot(c);
+        lint_snapshot(c, rules == NULL);
     }
+}
+
+/* An image that is there and not used: somebody believes it is. */
+static void report_image(struct compile *c, const struct image_status *i)
+{
+    if (i->verdict == IMAGE_STALE) {
+        diag_warning(c->diags, SPAN_NONE, "image-stale",
+                     "the image '%.*s' is not used: %.*s; make it again with 'pointsman "
+                     "compile'",
+                     STR_ARG(i->path), STR_ARG(i->reason));
+    } else if (i->verdict == IMAGE_BAD) {
+        diag_warning(c->diags, SPAN_NONE, "image-bad",
+                     "the image '%.*s' is not used: %.*s; delete it, or make it again "
+                     "with 'pointsman compile'",
+                     STR_ARG(i->path), STR_ARG(i->reason));
+    }
+}
+
+/* From the image, if there is one to be used, or else from the sources. False: the main
+ * file could not be read. */
+static bool load(struct compile *c, bool use_image)
+{
+    struct snapshot *s = c->s;
+    struct inputs *in = arena_new_of(c->arena, struct inputs);
+    struct rule_table *rules = arena_new_of(c->arena, struct rule_table);
+    if (use_image &&
+        image_read(c, image_path(c->arena, s->main_file), in, rules, &s->image)) {
+        run_passes(c, in, rules);
+        return true;
+    }
+    report_image(c, &s->image);
+    if (!inputs_parse(c, in)) {
+        return false;
+    }
+    run_passes(c, in, NULL);
+    return true;
 }
 
 static struct snapshot *snapshot_new(void)
@@ -187,17 +210,7 @@ struct snapshot *snapshot_load(const struct snapshot_request *req,
     arena_defer(diag_arena, drop_reference, snapshot_ref(s));
     silence_request(&c, req);
     *diags = c.diags;
-    *unreadable = false;
-    if (locate_main(&c, req->path)) {
-        const struct ast *main = parse_file(s->arena, c.loader, s->sources, s->main_file,
-                                            c.main_name, SYNTAX_CONFIG, c.diags);
-        *unreadable = main->source == 0;
-        if (!*unreadable) {
-            run_passes(&c, main);
-        }
-    } else {
-        *unreadable = true;
-    }
+    *unreadable = !locate_main(&c, req->path) || !load(&c, req->use_image);
     if (diags_failed(c.diags, req->strict)) {
         snapshot_unref(&s);
     }

@@ -42,15 +42,16 @@ void general_compile(struct compile *c, const struct ast *ast);
 /* mapping.c: `mappings` into s->mappings; says what of it is not honoured. ast is NULL
  * when there is none. */
 void mapping_compile(struct compile *c, const struct ast *ast);
-/* Warns of tables that nobody calls. called has the names of those that rules do, as keys,
- * case-blind; those that tables call are added. */
+/* Warns of tables that nobody calls. called has the names of those that rules do, as
+ * keys, case-blind; those that tables call are added. */
 void mapping_check_called(struct compile *c, struct map *called);
 /* silence.c: warnings nobody wants to see: those named in the request, and those of a
  * list from SILENCE= in option.dat. What can not be silenced is reported. */
 void silence_request(struct compile *c, const struct snapshot_request *req);
 void silence_option(struct compile *c, const struct ast_option *o);
-/* lint.c: what can only be said of the whole. */
-void lint_snapshot(struct compile *c);
+/* lint.c: what can only be said of the whole. with_rules: also what is said of single
+ * rules, which was said when an image was made of them. */
+void lint_snapshot(struct compile *c, bool with_rules);
 
 /* Something known that would restrict is not honoured: an error, or a warning with
  * --allow-unhonoured. text says what is lost. */

@@ -21,6 +21,11 @@ void snapshot_unref(struct snapshot **s)
     }
 }
 
+const char *snapshot_origin(const struct snapshot *s)
+{
+    return s->image.verdict == IMAGE_FRESH ? "image" : "sources";
+}
+
 const struct channel *snapshot_channel(const struct snapshot *s, str name)
 {
     return map_get(s->channels_by_name, name);

@@ -62,6 +62,20 @@ struct tls_files {
     struct span server_cert_at, server_key_at;
 };
 
+/* What became of the compiled image beside the main file; see tables/image.h. */
+enum image_verdict {
+    IMAGE_NONE,  /* there is none, or it was not asked for */
+    IMAGE_FRESH, /* good, and not older than its sources */
+    IMAGE_STALE, /* a source has changed */
+    IMAGE_BAD    /* damaged, of another program, or not to be trusted */
+};
+struct image_status {
+    enum image_verdict verdict;
+    str path;
+    str reason; /* of STALE and BAD, a phrase: "'site.rules' has changed since" */
+};
+
+struct inputs;
 struct rule_table;
 
 struct snapshot {
@@ -83,13 +97,16 @@ struct snapshot {
     struct map *localdomains; /* case-blind "dom" or ".dom" -> struct span* */
     struct site_options options;
     struct tls_files tls;
-    str local_host; /* official host of the first channel */
+    const struct inputs *inputs; /* what it was compiled from */
+    struct image_status image;   /* FRESH: the snapshot comes from it */
+    str local_host;              /* official host of the first channel */
 };
 
 struct snapshot_request {
     str path;                    /* file or folder given with -c */
     bool strict;                 /* warnings count as errors */
     bool allow_unhonoured;       /* --allow-unhonoured */
+    bool use_image;              /* the image beside the main file, if it is fresh */
     const struct loader *loader; /* NULL: loader_files */
     const char *const *silence;  /* lists of slugs whose warnings are not wanted */
     unsigned silence_count;
@@ -104,6 +121,9 @@ struct snapshot_request {
 struct snapshot *snapshot_load(const struct snapshot_request *req,
                                struct arena *diag_arena, struct diags **diags,
                                bool *unreadable);
+
+/* "image" or "sources": what it was loaded from. */
+const char *snapshot_origin(const struct snapshot *s);
 
 struct snapshot *snapshot_ref(struct snapshot *s);
 /* Drops the reference and clears *s; the last one frees everything. */

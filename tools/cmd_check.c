@@ -2,6 +2,7 @@
 #include "channels/tls.h"
 #include "parser/parse.h"
 #include "router/dns.h"
+#include "tables/image.h"
 #include "tools/configuration.h"
 #include "tools/messages.h"
 
@@ -53,13 +54,28 @@ static void print_summary(const struct configuration *c)
     }
 }
 
+/* What the daemon would make of the image beside the main file. */
+static void print_image(const struct configuration *c)
+{
+    struct image_status i;
+
+    image_look(&loader_files, image_path(c->arena, c->snapshot->main_file),
+               c->snapshot->main_file, c->arena, &i);
+    if (i.verdict == IMAGE_FRESH) {
+        printf("image %.*s is fresh\n", STR_ARG(i.path));
+    } else if (i.verdict != IMAGE_NONE) {
+        printf("image %.*s is %s and will not be used: %.*s\n", STR_ARG(i.path),
+               i.verdict == IMAGE_STALE ? "stale" : "bad", STR_ARG(i.reason));
+    }
+}
+
 int cmd_check(const struct invocation *in)
 {
     struct configuration c;
     enum tool_format format = in->options.json ? TOOL_FORMAT_JSON : in->options.format;
     int code = TOOL_OK;
 
-    configuration_load(&c, in);
+    configuration_load(&c, in, CONFIGURATION_SOURCES);
     if (c.snapshot) {
         tls_check_files(c.snapshot, c.diags);
         dns_check_anchor(c.snapshot, c.diags);
@@ -74,6 +90,9 @@ int cmd_check(const struct invocation *in)
     } else {
         if (format == TOOL_FORMAT_TEXT) {
             print_summary(&c);
+            if (c.snapshot) {
+                print_image(&c);
+            }
         }
         if (!c.snapshot || diags_errors(c.diags) > 0 ||
             (in->options.strict && diags_warnings(c.diags) > 0)) {

@@ -17,6 +17,14 @@ static const struct command commands[] = {
      TAKES_STRICT | TAKES_ALLOW | TAKES_FORMAT | TAKES_JSON | TAKES_MAX_ERRORS |
          TAKES_SILENCE,
      0, 0, cmd_check},
+    {"compile", "", "the configuration as an image that loads at once",
+     "Writes it beside the main file, under its name with the ending .image. There\n"
+     "pointsmand and this program use it until a source changes. Errors are shown as by\n"
+     "check, and then no image is written.\n"
+     "Exit: 0 written, 1 the configuration has errors, 2 it cannot be read or written.\n",
+     "  pointsman compile && pointsman reload\n"
+     "  pointsman compile -c ./new -o ./new/pointsman.image\n",
+     TAKES_STRICT | TAKES_ALLOW | TAKES_SILENCE | TAKES_OUTPUT, 0, 0, cmd_compile},
     {"rewrite", "ADDRESS...", "where mail to an address goes, and which line says so",
      "Prints the rewritten address, the channel and the deciding line. The relay rule\n"
      "is not applied: it depends on who sends. ADDRESS '-': lines of standard input.\n"

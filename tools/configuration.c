@@ -3,11 +3,13 @@
 
 #include "tools/messages.h"
 
-void configuration_load(struct configuration *c, const struct invocation *in)
+void configuration_load(struct configuration *c, const struct invocation *in,
+                        enum configuration_from from)
 {
     struct snapshot_request request = {
         .path = str_from(in->options.config),
         .allow_unhonoured = in->options.allow_unhonoured,
+        .use_image = from == CONFIGURATION_IMAGE,
         .silence = in->options.silence,
         .silence_count = in->options.silence_count,
     };
@@ -24,10 +26,22 @@ void configuration_free(struct configuration *c)
     arena_free(&c->arena);
 }
 
+/* An image that is there and not used: it was meant to be. */
+static void note_image(const struct snapshot *s)
+{
+    const struct image_status *i = &s->image;
+
+    if (i->verdict == IMAGE_STALE || i->verdict == IMAGE_BAD) {
+        fprintf(stderr, "pointsman: the image %.*s is not used: %.*s\n", STR_ARG(i->path),
+                STR_ARG(i->reason));
+    }
+}
+
 bool configuration_need(struct configuration *c, const struct invocation *in)
 {
-    configuration_load(c, in);
+    configuration_load(c, in, CONFIGURATION_IMAGE);
     if (c->snapshot) {
+        note_image(c->snapshot);
         return true;
     }
     messages_print(c->diags, &(struct messages_request){.colour = tool_colour(stderr)},

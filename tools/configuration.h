@@ -13,8 +13,11 @@ struct configuration {
     bool unreadable;           /* the main file could not be read */
 };
 
+/* From the sources in any case, or from a fresh image if there is one. */
+enum configuration_from { CONFIGURATION_SOURCES, CONFIGURATION_IMAGE };
 /* Loads what -c names. Prints nothing. */
-void configuration_load(struct configuration *c, const struct invocation *in);
+void configuration_load(struct configuration *c, const struct invocation *in,
+                        enum configuration_from from);
 void configuration_free(struct configuration *c);
 /* For commands that need a good one: loads it; on errors shows them on standard error,
  * frees it and returns false. Warnings are not shown. */

@@ -67,6 +67,8 @@ static const struct option_row rows[] = {
     TEXT(TAKES_CONFIG, 'c', "config", "FILE-or-DIR", config,
          "the configuration (default " POINTSMAN_SYSCONFDIR ")"),
     FLAG(TAKES_STRICT, 0, "strict", strict, true, "warnings fail too"),
+    TEXT(TAKES_OUTPUT, 'o', "output", "IMAGE", output,
+         "where to write it (default: beside the main file)"),
     READ(TAKES_FORMAT, "format", "FORMAT", format_apply,
          "text, json (one object a line) or sarif"),
     READ(TAKES_MAX_ERRORS, "max-errors", "N", max_errors_apply,

@@ -35,6 +35,7 @@ enum {
     TAKES_SILENCE = 1 << 16,
     TAKES_CLIENT = 1 << 17, /* --from-ip, --tls, --auth, --sender, --service */
     TAKES_ADDRESSES = 1 << 18,
+    TAKES_OUTPUT = 1 << 20,
     TAKES_WORDS = 1 << 19 /* what follows the command is left to it */
 };
 
@@ -50,6 +51,7 @@ struct tool_options {
     const char *socket;                               /* NULL: from the configuration */
     const char *from_ip, *from_name, *service, *auth; /* a client; NULL: not given */
     const char *sender;                               /* of the envelope */
+    const char *output;                               /* -o; NULL: the usual place */
     const char *addresses;                            /* a file of them, NULL: none */
     bool help, version, strict, allow_unhonoured, trace, json, tls;
     enum tool_format format; /* where json is false */
@@ -80,6 +82,7 @@ struct command {
 };
 
 int cmd_check(const struct invocation *in);
+int cmd_compile(const struct invocation *in);
 int cmd_rewrite(const struct invocation *in);
 int cmd_explain(const struct invocation *in);
 int cmd_test(const struct invocation *in);

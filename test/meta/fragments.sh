@@ -3,7 +3,7 @@
 # distribution, headers and .def files included.
 cd "${top_srcdir:-.}" || exit 1
 
-folders='base parser tables router channels tools test'
+folders='base parser tables router channels tools test bench'
 # Written by flex and bison in an in-tree build.
 files=$(find $folders \( -name '*.[chyl]' -o -name '*.def' \) \
     ! -path parser/grammar.c ! -path parser/grammar.h ! -path parser/lexer.c | sort)

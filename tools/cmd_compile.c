@@ -1,0 +1,170 @@
+/* compile: the configuration into an image, which the daemon and the tool load instead of
+ * the sources as long as those have not changed. The image is written beside its place
+ * and renamed: nobody ever sees half of one. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tables/image.h"
+#include "tools/configuration.h"
+#include "tools/messages.h"
+
+static double seconds_since(const struct timespec *start)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - start->tv_sec) +
+           (double)(now.tv_nsec - start->tv_nsec) / 1e9;
+}
+
+/* A word on a terminal while it takes its time; the next one overwrites it. */
+static void progress(const char *what)
+{
+    if (isatty(STDERR_FILENO)) {
+        fprintf(stderr, "\r\033[K%s", what);
+        fflush(stderr);
+    }
+}
+
+static bool complain(const char *what, const char *path)
+{
+    int error = errno;
+
+    progress("");
+    fprintf(stderr, "pointsman: %s %s: %s\n", what, path, strerror(error));
+    return false;
+}
+
+static bool write_whole(int fd, const char *data, size_t size)
+{
+    while (size > 0) {
+        ssize_t n = write(fd, data, size);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            return false;
+        }
+        data += n;
+        size -= (size_t)n;
+    }
+    return true;
+}
+
+static bool write_pieces(int fd, const struct image_pieces *pieces)
+{
+    for (size_t i = 0; i < pieces->count; i++) {
+        if (!write_whole(fd, pieces->at[i].data, pieces->at[i].size)) {
+            return false;
+        }
+    }
+    return fsync(fd) == 0;
+}
+
+/* Who may read the sources may read the image, and not more. */
+static mode_t image_mode(const struct snapshot *s)
+{
+    struct stat st;
+
+    return stat(s->main_file.ptr, &st) == 0 ? st.st_mode & 0664 : 0600;
+}
+
+static bool sync_folder(struct arena *a, str path)
+{
+    ptrdiff_t slash = str_rfind(path, '/');
+    str folder = slash < 0 ? STR(".") : arena_str(a, str_sub(path, 0, (size_t)slash + 1));
+    int fd = open(folder.ptr, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool good = fd >= 0 && fsync(fd) == 0;
+
+    if (fd >= 0) {
+        close(fd);
+    }
+    return good;
+}
+
+/* Writes to a new file in the same folder and puts it in the place of the old one. */
+static bool replace_file(struct arena *a, const struct snapshot *s, str path,
+                         const struct image_pieces *pieces)
+{
+    str fresh = arena_printf(a, "%.*s.XXXXXX", STR_ARG(path));
+    int fd = mkstemp((char *)fresh.ptr);
+
+    if (fd < 0) {
+        return complain("cannot write", fresh.ptr);
+    }
+    bool good = fchmod(fd, image_mode(s)) == 0 && write_pieces(fd, pieces);
+    if (!good) {
+        complain("cannot write", fresh.ptr);
+    }
+    if (close(fd) != 0 && good) {
+        good = complain("cannot write", fresh.ptr);
+    }
+    if (good && rename(fresh.ptr, path.ptr) != 0) {
+        good = complain("cannot replace", path.ptr);
+    }
+    if (!good) {
+        unlink(fresh.ptr);
+        return false;
+    }
+    return sync_folder(a, path) || complain("cannot sync the folder of", path.ptr);
+}
+
+static int write_image(struct configuration *c, const struct invocation *in,
+                       const struct timespec *start)
+{
+    const struct snapshot *s = c->snapshot;
+    str path = in->options.output ? str_from(in->options.output)
+                                  : image_path(c->arena, s->main_file);
+    struct image_pieces pieces;
+    str reason;
+
+    progress("making the image");
+    if (!image_make(s, &loader_files, c->arena, &pieces, &reason)) {
+        progress("");
+        fprintf(stderr, "pointsman: no image: %.*s; try again\n", STR_ARG(reason));
+        return TOOL_USAGE;
+    }
+    progress("writing the image");
+    if (!replace_file(c->arena, s, path, &pieces)) {
+        return TOOL_USAGE;
+    }
+    progress("");
+    printf("%.*s: %u rule%s, %u channel%s, %.1f MiB, %.2f s\n", STR_ARG(path),
+           s->rule_count, s->rule_count == 1 ? "" : "s", s->channel_count,
+           s->channel_count == 1 ? "" : "s", (double)pieces.size / (1 << 20),
+           seconds_since(start));
+    if (!str_eq(path, image_path(c->arena, s->main_file))) {
+        printf("it is used when it stands at %.*s\n",
+               STR_ARG(image_path(c->arena, s->main_file)));
+    }
+    return TOOL_OK;
+}
+
+int cmd_compile(const struct invocation *in)
+{
+    struct configuration c;
+    struct timespec start;
+    int code;
+
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    progress("reading the configuration");
+    configuration_load(&c, in, CONFIGURATION_SOURCES);
+    progress("");
+    messages_print(c.diags, &(struct messages_request){.colour = tool_colour(stderr)},
+                   stderr);
+    if (c.snapshot && !diags_failed(c.diags, in->options.strict)) {
+        code = write_image(&c, in, &start);
+    } else {
+        fprintf(stderr,
+                "pointsman: %s: no image is made of a configuration with errors\n",
+                in->options.config);
+        code = c.unreadable ? TOOL_USAGE : TOOL_NO;
+    }
+    configuration_free(&c);
+    return code;
+}
