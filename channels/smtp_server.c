@@ -50,13 +50,34 @@ void server_reply(struct smtp_server *m, unsigned code, unsigned x, unsigned y,
         len = len < sizeof m->last_refusal ? len : sizeof m->last_refusal;
         memcpy(m->last_refusal, m->out.data + before, len);
         m->last_refusal_len = len;
+        m->last_refusal_keyword = NULL;
         m->last_refusal_has_recipient = !address_is_null(&m->txn.recipient);
     }
 }
 
+void server_limit(struct smtp_server *m, const struct smtp_limit_hit *hit)
+{
+    server_reply(m, hit->code, hit->enhanced[0], hit->enhanced[1], hit->enhanced[2],
+                 hit->text);
+    m->last_refusal_keyword = hit->keyword;
+    if (hit->code == 421) {
+        server_close(m, hit->keyword);
+    }
+}
+
+/* The limit of the channel, if it has one, stands in for ours: it may be larger, too. */
 static bool server_count_error(struct smtp_server *m)
 {
-    if (++m->errors <= SERVER_ERRORS_MAX) {
+    m->errors++;
+    m->counts.bad_commands++;
+    const struct smtp_limit_hit *hit =
+        smtp_limits_bad_command(&m->policy.limits, &m->counts);
+    if (hit != NULL) {
+        server_limit(m, hit);
+        return false;
+    }
+    if (m->errors <= SERVER_ERRORS_MAX ||
+        m->policy.limits.disconnectbadcommandlimit > 0) {
         return true;
     }
     server_reply(m, 421, 4, 7, 0, "Too many errors, closing the connection");
@@ -503,6 +524,11 @@ str smtp_server_take_refusal(struct smtp_server *m)
     str refusal = str_n(m->last_refusal, m->last_refusal_len);
     m->last_refusal_len = 0;
     return refusal;
+}
+
+const char *smtp_server_refusal_keyword(const struct smtp_server *m)
+{
+    return m->last_refusal_keyword;
 }
 
 const struct address *smtp_server_refused_recipient(const struct smtp_server *m)

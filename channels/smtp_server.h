@@ -17,7 +17,7 @@
 #include "base/address.h"
 #include "base/arena.h"
 #include "base/buf.h"
-#include "parser/keywords.h"
+#include "channels/smtp_limits.h"
 
 enum smtp_step { STEP_MORE, STEP_WAIT, STEP_CLOSE };
 
@@ -43,6 +43,7 @@ struct smtp_server_policy {
     enum tls_level tls;        /* the channel's server side */
     uint64_t size_limit_bytes; /* advertised and enforced; 0: none */
     unsigned recipient_limit;  /* more are answered 452 4.5.3; at least 100 */
+    struct smtp_limits limits; /* what the channel says besides */
 };
 
 /* Valid until the transaction ends. It ends without a word to the host when the client
@@ -114,6 +115,8 @@ const char *smtp_server_close_reason(const struct smtp_server *m);
  * log event; empty if none. Clears it. The slice holds until the next call into the
  * machine. Directly after an answer it is the reply to what was asked. */
 str smtp_server_take_refusal(struct smtp_server *m);
+/* The keyword that made the last refusal; NULL when it was none. */
+const char *smtp_server_refusal_keyword(const struct smtp_server *m);
 /* The recipient that the last refusal is about; NULL when it is about none. */
 const struct address *smtp_server_refused_recipient(const struct smtp_server *m);
 /* One sentence saying where the session stands; constant. */

@@ -18,10 +18,15 @@ void server_reset(struct smtp_server *m)
 
 void smtp_verb_rset(struct smtp_server *m, str args)
 {
+    const struct smtp_limit_hit *hit = smtp_limits_rset(&m->policy.limits, &m->counts);
     (void)args;
     server_reset(m);
     m->sender_refused = false;
-    server_reply(m, 250, 2, 0, 0, "OK");
+    if (hit != NULL) {
+        server_limit(m, hit);
+    } else {
+        server_reply(m, 250, 2, 0, 0, "OK");
+    }
 }
 
 /* Parameters */
@@ -131,9 +136,14 @@ static bool mail_sender(struct smtp_server *m, str *args)
 
 void smtp_verb_mail(struct smtp_server *m, str args)
 {
+    const struct smtp_limit_hit *hit = smtp_limits_mail(&m->policy.limits, &m->counts);
     server_reset(m);
     m->sender_refused = true;
-    if (mail_sender(m, &args) && mail_params(m, args)) {
+    if (hit != NULL) {
+        if (server_count_idle(m)) {
+            server_limit(m, hit);
+        }
+    } else if (mail_sender(m, &args) && mail_params(m, args)) {
         m->ask = ASK_SENDER;
     } else {
         server_reset(m);
@@ -178,14 +188,27 @@ static bool rcpt_params(struct smtp_server *m, str rest)
     return false;
 }
 
+static void server_recipient_refused(struct smtp_server *m)
+{
+    m->recipients_refused++;
+    m->counts.rejects++;
+}
+
 void smtp_verb_rcpt(struct smtp_server *m, str args)
 {
     unsigned limit = m->policy.recipient_limit;
     if (limit < SERVER_RECIPIENTS_MIN) {
         limit = SERVER_RECIPIENTS_MIN;
     }
+    const struct smtp_limit_hit *hit =
+        smtp_limits_rcpt(&m->policy.limits, &m->counts, m->txn.recipients);
     if (!rcpt_address(m, &args) || !rcpt_params(m, args)) {
-        m->recipients_refused++;
+        server_recipient_refused(m);
+    } else if (hit != NULL) {
+        server_recipient_refused(m);
+        if (server_count_idle(m)) {
+            server_limit(m, hit);
+        }
     } else if (m->txn.recipients < limit) {
         m->ask = ASK_RECIPIENT;
     } else if (server_count_idle(m)) {
@@ -197,8 +220,14 @@ void smtp_verb_rcpt(struct smtp_server *m, str args)
 
 void smtp_verb_data(struct smtp_server *m, str args)
 {
+    const struct smtp_limit_hit *hit =
+        smtp_limits_data(&m->policy.limits, m->txn.recipients, m->recipients_refused);
     (void)args;
-    m->ask = ASK_DATA;
+    if (hit != NULL) {
+        server_limit(m, hit);
+    } else {
+        m->ask = ASK_DATA;
+    }
 }
 
 struct flaw_reply {
@@ -274,6 +303,7 @@ static bool server_answered_sender(struct smtp_server *m, bool good)
 {
     m->sender_refused = !good;
     if (good) {
+        m->counts.transactions++;
         m->state = SERVER_SENDER;
         return true;
     }
@@ -285,10 +315,11 @@ static bool server_answered_recipient(struct smtp_server *m, bool good)
 {
     if (good) {
         m->txn.recipients++;
+        m->counts.recipients++;
         m->state = SERVER_RECIPIENT;
         return true;
     }
-    m->recipients_refused++;
+    server_recipient_refused(m);
     return server_count_idle(m);
 }
 

@@ -67,12 +67,14 @@ struct smtp_server {
     struct buf body;               /* decoded, not yet stored by the host */
     struct server_refusal refusal; /* the message is being swallowed */
 
-    unsigned errors; /* bad commands since the last accepted message */
-    unsigned idle;   /* VERB_IDLE commands and refused recipients, likewise */
+    struct smtp_counts counts; /* of the session */
+    unsigned errors;           /* bad commands since the last accepted message */
+    unsigned idle;             /* VERB_IDLE commands and refused recipients, likewise */
     const char *close_reason;
     char last_refusal[512];
     size_t last_refusal_len;
-    bool last_refusal_has_recipient; /* txn.recipient was set then */
+    const char *last_refusal_keyword; /* NULL: no limit of the channel */
+    bool last_refusal_has_recipient;  /* txn.recipient was set then */
 };
 
 /* Appends a reply; remembers it for smtp_server_take_refusal() when it is 4xx or 5xx.
@@ -83,6 +85,8 @@ void server_reply(struct smtp_server *m, unsigned code, unsigned x, unsigned y,
  * the session is closed. */
 void server_error(struct smtp_server *m, unsigned code, unsigned x, unsigned y,
                   unsigned z, const char *text);
+/* Answers with a limit that was hit, which may end the session. */
+void server_limit(struct smtp_server *m, const struct smtp_limit_hit *hit);
 /* Counts a command that did nothing; past SERVER_IDLE_MAX each is an error. True: the
  * session goes on. */
 bool server_count_idle(struct smtp_server *m);

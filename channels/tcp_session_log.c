@@ -82,6 +82,9 @@ void session_log_refusal(struct tcp_session *s)
         }
     }
     log_str(&line, "reply", reply);
+    if (smtp_server_refusal_keyword(s->machine) != NULL) {
+        log_cstr(&line, "limit", smtp_server_refusal_keyword(s->machine));
+    }
     log_end(&line);
     arena_free(&a);
 }

@@ -6,6 +6,19 @@
 
 enum { RECIPIENT_LIMIT = 1000, MESSAGE_SIZE_LIMIT = 100 * 1024 * 1024 };
 
+/* The smallest of what the program, the site and the channel say. */
+static uint64_t size_limit(const struct tcp_session *s)
+{
+    const struct site_options *site = &s->runtime->snapshot->options;
+    uint64_t limit = MESSAGE_SIZE_LIMIT;
+    const uint64_t blocks[] = {site->block_limit, s->channel->opts.sourceblocklimit};
+    for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
+        uint64_t bytes = blocks[i] * site->block_size;
+        limit = bytes > 0 && bytes < limit ? bytes : limit;
+    }
+    return limit;
+}
+
 struct smtp_server_policy session_policy(struct tcp_session *s)
 {
     snprintf(s->local_name, sizeof s->local_name, "%.*s",
@@ -13,8 +26,9 @@ struct smtp_server_policy session_policy(struct tcp_session *s)
     return (struct smtp_server_policy){
         .local_name = str_from(s->local_name),
         .tls = s->channel->opts.tls_server,
-        .size_limit_bytes = MESSAGE_SIZE_LIMIT,
+        .size_limit_bytes = size_limit(s),
         .recipient_limit = RECIPIENT_LIMIT,
+        .limits = smtp_limits_of(&s->channel->opts),
     };
 }
 

@@ -70,6 +70,15 @@ static void dump_options(const struct snapshot *s, struct buf *out)
     if (o->received_domain.len > 0) {
         buf_printf(out, "RECEIVED_DOMAIN=%.*s\n", STR_ARG(o->received_domain));
     }
+    if (o->block_size_at.source != 0) {
+        buf_printf(out, "BLOCK_SIZE=%u\n", o->block_size);
+    }
+    if (o->block_limit_at.source != 0) {
+        buf_printf(out, "BLOCK_LIMIT=%u\n", o->block_limit);
+    }
+    if (o->line_limit_at.source != 0) {
+        buf_printf(out, "LINE_LIMIT=%u\n", o->line_limit);
+    }
     if (o->percent_bang_local_at.source != 0) {
         buf_printf(out, "PERCENT_BANG_LOCAL=%u\n", o->percent_bang_local);
     }

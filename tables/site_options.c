@@ -2,7 +2,7 @@
 #include "base/address.h"
 #include "tables/compile.h"
 
-enum { SITE_WORKERS_MAX = 1024, SITE_USER_MAX = 32 };
+enum { SITE_WORKERS_MAX = 1024, SITE_USER_MAX = 32, SITE_BLOCK_SIZE_MAX = 1 << 20 };
 
 static void read_path(struct compile *c, const struct ast_option *o, str *out,
                       struct span *at)
@@ -118,6 +118,19 @@ static void read_option(struct compile *c, const struct ast_option *o)
     case OPTION_SITE_LOG_FORMAT:
         read_log_format(c, o);
         break;
+    case OPTION_SITE_BLOCK_SIZE:
+        read_number(c, o, SITE_BLOCK_SIZE_MAX, &out->block_size, &out->block_size_at);
+        if (out->block_size == 0) {
+            diag_error(c->diags, o->value_at, "option-range",
+                       "'BLOCK_SIZE' needs a number from 1 to %d", SITE_BLOCK_SIZE_MAX);
+        }
+        break;
+    case OPTION_SITE_BLOCK_LIMIT:
+        read_number(c, o, INT32_MAX, &out->block_limit, &out->block_limit_at);
+        break;
+    case OPTION_SITE_LINE_LIMIT:
+        read_number(c, o, INT32_MAX, &out->line_limit, &out->line_limit_at);
+        break;
     case OPTION_SITE_PERCENT_BANG_LOCAL:
         read_number(c, o, 1, &out->percent_bang_local, &out->percent_bang_local_at);
         break;
@@ -154,6 +167,7 @@ void site_options_compile(struct compile *c, const struct ast *ast)
                               .user = STR("pointsman"),
                               .dnssec_anchor = STR(""),
                               .received_domain = STR(""),
+                              .block_size = 1024,
                               .log_format = 1,
                               .dialect = usual_dialect(c)};
     for (const struct ast_section *s = ast != NULL ? ast->sections : NULL; s;

@@ -45,8 +45,10 @@ static void check_message(str message)
 static void run(struct machine_host *h, unsigned bits, const uint8_t *data, size_t size,
                 size_t piece)
 {
+    static const struct smtp_limits limits = {3, 5, 2, 4, 2, 6, 4, 7};
     struct smtp_server_policy p = {STR("mx.example"), level_of(bits & 3),
-                                   (bits & 32) != 0 ? SIZE_LIMIT : 0, 100};
+                                   (bits & 32) != 0 ? SIZE_LIMIT : 0, 100,
+                                   (bits & 64) != 0 ? limits : (struct smtp_limits){0}};
     machine_host_init(h, &p);
     h->tls_policy.tls = level_of(bits >> 2 & 3);
     if ((bits & 16) != 0) {

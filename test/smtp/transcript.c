@@ -101,6 +101,33 @@ static void parse_level(struct parser *p, str value, enum tls_level *out)
     }
 }
 
+/* "recipientlimit 3" */
+static void take_limit(struct parser *p, str value)
+{
+    static const struct {
+        const char *keyword;
+        size_t at;
+    } rows[] = {
+#define ROW(keyword) {#keyword, offsetof(struct smtp_limits, keyword)}
+        ROW(transactionlimit),      ROW(disconnecttransactionlimit),
+        ROW(recipientlimit),        ROW(recipientcutoff),
+        ROW(deferralrejectlimit),   ROW(disconnectrecipientlimit),
+        ROW(disconnectrejectlimit), ROW(disconnectbadcommandlimit),
+#undef ROW
+    };
+    str keyword;
+    uint64_t number;
+    bool good =
+        str_word(&value, &keyword) && str_u64(str_trim(value), UINT32_MAX, &number);
+    for (size_t i = 0; good && i < sizeof rows / sizeof rows[0]; i++) {
+        if (str_eq(keyword, str_from(rows[i].keyword))) {
+            *(unsigned *)(void *)((char *)&p->t->limits + rows[i].at) = (unsigned)number;
+            return;
+        }
+    }
+    p->error = "limit takes a keyword and a number";
+}
+
 static void parse_setting(struct parser *p, str name, str value)
 {
     struct transcript *t = p->t;
@@ -115,6 +142,8 @@ static void parse_setting(struct parser *p, str name, str value)
         t->whole_packets = str_eq(value, STR("whole"));
     } else if (str_eq(name, STR("needs"))) {
         t->needs_machine = str_eq(value, STR("machine"));
+    } else if (str_eq(name, STR("limit"))) {
+        take_limit(p, value);
     } else if (!str_eq(name, STR("size")) ||
                !str_u64(value, UINT64_MAX, &t->size_limit_bytes)) {
         p->error = "unknown setting";

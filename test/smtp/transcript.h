@@ -25,6 +25,7 @@ struct transcript {
     enum tls_level tls, tls_after;
     bool implicit_tls, whole_packets, needs_machine;
     uint64_t size_limit_bytes;
+    struct smtp_limits limits;
     VEC(struct transcript_step) steps;
 };
 

@@ -10,7 +10,7 @@
 
 static struct smtp_server_policy policy(enum tls_level tls)
 {
-    return (struct smtp_server_policy){STR(NAME), tls, 1000, 100};
+    return (struct smtp_server_policy){STR(NAME), tls, 1000, 100, {0}};
 }
 
 /* Feeds input to a new machine and compares all that came back. */
