@@ -131,6 +131,7 @@ static bool answer_sender(struct tcp_session *s)
         return false;
     }
     struct enqueue_session facts = session_facts(s);
+    facts.declared_size = smtp_server_txn(s->machine)->declared_size;
     session_name_facts(s, &facts);
     s->txn = enqueue_begin(&facts, &smtp_server_txn(s->machine)->sender);
     smtp_server_answer_command(s->machine, 250, 2, 1, 0, "sender ok");

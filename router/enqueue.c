@@ -13,12 +13,14 @@
 #include "router/channel.h"
 #include "router/dispatch.h"
 #include "router/header.h"
+#include "router/message_limits.h"
 #include "router/refusal.h"
 
 /* Recipients of one channel and next hop. */
 struct group {
     const struct channel *channel;
     str host;
+    const char *over; /* the limit the message exceeds, or NULL */
     VEC(str) recipients;
 };
 
@@ -38,6 +40,7 @@ struct enqueue {
     str only;         /* as the client wrote it, the first recipient */
     bool logged;      /* a channel concerned has the logging keyword */
     struct header_scan scan;
+    struct message_size size; /* as the client sent it */
     bool begun, committing, busy, dead;
     uint64_t started_ns; /* of the commit */
     struct task task;    /* an answer that was there at once */
@@ -130,6 +133,22 @@ static bool verified(struct enqueue *e, const struct route *route, struct outcom
                         &route->address, out);
 }
 
+/* What a recipient is told whose channel does not take messages of that size. */
+static bool refused_size(const char *limit, struct outcome *out)
+{
+    outcome_set(out, OUTCOME_FAILED, 552, 5, 3, 4,
+                "the message is larger than its way to the recipient allows (%s)", limit);
+    return false;
+}
+
+/* May it go there, by the size the client has told? */
+static bool size_taken(struct enqueue *e, const struct channel *c, struct outcome *out)
+{
+    struct message_size told = {.bytes = e->session.declared_size};
+    const char *limit = message_over_channel(e->runtime->snapshot, c, &told);
+    return limit == NULL || refused_size(limit, out);
+}
+
 /* True when this mailbox has been taken for this channel before: local parts are
  * compared exactly, domains case-blind. */
 static bool seen_before(struct enqueue *e, const struct route *route)
@@ -208,7 +227,8 @@ bool enqueue_recipient(struct enqueue *e, const struct address *to, struct outco
     enum route_verdict verdict =
         route_recipient(e->runtime->snapshot, e->session.source, e->session.trusted, to,
                         e->scratch, &route);
-    bool taken = verdict == ROUTE_ACCEPT && verified(e, &route, out);
+    bool taken = verdict == ROUTE_ACCEPT && size_taken(e, route.channel, out) &&
+                 verified(e, &route, out);
     if (verdict != ROUTE_ACCEPT) {
         refusal_outcome(to, &route, verdict, e->scratch, out);
     }
@@ -346,6 +366,7 @@ bool enqueue_body(struct enqueue *e, str data, enqueue_cb cb, void *arg,
     int error;
     check(!e->busy && !e->committing && e->recipients > 0);
     body_begin(e);
+    message_size_add(&e->size, data);
     header_scan(&e->scan, data);
     if (e->scan.received > HEADER_RECEIVED_MAX) {
         outcome_set(out, OUTCOME_FAILED, 554, 5, 4, 6,
@@ -382,6 +403,16 @@ static void log_enqueue(struct enqueue *e, unsigned recipients, uint64_t size)
     log_end(&line);
 }
 
+static void log_hold(struct enqueue *e, const struct queue_message *m)
+{
+    struct log_line line;
+    log_begin(&line, e->worker->daemon->log, LOG_HOLD);
+    log_cstr(&line, "id", m->id);
+    log_str(&line, "channel", e->session.source->name);
+    log_cstr(&line, "reason", m->hold);
+    log_end(&line);
+}
+
 static void on_committed(struct worker *w, struct queue_message *m,
                          const struct queue_result *r, void *arg)
 {
@@ -397,9 +428,49 @@ static void on_committed(struct worker *w, struct queue_message *m,
     /* Also when the session is gone: the message is ours now, and may be the client's
      * too; twice is allowed, never is not (RFC 5321 4.5.4.1, RFC 1047). */
     e->message = NULL;
-    dispatch_add(w, m);
+    if (m->hold != NULL) {
+        log_hold(e, m);
+        queue_message_free(&m);
+    } else {
+        dispatch_add(w, m);
+    }
     outcome_set(&e->outcome, OUTCOME_DELIVERED, 250, 2, 0, 0, "queued as %s", e->id);
     answer(e, &e->outcome);
+}
+
+/* The size is known now. True: for the site, or for all recipients, it is too much, and
+ * *out says so. Where only some channels do not take it, their recipients fail at the
+ * first attempt, which tells the sender. */
+static bool too_large(struct enqueue *e, struct outcome *out)
+{
+    const struct snapshot *s = e->runtime->snapshot;
+    const char *limit = message_over_site(s, &e->size);
+    size_t over = 0;
+    if (limit != NULL) {
+        outcome_set(out, OUTCOME_FAILED, 552, 5, 3, 4, "the message is too large (%s)",
+                    limit);
+        return true;
+    }
+    for (size_t i = 0; i < e->groups.n; i++) {
+        struct group *g = e->groups.at[i];
+        g->over = message_over_channel(s, g->channel, &e->size);
+        limit = g->over != NULL ? g->over : limit;
+        over += g->over != NULL;
+    }
+    return over > 0 && over == e->groups.n && !refused_size(limit, out);
+}
+
+/* More recipients than holdlimit of the source channel: set aside until an operator has
+ * looked at it. */
+static void hold_large_list(struct enqueue *e)
+{
+    unsigned limit = e->session.source->opts.holdlimit;
+    if (limit > 0 && e->recipients > limit) {
+        e->message->hold =
+            arena_printf(e->message->arena, "%u recipients, holdlimit of %.*s is %u",
+                         e->recipients, STR_ARG(e->session.source->name), limit)
+                .ptr;
+    }
 }
 
 /* Turns the groups into the entries of the message. */
@@ -415,6 +486,7 @@ static void entries_make(struct enqueue *e)
         size_t n = g->recipients.n;
         entry->channel = arena_str(m->arena, g->channel->name);
         entry->host = g->host;
+        entry->too_large = g->over;
         entry->recipients = arena_array(m->arena, str, n);
         memcpy(entry->recipients, g->recipients.at, n * sizeof(str));
         entry->recipient_count = (unsigned)n;
@@ -445,6 +517,11 @@ void enqueue_commit(struct enqueue *e, enqueue_cb cb, void *arg)
     e->cb = cb;
     e->arg = arg;
     e->busy = true;
+    if (too_large(e, &e->outcome)) {
+        answer_later(e);
+        return;
+    }
+    hold_large_list(e);
     entries_make(e);
     if (!body_seal(e->worker, e->body, on_sealed, e, &error)) {
         return;

@@ -28,6 +28,7 @@ struct enqueue_session {
     bool name_doubted, name_only; /* as in struct header_received */
     bool esmtp, tls;
     str tls_version, tls_cipher; /* empty without TLS */
+    uint64_t declared_size;      /* SIZE= of MAIL; 0: not given */
 };
 
 struct enqueue;

@@ -92,10 +92,25 @@ static void channel_gone(struct delivery *d)
     delivery_end(d);
 }
 
+/* It was accepted because of its other recipients: these fail, and the sender is told. */
+static void refuse_size(struct delivery *d)
+{
+    for (unsigned i = 0; i < d->job.recipient_count; i++) {
+        outcome_set(&d->job.recipients[i].outcome, OUTCOME_FAILED, 0, 5, 3, 4,
+                    "the message is larger than its way to the recipient allows (%s)",
+                    d->entry->too_large);
+    }
+    delivery_end(d);
+}
+
 void delivery_start(struct delivery *d)
 {
     struct worker *w = d->dispatch->worker;
     job_fill(d, w->current);
+    if (d->entry->too_large != NULL) {
+        refuse_size(d);
+        return;
+    }
     if (d->job.channel == NULL) {
         channel_gone(d);
         return;
@@ -134,12 +149,15 @@ struct job *job_next(struct job *job)
     if (dispatch->stopping || job->runtime != dispatch->worker->current) {
         return NULL;
     }
-    struct scheduler_item *item = scheduler_take(dispatch->scheduler, &d->item);
-    if (item == NULL) {
-        return NULL;
+    struct scheduler_item *item;
+    while ((item = scheduler_take(dispatch->scheduler, &d->item)) != NULL) {
+        struct delivery *next = (struct delivery *)item;
+        job_fill(next, job->runtime);
+        check(next->job.channel != NULL);
+        if (next->entry->too_large == NULL) {
+            return &next->job;
+        }
+        refuse_size(next);
     }
-    struct delivery *next = (struct delivery *)item;
-    job_fill(next, job->runtime);
-    check(next->job.channel != NULL);
-    return &next->job;
+    return NULL;
 }

@@ -27,6 +27,9 @@ struct queue_entry {
     unsigned attempts;
     str *recipients; /* those still open */
     unsigned recipient_count;
+    /* A keyword: the channel does not take a message of this size, so the entry fails at
+     * its first attempt. Known while the message is in memory only. */
+    const char *too_large;
 };
 
 /* A message with its open entries. Immutable; lives in its own arena. */
@@ -38,6 +41,7 @@ struct queue_message {
     str sender; /* empty: null sender */
     str source_channel;
     bool eight_bit;
+    const char *hold;  /* why it is set aside as it is committed; NULL: it is not */
     struct body *body; /* one reference */
     struct queue_entry *entries;
     unsigned entry_count;
@@ -77,7 +81,8 @@ struct queue_result {
 };
 
 /* Commits m: ok means message, envelope and body are on stable storage. The caller
- * keeps m; on ok its entries have ids and are claimed by w. */
+ * keeps m; on ok its entries have ids and are claimed by w, but those of a message with a
+ * reason to hold are set aside: nobody claims them. */
 typedef void (*queue_commit_cb)(struct worker *w, struct queue_message *m,
                                 const struct queue_result *r, void *arg);
 void queue_commit(struct queue *q, struct worker *w, struct queue_message *m,

@@ -369,6 +369,18 @@ static bool insert_entry(struct queue_store *s, const struct queue_message *m,
            insert_recipients(s, e->id, e->recipients, e->recipient_count, r);
 }
 
+static bool hold_message(struct queue_store *s, const struct queue_message *m,
+                         struct queue_result *r)
+{
+    sqlite3_stmt *q = store_statement(s, SQL_HOLD_MESSAGE, r);
+    if (q == NULL) {
+        return false;
+    }
+    sqlite3_bind_int64(q, 1, (int64_t)m->number);
+    sqlite3_bind_text(q, 2, m->hold, -1, SQLITE_STATIC);
+    return store_run(s, q, r);
+}
+
 static bool sqlite_remove(struct queue_store *s, uint64_t number, struct queue_result *r)
 {
     return store_do_number(s, SQL_DELETE_MESSAGE, (int64_t)number, r);
@@ -397,7 +409,7 @@ static bool sqlite_insert(struct queue_store *s, struct queue_message *m,
             return false;
         }
     }
-    return true;
+    return m->hold == NULL || hold_message(s, m, r);
 }
 
 /* --- settle --- */
