@@ -20,21 +20,25 @@ static bool is_printable(char c)
 
 bool domain_name_ok(str name)
 {
-    str rest = name, label;
+    size_t label = 0; /* octets of it so far */
     if (name.len == 0 || name.len > ADDRESS_DOMAIN_MAX) {
         return false;
     }
-    while (str_split(&rest, '.', &label)) {
-        if (label.len == 0 || label.len > 63 || label.ptr[0] == '-' ||
-            label.ptr[label.len - 1] == '-') {
-            return false;
-        }
-        for (size_t i = 0; i < label.len; i++) {
-            char c = label.ptr[i];
-            if (!ascii_is_alnum(c) && c != '-' && c != '_') {
+    for (size_t i = 0; i <= name.len; i++) {
+        char c = i < name.len ? name.ptr[i] : '.';
+        if (c == '.') {
+            if (label == 0 || label > 63 || name.ptr[i - 1] == '-') {
                 return false;
             }
+            label = 0;
+            continue;
         }
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                      ascii_is_digit(c) || c == '_' || (c == '-' && label > 0);
+        if (!letter) {
+            return false;
+        }
+        label++;
     }
     return true;
 }
@@ -177,11 +181,29 @@ const char *address_parse(str text, struct address *out)
     return why;
 }
 
+static char *put_part(char *at, str part)
+{
+    if (part.len > 0) {
+        memcpy(at, part.ptr, part.len);
+    }
+    return at + part.len;
+}
+
+/* By hand: it is done for every address that is routed. */
 str address_print(struct arena *a, const struct address *addr)
 {
-    return arena_printf(a, "%.*s%s%.*s%s%.*s", STR_ARG(addr->route),
-                        addr->route.len > 0 ? ":" : "", STR_ARG(addr->local),
-                        addr->domain.len > 0 ? "@" : "", STR_ARG(addr->domain));
+    size_t most = addr->route.len + addr->local.len + addr->domain.len + 3;
+    char *text = arena_bytes(a, most), *at = put_part(text, addr->route);
+    if (addr->route.len > 0) {
+        *at++ = ':';
+    }
+    at = put_part(at, addr->local);
+    if (addr->domain.len > 0) {
+        *at++ = '@';
+    }
+    at = put_part(at, addr->domain);
+    *at = '\0';
+    return str_n(text, (size_t)(at - text));
 }
 
 bool address_is_null(const struct address *addr)
