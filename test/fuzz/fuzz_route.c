@@ -14,16 +14,31 @@ enum { QUERIES_MAX = 16 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* What a trace can say. */
+static void check_steps(const struct snapshot *s, const struct route_step *step)
+{
+    for (; step != NULL; step = step->next) {
+        bool none = str_eq(step->outcome, STR("no rule"));
+        check(none || str_eq(step->outcome, STR("applied")) ||
+              str_eq(step->outcome, STR("repeat")) ||
+              (str_starts(step->outcome, STR("failed: ")) && step->outcome.len > 8));
+        check(none == (step->rule.source == 0));
+        check(none || span_place(s->sources, step->rule).line > 0);
+    }
+}
+
 static void check_rewrite(const struct snapshot *s, const struct address *addr,
                           struct arena *a)
 {
-    for (int way = 0; way < 4; way++) {
-        struct rewrite_context ctx = {s->channels[s->channel_count - 1],
-                                      way & 1 ? ROUTE_FORWARD : ROUTE_BACKWARD,
-                                      way & 2 ? ROUTE_ENVELOPE : ROUTE_HEADER, NULL};
+    for (int way = 0; way < 8; way++) {
+        const struct channel *destination = way & 4 ? s->channels[0] : NULL;
+        struct rewrite_context ctx = {
+            s->channels[s->channel_count - 1], way & 1 ? ROUTE_FORWARD : ROUTE_BACKWARD,
+            way & 2 ? ROUTE_ENVELOPE : ROUTE_HEADER, destination};
         struct address again;
         struct route r;
         route_rewrite(s, &ctx, addr, true, a, &r);
+        check_steps(s, r.steps);
         check((r.channel == NULL) == (r.error.len > 0));
         if (!r.channel || address_is_null(addr))
             continue;
