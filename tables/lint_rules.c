@@ -126,8 +126,8 @@ static void check_switch(const struct looking *l)
     bool always = (l->template.traits & TEMPLATE_FOR_CLIENTS) &&
                   !(l->template.traits & (TEMPLATE_CALLS | TEMPLATE_NEVER));
 
-    if ((l->rule->kind != PATTERN_LITERAL_ANY && l->rule->kind != PATTERN_LITERAL_STARS &&
-         l->rule->kind != PATTERN_FIRST) ||
+    if ((l->rule->kind != PATTERN_LITERAL_ANY &&
+         l->rule->kind != PATTERN_LITERAL_STARS) ||
         !always || !to || to->channel->opts.ip_switch == IP_SWITCH_NO) {
         return;
     }

@@ -3,14 +3,13 @@
 
 #include "tables/rule_table.h"
 
-/* Can the domain literal of some client lead to this pattern? Not to ".": whoever it
- * is never switches. */
+/* Can the domain literal of some client lead to this pattern? Not to "." and
+ * "$*": whoever it is never switches. */
 static bool takes_clients(const struct rule_record *r, const struct template *t)
 {
     enum pattern_kind k = (enum pattern_kind)r->kind;
     bool literal = k == PATTERN_LITERAL || k == PATTERN_LITERAL_PREFIX ||
-                   k == PATTERN_LITERAL_ANY || k == PATTERN_LITERAL_STARS ||
-                   k == PATTERN_FIRST;
+                   k == PATTERN_LITERAL_ANY || k == PATTERN_LITERAL_STARS;
     return literal && (t->traits & TEMPLATE_FOR_CLIENTS) &&
            !(t->traits & TEMPLATE_NEVER) && t->form != TEMPLATE_AS_IS;
 }

@@ -23,7 +23,7 @@ struct routing {
     unsigned passes;
     bool special_done; /* $% or $! was tried */
     bool nameless;     /* a host without a local part (IP switch) */
-    bool only_all;     /* nothing but the pattern "." applied so far */
+    bool for_anybody;  /* only rules that take whoever it is applied so far */
     struct route *out;
 };
 
@@ -256,13 +256,33 @@ static enum pass route_to_host(struct routing *r, const struct hostspec *spec,
     return PASS_END;
 }
 
+/* Does the rule say nothing about who it is? Those are "." and "$*", and "[]" where it
+ * only leads on to other rules, without asking a table. */
+static bool takes_anybody(const struct snapshot *s, const struct rewrite_found *found)
+{
+    if (!found->rule) {
+        return false;
+    }
+    switch ((enum pattern_kind)found->rule->kind) {
+    case PATTERN_ALL:
+    case PATTERN_FIRST:
+        return true;
+    case PATTERN_LITERAL_ANY:
+    case PATTERN_LITERAL_STARS:
+        return found->result == REWRITE_REPEAT &&
+               !(rule_template(s->rules, found->rule).traits & TEMPLATE_CALLS);
+    default:
+        return false;
+    }
+}
+
 /* What a look-up came to. */
 static enum pass route_found(struct routing *r, const struct hostspec *spec,
                              const struct rewrite_found *found)
 {
     r->out->rule = found->rule ? rule_span(found->rule) : SPAN_NONE;
     r->rules[r->passes - 1] = r->out->rule;
-    r->only_all &= found->rule && found->rule->kind == PATTERN_ALL;
+    r->for_anybody &= takes_anybody(r->snapshot, found);
     switch (found->result) {
     case REWRITE_BAD:
         /* the IP switch asks for the channel only, nobody sees its address */
@@ -313,7 +333,7 @@ static enum bang_percent source_order(const struct snapshot *s,
 }
 
 /* Rewriting without what only envelope To gets afterwards. True when something more
- * specific than the rule "." had a part in it. */
+ * specific than rules for anybody had a part in it. */
 static bool route_resolve(const struct snapshot *s, const struct rewrite_context *ctx,
                           const struct address *addr, bool want_steps, struct arena *a,
                           struct route *out)
@@ -327,7 +347,7 @@ static bool route_resolve(const struct snapshot *s, const struct rewrite_context
                         .state = {.tag = STR(""), .error = STR_NONE},
                         .order = source_order(s, ctx),
                         .nameless = addr->local.len == 0,
-                        .only_all = true,
+                        .for_anybody = true,
                         .out = out};
 
     trace.end = &trace.first;
@@ -339,7 +359,7 @@ static bool route_resolve(const struct snapshot *s, const struct rewrite_context
         }
     }
     out->steps = trace.first;
-    return !r.only_all;
+    return !r.for_anybody;
 }
 
 /* Envelope To only: the host by which a line of the channel block was reached becomes
@@ -414,7 +434,8 @@ enum route_verdict route_recipient(const struct snapshot *s, const struct channe
 }
 
 /* Where a client leads that is this host: a backward-pointing envelope address without a
- * local part. NULL: nowhere, or to `from`. "." (whoever it is) leads nowhere. */
+ * local part. NULL: nowhere, or to `from`. A rule for anybody leads
+ * nowhere. */
 static const struct channel *client_channel(const struct snapshot *s,
                                             const struct channel *from, str host,
                                             struct arena *a, struct span *rule)

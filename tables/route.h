@@ -47,8 +47,8 @@ void route_rewrite(const struct snapshot *s, const struct rewrite_context *ctx,
 
 /* The IP switch at accept (PMDF 2.3.4.42): the client's IP as a domain literal,
  * rewritten as a backward-pointing envelope address, names a channel; accepted only
- * from a `switchchannel` channel to one that allows it. The rule "." alone never
- * switches: a switched client is trusted, and "." matches everybody. Returns the channel
+ * from a `switchchannel` channel to one that allows it. The rules "." and "$*"
+ * alone never switch: a switched client is trusted, and they match everybody. Returns the channel
  * to use (from itself when nothing switches); *rule is the deciding rule. */
 const struct channel *route_ip_switch(const struct snapshot *s,
                                       const struct channel *from, str client_ip,

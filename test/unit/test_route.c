@@ -326,19 +326,42 @@ static void ip_switch(void **state)
     (void)state;
 }
 
-/* "." matches everybody: it must not make everybody trusted. */
+/* Rules that match everybody must not make everybody trusted, by themselves or with the
+ * help of tags. */
 static void ip_switch_not_by_match_all(void **state)
 {
-    struct fixture f = fixture_new(". $U%$H@tcp-out\n\nl\nhere.test\n\n"
-                                   "tcp_local switchchannel\ntcp-local\n\n"
-                                   "tcp_out\ntcp-out\n",
-                                   NULL);
-    const struct channel *from = fixture_channel(&f, "tcp_local");
-    struct span rule;
+    static const struct {
+        const char *rules;
+        bool switches;
+    } cases[] = {
+        {". $U%$H@tcp-out", false},
+        {"$* $U%$H@tcp-out", false},
+        {"$* $E$R$U%$H@tcp-out", false},
+        {"$* $U%$H$Tx|$Mtcp_local\nx|. $U%$H@tcp-out", false},
+        {"$* $U%$H$Tx|$Mtcp_local\nx|$* $U%$H@tcp-out", false},
+        {"[] $U%[$L]$Tx|\nx|. $U%$H@tcp-out", false},
+        {"[*.*.*.*] $U%[$L]$Tx|\nx|. $U%$H@tcp-out", false},
+        {"[192.0.] $U%[192.0.$L]$Tx|\nx|. $U%$H@tcp-out", true},
+        {"$* $U%$H$Tx|\nx|[192.0.] $U%$H@tcp-out", true},
+        {"[] $U%[$L]@tcp-out", true}, /* written for clients, and warned about */
+    };
 
-    assert_ptr_equal(route_ip_switch(f.s, from, STR("192.0.2.1"), f.arena, &rule), from);
-    assert_int_equal(rule.source, 0);
-    fixture_free(&f);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char config[256];
+        struct span rule;
+        snprintf(config, sizeof config,
+                 "%s\n\nl\nhere.test\n\ntcp_local switchchannel\ntcp-local\n\n"
+                 "tcp_out\ntcp-out\n",
+                 cases[i].rules);
+        struct fixture f = fixture_new(config, NULL);
+        const struct channel *from = fixture_channel(&f, "tcp_local");
+        const struct channel *to =
+            route_ip_switch(f.s, from, STR("192.0.2.1"), f.arena, &rule);
+        if ((to != from) != cases[i].switches || (rule.source != 0) != (to != from)) {
+            fail_msg("%s: %.*s", cases[i].rules, STR_ARG(to->name));
+        }
+        fixture_free(&f);
+    }
     (void)state;
 }
 
