@@ -167,16 +167,47 @@ static void parse_unsupported(struct template_parser *p, size_t start, char end,
                      what);
 }
 
-/* True when nothing but controls stands before. */
+/* True when nothing but controls and their arguments stands before. */
 static bool stands_alone(const struct template_parser *p)
 {
+    bool in_domain = false; /* of $V or $Z: takes text until something else comes */
+
     for (size_t i = 0; i < p->op_count; i++) {
-        if (op_is_material(p->ops[i].kind) || op_is_separator(p->ops[i].kind) ||
-            op_is_reexpanded(p->ops[i].kind)) {
+        unsigned kind = p->ops[i].kind;
+        bool material = op_is_material(kind);
+        if ((material && !in_domain) || op_is_separator(kind) || op_is_reexpanded(kind)) {
             return false;
         }
+        in_domain = kind == OP_LOCAL ||
+                    (in_domain && (material || kind == OP_CASE || kind == OP_QUOTE));
     }
     return true;
+}
+
+/* Is this '$' the beginning of a control that ends the text of an error: $N $M $Q $C $T,
+ * $? or one of them with its number? Other sequences are text there (PMDF 2.2.6). */
+static bool ends_error_text(const struct template_parser *p)
+{
+    size_t at = p->pos + 1;
+
+    while (at < p->text.len && ascii_is_digit(p->text.ptr[at])) {
+        at++;
+    }
+    return at < p->text.len && strchr("nmqct?NMQCT", p->text.ptr[at]) &&
+           p->text.ptr[at] != '\0';
+}
+
+/* Over the text of an error; a character of the templates behind '$' is itself. */
+static void skip_error_text(struct template_parser *p, bool alone)
+{
+    const char *end = alone ? "$" : "$%@";
+
+    while (skip_text(p, end, true) && peek(p) == '$' && !ends_error_text(p)) {
+        p->pos++;
+        if (p->pos < p->text.len && str_find(STR("$%@"), peek(p)) >= 0) {
+            p->pos++;
+        }
+    }
 }
 
 static void parse_error_text(struct template_parser *p, size_t start, bool numbered,
@@ -191,7 +222,7 @@ static void parse_error_text(struct template_parser *p, size_t start, bool numbe
                        "z, and x is 4 or 5: 4004003 is 4.4.3");
         return;
     }
-    skip_text(p, stands_alone(p) ? "" : "$%@", true);
+    skip_error_text(p, stands_alone(p));
     struct template_op *op = op_add(p, OP_ERROR, start);
     op->number = numbered ? number : STATUS_DEFAULT;
     op->numbered = numbered;

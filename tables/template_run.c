@@ -138,16 +138,26 @@ static size_t subaddress_at(str user)
     return plus > 0 ? (size_t)plus : user.len;
 }
 
+/* A local part without its subaddress, or only that. */
+static str user_part(str local, bool subaddress)
+{
+    size_t at = subaddress_at(local);
+
+    return subaddress ? str_from_pos(local, at + 1) : str_sub(local, 0, at);
+}
+
 static void put_user(struct machine *m, const struct template_op *op)
 {
     str user = m->in->spec->user;
+    struct address rest;
 
     if (!op->numbered) {
         put_data(m, user);
-    } else if (op->number == 0) {
-        put_data(m, str_sub(user, 0, subaddress_at(user)));
-    } else {
-        put_data(m, str_from_pos(user, subaddress_at(user) + 1));
+    } else if (m->in->spec->kind != HOSTSPEC_ROUTE || address_parse(user, &rest)) {
+        put_data(m, user_part(user, op->number == 1));
+    } else { /* what stands behind an entry of a route keeps its hosts */
+        rest.local = user_part(rest.local, op->number == 1);
+        put_data(m, op->number == 1 ? rest.local : address_print(m->arena, &rest));
     }
 }
 
@@ -268,7 +278,7 @@ static bool is_reprocessing(const struct channel *c)
     static const char *const names[] = {"conversion", "defragment", "process",
                                         "reprocess"};
 
-    for (size_t i = 0; c && i < sizeof names / sizeof *names; i++) {
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         str name = str_from(names[i]);
         if (str_istarts(c->name, name) &&
             (c->name.len == name.len || c->name.ptr[name.len] == '_')) {
@@ -298,10 +308,26 @@ static void stop_here(struct machine *m)
     m->source = m->destination = (struct channel_test){STR_NONE, false, STR_NONE};
 }
 
+/* The text of an error without the '$' before a '$', '%' or '@'. */
+static str error_text(struct arena *a, str written)
+{
+    char *text = arena_alloc(a, written.len + 1);
+    size_t n = 0;
+
+    for (size_t i = 0; i < written.len; i++) {
+        char next = i + 1 < written.len ? written.ptr[i + 1] : '\0';
+        if (written.ptr[i] == '$' && (next == '$' || next == '%' || next == '@')) {
+            i++;
+        }
+        text[n++] = written.ptr[i];
+    }
+    return str_n(text, n);
+}
+
 static void set_error(struct machine *m, const struct template *t,
                       const struct template_op *op)
 {
-    m->out->error = arena_str(m->arena, str_trim(op_argument(t, op)));
+    m->out->error = error_text(m->arena, str_trim(op_argument(t, op)));
     template_status(op->number, m->out->status);
 }
 
@@ -455,7 +481,7 @@ static bool control_passes(struct machine *m, const struct template_op *op)
     case OP_DIRECTION:
         return in->forward == (op->number == 1);
     case OP_REPROCESS:
-        return is_reprocessing(in->source) == (op->number == 1);
+        return !in->source || is_reprocessing(in->source) == (op->number == 1);
     default: /* OP_ROUTINE */
         return false;
     }
