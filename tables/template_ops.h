@@ -97,6 +97,16 @@ bool template_status(uint32_t number, unsigned status[3]);
 /* The form that a row of separators ("%@") makes; false if none does. */
 bool template_form_of(const char *separators, enum template_form *form);
 
+/* template_words.c. A local part without its subaddress, or only that (empty if there is
+ * none). Slices of it. */
+str template_user_part(str local, bool subaddress);
+/* A name without its n leftmost labels; a leading dot stays. A slice of it. */
+str template_drop_labels(str name, unsigned n);
+/* The n-th label of a name from the left or the right; false if there is none. */
+bool template_label(str name, unsigned n, bool from_right, str *label);
+/* The text of an error as written, without the '$' before a '$', '%' or '@'. */
+str template_error_text(struct arena *a, str written);
+
 struct template_parser;
 /* template_check.c: faults of the whole, the form, what can be known before. False and
  * reported when it is of no use. */

@@ -129,23 +129,6 @@ static void put_data(struct machine *m, str text)
     }
 }
 
-/* Position of the subaddress separator of a local part, or its length. What is quoted
- * has none. */
-static size_t subaddress_at(str user)
-{
-    ptrdiff_t plus = user.len > 0 && user.ptr[0] != '"' ? str_find(user, '+') : -1;
-
-    return plus > 0 ? (size_t)plus : user.len;
-}
-
-/* A local part without its subaddress, or only that. */
-static str user_part(str local, bool subaddress)
-{
-    size_t at = subaddress_at(local);
-
-    return subaddress ? str_from_pos(local, at + 1) : str_sub(local, 0, at);
-}
-
 static void put_user(struct machine *m, const struct template_op *op)
 {
     str user = m->in->spec->user;
@@ -154,52 +137,10 @@ static void put_user(struct machine *m, const struct template_op *op)
     if (!op->numbered) {
         put_data(m, user);
     } else if (m->in->spec->kind != HOSTSPEC_ROUTE || address_parse(user, &rest)) {
-        put_data(m, user_part(user, op->number == 1));
+        put_data(m, template_user_part(user, op->number == 1));
     } else { /* what stands behind an entry of a route keeps its hosts */
-        rest.local = user_part(rest.local, op->number == 1);
+        rest.local = template_user_part(rest.local, op->number == 1);
         put_data(m, op->number == 1 ? rest.local : address_print(m->arena, &rest));
-    }
-}
-
-/* A name without its n leftmost labels; a leading dot stays. */
-static str drop_labels(str name, unsigned n)
-{
-    bool dotted = name.len > 1 && name.ptr[0] == '.';
-
-    while (n-- > 0 && name.len > 0) {
-        size_t start = dotted ? 1 : 0;
-        ptrdiff_t dot = str_find(str_from_pos(name, start), '.');
-        if (dot < 0) {
-            return STR("");
-        }
-        name = str_from_pos(name, start + (size_t)dot + (dotted ? 0 : 1));
-    }
-    return name;
-}
-
-/* The n-th label of a name from the left or the right; false if there is none. */
-static bool label_at(str name, unsigned n, bool from_right, str *label)
-{
-    if (name.len > 0 && name.ptr[0] == '.') {
-        name = str_from_pos(name, 1);
-    }
-    if (name.len == 0) {
-        return false;
-    }
-    for (;;) {
-        ptrdiff_t dot = from_right ? str_rfind(name, '.') : str_find(name, '.');
-        if (n-- == 0) {
-            size_t at = (size_t)dot;
-            *label = dot < 0      ? name
-                     : from_right ? str_from_pos(name, at + 1)
-                                  : str_sub(name, 0, at);
-            return true;
-        }
-        if (dot < 0) {
-            return false;
-        }
-        name = from_right ? str_sub(name, 0, (size_t)dot)
-                          : str_from_pos(name, (size_t)dot + 1);
     }
 }
 
@@ -212,7 +153,7 @@ static bool put_label(struct machine *m, const struct template_op *op)
                                          : m->in->match->unmatched;
     str label;
 
-    if (!label_at(name, op->number, right, &label)) {
+    if (!template_label(name, op->number, right, &label)) {
         return false;
     }
     put_data(m, label);
@@ -308,26 +249,10 @@ static void stop_here(struct machine *m)
     m->source = m->destination = (struct channel_test){STR_NONE, false, STR_NONE};
 }
 
-/* The text of an error without the '$' before a '$', '%' or '@'. */
-static str error_text(struct arena *a, str written)
-{
-    char *text = arena_alloc(a, written.len + 1);
-    size_t n = 0;
-
-    for (size_t i = 0; i < written.len; i++) {
-        char next = i + 1 < written.len ? written.ptr[i + 1] : '\0';
-        if (written.ptr[i] == '$' && (next == '$' || next == '%' || next == '@')) {
-            i++;
-        }
-        text[n++] = written.ptr[i];
-    }
-    return str_n(text, n);
-}
-
 static void set_error(struct machine *m, const struct template *t,
                       const struct template_op *op)
 {
-    m->out->error = error_text(m->arena, str_trim(op_argument(t, op)));
+    m->out->error = template_error_text(m->arena, str_trim(op_argument(t, op)));
     template_status(op->number, m->out->status);
 }
 
@@ -452,10 +377,10 @@ static bool material_run(struct machine *m, const struct template *t,
         put_user(m, op);
         return true;
     case OP_UNMATCHED:
-        put_data(m, drop_labels(match->unmatched, op->number));
+        put_data(m, template_drop_labels(match->unmatched, op->number));
         return true;
     case OP_MATCHED:
-        put_data(m, drop_labels(match->matched, op->number));
+        put_data(m, template_drop_labels(match->matched, op->number));
         return true;
     case OP_REST:
         put_data(m, match->rest);
