@@ -24,6 +24,7 @@ struct routing {
     bool special_done; /* $% or $! was tried */
     bool nameless;     /* a host without a local part (IP switch) */
     bool for_anybody;  /* only rules that take whoever it is applied so far */
+    bool renamed;      /* and one of them gave everybody another host */
     struct route *out;
 };
 
@@ -276,13 +277,24 @@ static bool takes_anybody(const struct snapshot *s, const struct rewrite_found *
     }
 }
 
+/* Once everybody has been given one name, a rule for that name is for everybody, too. */
+static void note_anybody(struct routing *r, const struct hostspec *spec,
+                         const struct rewrite_found *found)
+{
+    bool anybody = takes_anybody(r->snapshot, found);
+
+    r->for_anybody &= anybody || r->renamed;
+    r->renamed |= r->for_anybody && found->result == REWRITE_REPEAT &&
+                  !str_ieq(found->domain, spec->host);
+}
+
 /* What a look-up came to. */
 static enum pass route_found(struct routing *r, const struct hostspec *spec,
                              const struct rewrite_found *found)
 {
     r->out->rule = found->rule ? rule_span(found->rule) : SPAN_NONE;
     r->rules[r->passes - 1] = r->out->rule;
-    r->for_anybody &= takes_anybody(r->snapshot, found);
+    note_anybody(r, spec, found);
     switch (found->result) {
     case REWRITE_BAD:
         /* the IP switch asks for the channel only, nobody sees its address */

@@ -342,6 +342,12 @@ static void ip_switch_not_by_match_all(void **state)
         {"[] $U%[$L]$Tx|\nx|. $U%$H@tcp-out", false},
         {"[*.*.*.*] $U%[$L]$Tx|\nx|. $U%$H@tcp-out", false},
         {"[192.0.] $U%[192.0.$L]$Tx|\nx|. $U%$H@tcp-out", true},
+        /* a name that everybody is given says nothing */
+        {". $U%gate.test\ngate.test $U%$D@tcp-out", false},
+        {"$* $U%gate.test$Tx|\nx|gate.test $U%$D@tcp-out", false},
+        {"[] $U%gate.test\ngate.test $U%$D@tcp-out", false},
+        {". $U%[10.0.0.1]\n[10.] $U%[10.$L]@tcp-out", false},
+        {"[192.0.] $U%gate.test\ngate.test $U%$D@tcp-out", true},
         {"$* $U%$H$Tx|\nx|[192.0.] $U%$H@tcp-out", true},
         {"[] $U%[$L]@tcp-out", true}, /* written for clients, and warned about */
     };
