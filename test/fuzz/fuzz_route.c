@@ -47,6 +47,25 @@ static void check_rewrite(const struct snapshot *s, const struct address *addr,
     }
 }
 
+/* May mail of an untrusted source be sent on by way of this host? Proper names come after
+ * the relay rule; literals have more than one spelling. */
+static bool is_allowed(const struct snapshot *s, const struct route *r, str host)
+{
+    const struct host_entry *entry = snapshot_host(s, r->routing_host);
+
+    return host.ptr[0] == '[' || snapshot_is_local_domain(s, host) ||
+           str_ieq(host, entry->proper_name) || str_ieq(host, r->channel->official_host);
+}
+
+static void check_hosts(const struct snapshot *s, const struct route *r)
+{
+    str route = r->address.route, host;
+
+    check(is_allowed(s, r, r->address.domain));
+    while (route.len > 0 && str_split(&route, ',', &host))
+        check(is_allowed(s, r, str_from_pos(host, 1)));
+}
+
 static void check_recipient(const struct snapshot *s, const struct address *addr,
                             struct arena *a)
 {
@@ -60,6 +79,7 @@ static void check_recipient(const struct snapshot *s, const struct address *addr
     if (r.channel->final)
         return;
     check(given.ptr[0] == '[' || snapshot_is_local_domain(s, given));
+    check_hosts(s, &r);
     check(route_next_hop(r.channel, &r.address).len > 0);
     check(route_recipient(s, source, true, addr, a, &r) == ROUTE_ACCEPT);
 }
