@@ -42,6 +42,8 @@ struct smtp_server_policy {
     str local_name;            /* in greeting, EHLO */
     enum tls_level tls;        /* the channel's server side */
     uint64_t size_limit_bytes; /* advertised and enforced; 0: none */
+    bool bare_addresses;       /* senders and recipients without a domain are taken, for
+                                  the host to complete; else refused, 553 */
     unsigned recipient_limit;  /* more are answered 452 4.5.3; at least 100 */
     struct smtp_limits limits; /* what the channel says besides */
 };

@@ -127,7 +127,8 @@ static bool mail_sender(struct smtp_server *m, str *args)
         server_bad_address(m, 7, why);
         return false;
     }
-    if (m->txn.sender.local.len > 0 && m->txn.sender.domain.len == 0) {
+    if (m->txn.sender.local.len > 0 && m->txn.sender.domain.len == 0 &&
+        !m->policy.bare_addresses) {
         server_error(m, 553, 5, 1, 7, "The address has no domain");
         return false;
     }
@@ -164,7 +165,8 @@ static bool rcpt_address(struct smtp_server *m, str *args)
         server_bad_address(m, 3, why);
         return false;
     }
-    if (to->domain.len == 0 && !str_ieq(to->local, STR("postmaster"))) {
+    if (to->domain.len == 0 && !m->policy.bare_addresses &&
+        !str_ieq(to->local, STR("postmaster"))) {
         /* RFC 5321 4.1.1.3: only the postmaster comes without a domain. */
         server_error(m, 553, 5, 1, 3, "The address has no domain");
         return false;

@@ -15,6 +15,7 @@
 #include "channels/tcp_hosts.h"
 #include "router/body.h"
 #include "router/runtime.h"
+#include "tables/shown.h"
 
 enum {
     CONNECT_TIMEOUT_MS = 30 * 1000,
@@ -48,6 +49,8 @@ struct tcp_delivery {
     bool connected, retry_fresh;
 
     /* the message on it */
+    struct arena *arena; /* its addresses in the form of the channel */
+    struct arena_mark empty;
     struct smtp_client_message message;
     struct smtp_client_recipient *recipients;
     struct body_reader *reader;
@@ -135,18 +138,21 @@ static void free_message(struct tcp_delivery *d)
 
 static void take_message(struct tcp_delivery *d, struct job *job)
 {
+    const struct snapshot *s = d->runtime->snapshot;
     free_message(d);
+    arena_reset(d->arena, d->empty);
     d->job = job;
     d->offset = 0;
     d->reading = false;
     d->recipients = calloc(job->recipient_count, sizeof *d->recipients);
     check(d->recipients);
     for (unsigned i = 0; i < job->recipient_count; i++) {
-        d->recipients[i].address = job->recipients[i].address;
+        d->recipients[i].address =
+            shown_recipient(s, d->channel, job->recipients[i].address, d->arena);
         outcome_init(&d->recipients[i].outcome);
     }
     d->message = (struct smtp_client_message){
-        .sender = job->sender,
+        .sender = shown_sender(s, d->channel, job->sender, d->arena),
         .recipients = d->recipients,
         .recipient_count = job->recipient_count,
         .size_bytes = body_size(job->body),
@@ -203,6 +209,7 @@ static void delivery_free(struct tcp_delivery *d)
     tcp_hosts_free(&d->hosts);
     smtp_client_free(&d->machine);
     runtime_unref(&d->runtime);
+    arena_free(&d->arena);
     free(d->chunk);
     free(d);
 }
@@ -326,11 +333,12 @@ static bool give_body(struct tcp_delivery *d)
     if (stream_pending(d->stream) > OUTPUT_HIGH_WATER || d->reading) {
         return false;
     }
-    str all = body_data(d->job->body);
-    if (all.ptr) {
-        str part = str_sub(all, d->offset, CHUNK);
+    str part = body_part(d->job->body, d->offset);
+    if (part.ptr) {
+        part = str_sub(part, 0, CHUNK);
         d->offset += part.len;
-        smtp_client_body(d->machine, part.ptr, part.len, d->offset >= all.len);
+        smtp_client_body(d->machine, part.ptr, part.len,
+                         d->offset >= body_size(d->job->body));
         return true;
     }
     if (!d->chunk) {
@@ -592,6 +600,8 @@ void tcp_deliver(struct worker *w, void *state, struct job *job)
     d->runtime = runtime_ref(job->runtime);
     d->channel = job->channel;
     d->job = job;
+    d->arena = arena_new();
+    d->empty = arena_mark(d->arena);
     d->all_refused_for_good = true;
     d->hosts = tcp_hosts_new(w, job->runtime->snapshot, job->channel, job->host);
     delivery_next_address(d);

@@ -27,6 +27,7 @@ struct smtp_server_policy session_policy(struct tcp_session *s)
         .local_name = str_from(s->local_name),
         .tls = s->channel->opts.tls_server,
         .size_limit_bytes = size_limit(s),
+        .bare_addresses = s->channel->opts.bare != BARE_REFUSED,
         .recipient_limit = RECIPIENT_LIMIT,
         .limits = smtp_limits_of(&s->channel->opts),
     };

@@ -17,6 +17,7 @@ struct value {
     str text;
     struct nameserver servers[KEYWORD_NAMESERVERS_MAX];
     unsigned server_count;
+    str domains[2];
 };
 
 /* For the messages of one keyword. */
@@ -60,6 +61,12 @@ static void assign(struct channel_opts *o, enum keyword_id id, const struct valu
         o->nameserver_count = v->server_count;                                           \
         o->word##_at = at;                                                               \
         break;
+#define DOMAINS(word, field, value, ...)                                                 \
+    case KEYWORD_ID_##word:                                                              \
+        memcpy(o->word, v->domains, sizeof o->word);                                     \
+        o->field = value;                                                                \
+        o->word##_at = o->field##_at = at;                                               \
+        break;
 #define SPELL(word, first, second, ...)                                                  \
     case KEYWORD_ID_##word:                                                              \
         assign(o, KEYWORD_ID_##first, v, at);                                            \
@@ -90,6 +97,7 @@ unsigned channel_opts_places(const struct channel_opts *o, enum keyword_id id,
 #define HOST(word, ...)           case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
 #define ADDRESS(word, ...)        case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
 #define SERVERS(word, ...)        case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
+#define DOMAINS(word, field, ...) case KEYWORD_ID_##word: at[n++] = o->field##_at; break;
 #define NOSERVERS(word, ...)                                                             \
     case KEYWORD_ID_##word: at[n++] = o->nameservers_at; break;
 #define SPELL(word, first, second, ...)                                                  \
@@ -118,6 +126,8 @@ static bool holds(const struct channel_opts *o, const struct channel_opts *built
 #define HOST(word, ...)    case KEYWORD_ID_##word: return o->word.len > 0;
 #define ADDRESS(word, ...) case KEYWORD_ID_##word: return o->word.len > 0;
 #define SERVERS(word, ...) case KEYWORD_ID_##word: return o->nameserver_count > 0;
+#define DOMAINS(word, field, value, ...)                                                 \
+    case KEYWORD_ID_##word: return o->field == value;
 #include "parser/keywords.def"
     default: return false;
     }
@@ -141,6 +151,12 @@ static void print_argument(const struct channel_opts *o, enum keyword_id id,
         for (unsigned i = 0; i < o->nameserver_count; i++) {                             \
             buf_printf(out, " %.*s@%u", STR_ARG(o->word[i].ip),                          \
                        (unsigned)o->word[i].port);                                       \
+        }                                                                                \
+        break;
+#define DOMAINS(word, ...)                                                               \
+    case KEYWORD_ID_##word:                                                              \
+        for (unsigned i = 0; i < 2 && o->word[i].len > 0; i++) {                         \
+            buf_printf(out, " %.*s", STR_ARG(o->word[i]));                               \
         }                                                                                \
         break;
 #include "parser/keywords.def"
@@ -184,6 +200,8 @@ static str wanted(struct arena *a, const struct keyword *k)
         return STR("an IP address");
     case KEYWORD_KIND_SERVERS:
         return STR("the addresses of name servers, IP or IP@port");
+    case KEYWORD_KIND_DOMAINS:
+        return STR("a domain name, and perhaps another one with a dot in it");
     case KEYWORD_KIND_CHOICE:
     case KEYWORD_KIND_NOTHING:
         break;
@@ -279,6 +297,20 @@ static bool read_host(const struct applying *on, const struct ast_word *arg,
     return true;
 }
 
+static bool read_domains(const struct applying *on, struct value *v)
+{
+    unsigned n = 0;
+    for (const struct ast_word *w = on->keyword->args; w != NULL && n < 2; w = w->next) {
+        bool dot = n == 0 || str_find(w->text, '.') >= 0;
+        if (!dot || !(domain_name_ok(w->text) || domain_literal_ok(w->text))) {
+            bad_argument(on, w, "bad-host-name");
+            return false;
+        }
+        v->domains[n++] = w->text;
+    }
+    return true;
+}
+
 static bool read_value(const struct applying *on, struct value *v)
 {
     const struct keyword *k = on->keyword->known;
@@ -306,6 +338,8 @@ static bool read_value(const struct applying *on, struct value *v)
         return true;
     case KEYWORD_KIND_SERVERS:
         return read_servers(on, v);
+    case KEYWORD_KIND_DOMAINS:
+        return read_domains(on, v);
     case KEYWORD_KIND_CHOICE:
     case KEYWORD_KIND_NOTHING:
         return true;

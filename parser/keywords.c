@@ -23,6 +23,9 @@ static const struct keyword KEYWORDS[] = {
 #define SERVERS(word, arg, in_group, meaning)                                            \
     ROW(word, SERVERS, ADDRESSES, HONOURED, .group = in_group, .argument = arg,          \
         .text = meaning)
+#define DOMAINS(word, field, value, arg, in_group, meaning)                              \
+    ROW(word, DOMAINS, ONE_OR_TWO, HONOURED, .group = in_group, .argument = arg,         \
+        .text = meaning)
 #define CHOICE(word, field, value, state, in_group, meaning)                             \
     ROW(word, CHOICE, NONE, HONOURED, .group = in_group, .argument = "",                 \
         .is_default = state, .text = meaning)

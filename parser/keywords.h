@@ -35,6 +35,16 @@ enum smtp_eol { SMTP_EOL_NO, SMTP_EOL_CRLF };
 
 enum { KEYWORD_NAMESERVERS_MAX = 8 };
 
+/* How addresses are written (PMDF 2.3.4.1, 2.3.4.2). */
+enum address_form {
+    ADDRESS_FORM_822,     /* source routes as RFC 822 has them: @a:u@b */
+    ADDRESS_FORM_PERCENT, /* routes as u%b@a */
+    ADDRESS_FORM_BANG     /* a!b!u */
+};
+/* What completes an address that has no host: on envelopes it is only taken if the channel
+ * says something, in headers BARE_REFUSED means the local host. */
+enum bare_mode { BARE_REFUSED, BARE_LOCAL, BARE_REMOTE, BARE_DOMAIN };
+
 /* What a keyword takes after it. */
 enum keyword_args {
     KEYWORD_ARGS_NONE,
@@ -61,6 +71,7 @@ enum keyword_kind {
     KEYWORD_KIND_HOST,    /* host name or [address] */
     KEYWORD_KIND_ADDRESS, /* IP literal */
     KEYWORD_KIND_SERVERS, /* IP[@port]... */
+    KEYWORD_KIND_DOMAINS, /* one or two host names */
     KEYWORD_KIND_NOTHING  /* sets nothing */
 };
 
@@ -71,6 +82,7 @@ enum keyword_id {
 #define HOST(word, ...)      KEYWORD_ID_##word,
 #define ADDRESS(word, ...)   KEYWORD_ID_##word,
 #define SERVERS(word, ...)   KEYWORD_ID_##word,
+#define DOMAINS(word, ...)   KEYWORD_ID_##word,
 #define CHOICE(word, ...)    KEYWORD_ID_##word,
 #define PARTLY(word, ...)    KEYWORD_ID_##word,
 #define SPELL(word, ...)     KEYWORD_ID_##word,
@@ -120,6 +132,12 @@ struct nameserver {
  *   enum mx_mode mx;  enum smtp_eol smtp_eol;  bool logging, master_only;
  *   enum ident_mode ident;  enum forward_check forward_check;
  *   bool received_for, received_from;
+ *   enum address_form envelope_form, header_form;
+ *   bool exproute, improute, remove_route, drop_blank, add_return_path;
+ *   enum bare_mode bare;
+ *   str defaulthost[2];    for senders and headers; for recipients, empty: the local host
+ *   unsigned maxheaderaddrs, maxheaderchars, headerlinelength, headerlabelalign,
+ *            maxprocchars; 0: not given
  *   uint16_t port;         25 unless given
  *   str tlsswitchchannel;  empty: none
  *   str daemon;            empty: none; "router": the official host
@@ -144,6 +162,9 @@ struct channel_opts {
     struct span word##_at;
 #define SERVERS(word, ...)                                                               \
     struct nameserver word[KEYWORD_NAMESERVERS_MAX];                                     \
+    struct span word##_at;
+#define DOMAINS(word, ...)                                                               \
+    str word[2];                                                                         \
     struct span word##_at;
 #include "parser/keywords.def"
     unsigned nameserver_count;

@@ -28,6 +28,9 @@ struct body {
     int fd;    /* of the file while it is written, else -1 */
     int error; /* the first failure; nothing is tried after it */
     bool sealed, busy;
+    /* Of an overlay, which has nothing else but its size. */
+    struct body *head, *base;
+    uint64_t skip; /* octets of base that head stands for */
 };
 
 /* One piece of work for the pool. */
@@ -210,6 +213,8 @@ void body_unref(struct body **b)
     if (gone->file[0] != '\0' && !atomic_load(&gone->adopted)) {
         file_unlink(gone);
     }
+    body_unref(&gone->head);
+    body_unref(&gone->base);
     buf_free(&gone->buffer);
     free(gone->directory);
     free(gone);
@@ -288,16 +293,34 @@ uint64_t body_size(const struct body *b)
     return b->size;
 }
 
-str body_data(const struct body *b)
+/* The body that holds the octet at *offset, where it becomes the offset in that one. */
+static const struct body *body_at(const struct body *b, uint64_t *offset)
 {
+    if (b->head == NULL) {
+        return b;
+    }
+    if (*offset < b->head->size) {
+        return b->head;
+    }
+    *offset = *offset - b->head->size + b->skip;
+    return b->base;
+}
+
+str body_part(const struct body *b, uint64_t offset)
+{
+    b = body_at(b, &offset);
     if (b->file[0] != '\0') {
         return STR_NONE;
     }
-    return b->buffer.len > 0 ? buf_slice(&b->buffer) : STR("");
+    if (offset >= b->buffer.len) {
+        return STR("");
+    }
+    return str_from_pos(buf_slice(&b->buffer), (size_t)offset);
 }
 
 const char *body_file(const struct body *b)
 {
+    check(b->head == NULL);
     return b->file[0] == '\0' ? NULL : b->file;
 }
 
@@ -352,6 +375,19 @@ struct body *body_from_file(const char *directory, const char *file, int *error)
     return b;
 }
 
+struct body *body_overlay(struct body *head, struct body *base, uint64_t skip)
+{
+    check(head->sealed && head->head == NULL && head->file[0] == '\0');
+    check(base->sealed && base->head == NULL && skip <= base->size);
+    struct body *b = body_alloc();
+    b->head = body_ref(head);
+    b->base = body_ref(base);
+    b->skip = skip;
+    b->size = head->size + base->size - skip;
+    b->sealed = true;
+    return b;
+}
+
 /* --- reading --- */
 
 static long read_memory(const struct body *b, void *into, size_t size, uint64_t offset)
@@ -389,6 +425,7 @@ static long read_file(int fd, void *into, size_t size, uint64_t offset)
 long body_read_blocking(const struct body *b, void *into, size_t size, uint64_t offset)
 {
     check(b->sealed);
+    b = body_at(b, &offset);
     if (b->file[0] == '\0') {
         return read_memory(b, into, size, offset);
     }
@@ -407,7 +444,8 @@ struct body_reader {
     uv_work_t work;
     struct worker *worker;
     struct body *body;
-    int fd; /* opened by the first read */
+    const struct body *from; /* body, or the part of it that is in a file */
+    int fd;                  /* of that file; opened by the first read */
     bool busy, dead;
     char *chunk; /* the pool reads into this: `into` may be gone by then */
     void *into;
@@ -452,7 +490,7 @@ static void read_run(uv_work_t *work)
 {
     struct body_reader *r = work->data;
     if (r->fd < 0) {
-        r->fd = file_open_read(r->body);
+        r->fd = file_open_read(r->from);
     }
     r->got = r->fd < 0 ? r->fd : read_file(r->fd, r->chunk, r->size, r->offset);
 }
@@ -476,8 +514,9 @@ long body_read(struct body_reader *r, void *into, size_t size, uint64_t offset,
                body_read_cb cb, void *arg)
 {
     check(!r->busy && !r->dead);
-    if (r->body->file[0] == '\0') {
-        return read_memory(r->body, into, size, offset);
+    r->from = body_at(r->body, &offset);
+    if (r->from->file[0] == '\0') {
+        return read_memory(r->from, into, size, offset);
     }
     if (r->chunk == NULL) {
         r->chunk = malloc(READ_MAX);

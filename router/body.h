@@ -1,5 +1,7 @@
 /* body: a message's octets, in memory up to BODY_INLINE_MAX, above that in a file.
- * Counted (atomic); immutable once sealed. Writing is for one owner on one loop. */
+ * Counted (atomic); immutable once sealed. Writing is for one owner on one loop. An
+ * overlay is a body with another beginning: what is sent where a channel wants another
+ * header. It is read like any other. */
 #ifndef ROUTER_BODY_H
 #define ROUTER_BODY_H
 
@@ -35,9 +37,10 @@ bool body_append(struct worker *w, struct body *b, str data, body_cb cb, void *a
 bool body_seal(struct worker *w, struct body *b, body_cb cb, void *arg, int *error);
 
 uint64_t body_size(const struct body *b);
-/* All octets, when in memory; ptr NULL when they are in a file. */
-str body_data(const struct body *b);
-/* The file's name within the directory, NULL for a body in memory. */
+/* The octets from offset on that lie in memory in one piece, empty at the end; ptr NULL
+ * when those at offset are in a file. */
+str body_part(const struct body *b, uint64_t offset);
+/* The file's name within the directory, NULL for a body in memory. Not for overlays. */
 const char *body_file(const struct body *b);
 /* The queue owns the file now: the last body_unref() leaves it alone. */
 void body_adopt(struct body *b);
@@ -46,10 +49,14 @@ void body_adopt(struct body *b);
 struct body *body_from_memory(const void *data, size_t len);
 /* A sealed body in a file of the queue (adopted). NULL with *error on failure. */
 struct body *body_from_file(const char *directory, const char *file, int *error);
+/* The octets of head (in memory), then those of base from `skip` on. Both are sealed and
+ * no overlays; a reference of each is taken. skip is at most the size of base. */
+struct body *body_overlay(struct body *head, struct body *base, uint64_t skip);
 
-/* Reads up to size bytes at offset. A body in memory is copied at once: returns the
- * count. For a file returns -1 and answers by cb with `got` bytes in `into` (0 at the
- * end, negative libuv code on failure). One read at a time per reader. */
+/* Reads up to size bytes at offset. What lies in memory (see body_part()) is copied at
+ * once: returns the count. For a file returns -1 and answers by cb with `got` bytes in
+ * `into` (0 at the end, negative libuv code on failure). One read at a time per reader.
+ */
 struct body_reader;
 typedef void (*body_read_cb)(struct body_reader *r, long got, void *arg);
 struct body_reader *body_reader_new(struct worker *w, struct body *b);

@@ -28,7 +28,7 @@ struct job {
     struct runtime *runtime;       /* one reference, held for the job */
     const struct channel *channel; /* in that runtime's snapshot */
     str message_id;                /* queue id, "7F3K2" */
-    str sender;                    /* empty: null sender */
+    str sender;                    /* as it leaves here; empty: null sender */
     str host;                      /* next hop, see route_next_hop() */
     struct body *body;             /* borrowed; ready for body_read() */
     bool eight_bit;

@@ -27,7 +27,10 @@ static struct parcel *parcel_new(struct dispatch *d, struct queue_message *m)
     struct parcel *p = calloc(1, size);
     check(p != NULL && m->entry_count > 0);
     p->message = m;
-    p->bytes = body_data(m->body).ptr != NULL ? (size_t)body_size(m->body) : 0;
+    p->bytes = body_part(m->body, 0).ptr != NULL ? (size_t)body_size(m->body) : 0;
+    for (unsigned i = 0; i < m->header_count; i++) {
+        p->bytes += (size_t)body_size(m->headers[i].text);
+    }
     p->open = m->entry_count;
     for (unsigned i = 0; i < m->entry_count; i++) {
         p->deliveries[i].dispatch = d;

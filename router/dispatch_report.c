@@ -79,7 +79,8 @@ struct report *report_new(struct delivery *d, char *why, size_t why_size)
 {
     struct worker *w = d->dispatch->worker;
     struct queue_message *m = queue_message_new(w->daemon->queue, worker_now_ms(w));
-    if (!envelope_fill(m, d->job.runtime->snapshot, d->job.sender, why, why_size)) {
+    str sender = d->parcel->message->sender;
+    if (!envelope_fill(m, d->job.runtime->snapshot, sender, why, why_size)) {
         queue_message_free(&m);
         return NULL;
     }
@@ -188,7 +189,7 @@ static void text_write(struct report *r, str start)
         .local_host = s->local_host,
         .report_id = str_from(r->message->id),
         .message_id = job->message_id,
-        .sender = job->sender,
+        .sender = m->sender,
         .arrived_ms = m->created_ms,
         .now_ms = worker_now_ms(job->worker),
         .recipients = failed,
@@ -229,8 +230,9 @@ void report_write(struct report *r, report_cb cb, void *arg)
     }
     r->cb = cb;
     r->arg = arg;
-    str data = body_data(r->delivery->job.body);
-    if (data.ptr != NULL) {
+    struct body *body = r->delivery->job.body;
+    str data = body_part(body, 0);
+    if (data.ptr != NULL && data.len == body_size(body)) {
         text_write(r, str_sub(data, 0, BOUNCE_HEADER_MAX));
         return;
     }

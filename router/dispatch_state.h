@@ -17,6 +17,7 @@ struct delivery {
     struct parcel *parcel;
     const struct queue_entry *entry;
     struct job job;            /* while running and settled; recipients malloc'ed */
+    struct body *overlay;      /* its body, for an entry with a header of its own */
     bool running;              /* between deliver() and job_done() */
     bool in_deliver;           /* deliver() has not returned */
     struct settling *settling; /* owned by dispatch_settle.c, freed by it */
@@ -26,7 +27,7 @@ struct delivery {
 /* One message in memory with its deliveries. */
 struct parcel {
     struct queue_message *message;
-    size_t bytes;  /* held for its body */
+    size_t bytes;  /* held for its body and headers */
     unsigned open; /* deliveries that are not settled */
     struct delivery deliveries[];
 };

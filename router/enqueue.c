@@ -13,7 +13,10 @@
 #include "router/channel.h"
 #include "router/dispatch.h"
 #include "router/header.h"
+#include "router/header_fields.h"
+#include "router/header_rewrite.h"
 #include "router/message_limits.h"
+#include "router/outgoing.h"
 #include "router/refusal.h"
 
 /* Recipients of one channel and next hop. */
@@ -41,6 +44,9 @@ struct enqueue {
     bool logged;      /* a channel concerned has the logging keyword */
     struct header_scan scan;
     struct message_size size; /* as the client sent it */
+    struct outgoings *outgoings;
+    struct buf header; /* the header of the body, the empty line included */
+    bool header_left;  /* it was too large for that */
     bool begun, committing, busy, dead;
     uint64_t started_ns; /* of the commit */
     struct task task;    /* an answer that was there at once */
@@ -56,6 +62,29 @@ static str copied(struct enqueue *e, str text)
     return arena_str(e->arena, text);
 }
 
+/* The sender with a host; the null sender has none. */
+static str sender_completed(struct enqueue *e, const struct address *sender,
+                            str bare_domain)
+{
+    struct address full = *sender;
+    if (full.local.len > 0 && full.domain.len == 0) {
+        full.domain = bare_domain;
+    }
+    return address_print(e->message->arena, &full);
+}
+
+static void sender_take(struct enqueue *e, const struct address *sender)
+{
+    const struct enqueue_session *s = &e->session;
+    const struct snapshot *snapshot = e->runtime->snapshot;
+    struct outgoing_facts facts = {.snapshot = snapshot, .source = s->source};
+    facts.bare_domain = outgoing_bare_domain(snapshot, s->source, s->helo, s->peer_name,
+                                             s->peer_ip, e->arena);
+    e->given_sender = address_print(e->arena, sender);
+    facts.sender = e->message->sender = sender_completed(e, sender, facts.bare_domain);
+    e->outgoings = outgoings_new(e->arena, &facts);
+}
+
 struct enqueue *enqueue_begin(const struct enqueue_session *s,
                               const struct address *sender)
 {
@@ -67,8 +96,6 @@ struct enqueue *enqueue_begin(const struct enqueue_session *s,
     e->runtime = runtime_ref(s->runtime);
     e->message = m;
     e->body = m->body = body_new(m->number, queue_body_directory(queue));
-    m->sender = address_print(m->arena, sender);
-    e->given_sender = m->sender;
     m->source_channel = arena_str(m->arena, s->source->name);
     memcpy(e->id, m->id, sizeof e->id);
     e->arena = arena_new();
@@ -83,12 +110,15 @@ struct enqueue *enqueue_begin(const struct enqueue_session *s,
     e->session.tls_version = copied(e, s->tls_version);
     e->session.tls_cipher = copied(e, s->tls_cipher);
     e->logged = s->source->opts.logging;
+    buf_init(&e->header, HEADER_PROCESSED_MAX);
+    sender_take(e, sender);
     return e;
 }
 
 static void enqueue_free(struct enqueue *e)
 {
     queue_message_free(&e->message);
+    buf_free(&e->header);
     runtime_unref(&e->runtime);
     arena_free(&e->scratch);
     arena_free(&e->arena);
@@ -215,18 +245,33 @@ static void recipient_take(struct enqueue *e, const struct address *to,
     }
 }
 
+/* The postmaster without a domain is ours (RFC 5321 4.5.1). */
+static struct address recipient_completed(const struct enqueue *e,
+                                          const struct address *to)
+{
+    struct address full = *to;
+    if (full.domain.len == 0) {
+        full.domain =
+            str_ieq(full.local, STR("postmaster"))
+                ? e->runtime->snapshot->local_host
+                : outgoing_bare_recipient(e->runtime->snapshot, e->session.source);
+    }
+    return full;
+}
+
 bool enqueue_recipient(struct enqueue *e, const struct address *to, struct outcome *out)
 {
     struct arena_mark mark = arena_mark(e->scratch);
     struct route route;
+    struct address full = recipient_completed(e, to);
     check(!e->begun && !e->committing);
     if (e->recipients >= ENQUEUE_RECIPIENTS_MAX) {
         outcome_set(out, OUTCOME_DEFERRED, 452, 4, 5, 3, "too many recipients");
         return false;
     }
     enum route_verdict verdict =
-        route_recipient(e->runtime->snapshot, e->session.source, e->session.trusted, to,
-                        e->scratch, &route);
+        route_recipient(e->runtime->snapshot, e->session.source, e->session.trusted,
+                        &full, e->scratch, &route);
     bool taken = verdict == ROUTE_ACCEPT && size_taken(e, route.channel, out) &&
                  verified(e, &route, out);
     if (verdict != ROUTE_ACCEPT) {
@@ -326,7 +371,8 @@ static str received_field(struct enqueue *e)
     const struct enqueue_session *s = &e->session;
     const struct snapshot *snapshot = e->runtime->snapshot;
     str own = snapshot->options.received_domain;
-    bool changed = !str_eq(e->given_sender, e->message->sender);
+    bool changed = !str_eq(e->given_sender, e->message->sender) ||
+                   outgoings_sender_changed(e->outgoings);
     struct header_received r = {
         .helo = s->helo,
         .peer_ip = s->peer_ip,
@@ -356,8 +402,21 @@ static void body_begin(struct enqueue *e)
         return;
     }
     e->begun = true;
-    check(body_append(e->worker, e->body, received_field(e), NULL, NULL, &error));
-    check(error == 0);
+    for (size_t i = 0; i < e->groups.n; i++) {
+        outgoings_get(e->outgoings, e->groups.at[i]->channel, e->message->arena);
+    }
+    str received = received_field(e);
+    check(body_append(e->worker, e->body, received, NULL, NULL, &error));
+    check(error == 0 && buf_str(&e->header, received));
+}
+
+/* Looks at the header as it passes, and keeps it. */
+static void header_take(struct enqueue *e, str data)
+{
+    uint64_t before = e->scan.size;
+    header_scan(&e->scan, data);
+    str part = str_sub(data, 0, (size_t)(e->scan.size - before));
+    e->header_left = e->header_left || !buf_str(&e->header, part);
 }
 
 bool enqueue_body(struct enqueue *e, str data, enqueue_cb cb, void *arg,
@@ -367,7 +426,7 @@ bool enqueue_body(struct enqueue *e, str data, enqueue_cb cb, void *arg,
     check(!e->busy && !e->committing && e->recipients > 0);
     body_begin(e);
     message_size_add(&e->size, data);
-    header_scan(&e->scan, data);
+    header_take(e, data);
     if (e->scan.received > HEADER_RECEIVED_MAX) {
         outcome_set(out, OUTCOME_FAILED, 554, 5, 4, 6,
                     "too many hops: more than %d Received fields", HEADER_RECEIVED_MAX);
@@ -473,6 +532,28 @@ static void hold_large_list(struct enqueue *e)
     }
 }
 
+/* The header goes out as it came where it is too much to be looked at. */
+static void log_header_left(struct enqueue *e)
+{
+    struct log_line line;
+    log_begin(&line, e->worker->daemon->log, LOG_ERROR);
+    log_cstr(&line, "what", "header not rewritten");
+    log_str(&line, "session", e->session.session);
+    log_cstr(&line, "id", e->id);
+    log_cstr(&line, "reason", "it is too long, or has too many addresses");
+    log_end(&line);
+}
+
+static void headers_make(struct enqueue *e)
+{
+    str header = buf_slice(&e->header);
+    header = str_sub(header, 0, header_length(header));
+    if (e->header_left || !outgoings_headers(e->outgoings, header, e->message)) {
+        log_header_left(e);
+    }
+    buf_free(&e->header);
+}
+
 /* Turns the groups into the entries of the message. */
 static void entries_make(struct enqueue *e)
 {
@@ -482,7 +563,10 @@ static void entries_make(struct enqueue *e)
     m->entries = arena_array(m->arena, struct queue_entry, e->groups.n);
     for (size_t i = 0; i < e->groups.n; i++) {
         const struct group *g = e->groups.at[i];
+        const struct outgoing *o = outgoings_get(e->outgoings, g->channel, m->arena);
         struct queue_entry *entry = &m->entries[i];
+        entry->sender = o->sender;
+        entry->header = o->header;
         size_t n = g->recipients.n;
         entry->channel = arena_str(m->arena, g->channel->name);
         entry->host = g->host;
@@ -522,6 +606,7 @@ void enqueue_commit(struct enqueue *e, enqueue_cb cb, void *arg)
         return;
     }
     hold_large_list(e);
+    headers_make(e);
     entries_make(e);
     if (!body_seal(e->worker, e->body, on_sealed, e, &error)) {
         return;

@@ -48,6 +48,18 @@ void delivery_add(struct delivery *d, bool claimed)
 
 /* --- starting --- */
 
+/* What is sent: the body, or what it becomes with the header of the entry. */
+static struct body *delivery_body(struct delivery *d)
+{
+    struct body *body = d->parcel->message->body;
+    const struct queue_header *h = d->entry->header;
+    if (h == NULL) {
+        return body;
+    }
+    d->overlay = body_overlay(h->text, body, h->replaces);
+    return d->overlay;
+}
+
 static void job_fill(struct delivery *d, struct runtime *runtime)
 {
     const struct queue_message *m = d->parcel->message;
@@ -57,8 +69,8 @@ static void job_fill(struct delivery *d, struct runtime *runtime)
     job->runtime = runtime_ref(runtime);
     job->channel = snapshot_channel(runtime->snapshot, e->channel);
     job->message_id = str_from(m->id);
-    job->sender = m->sender;
-    job->body = m->body;
+    job->sender = e->sender.ptr != NULL ? e->sender : m->sender;
+    job->body = delivery_body(d);
     job->eight_bit = m->eight_bit;
     job->attempts = e->attempts;
     job->recipient_count = e->recipient_count;
@@ -126,6 +138,7 @@ void delivery_clear(struct delivery *d)
     check(!d->running);
     free(d->job.recipients);
     d->job.recipients = NULL;
+    body_unref(&d->overlay);
     runtime_unref(&d->job.runtime);
 }
 

@@ -21,8 +21,9 @@ void queue_message_free(struct queue_message **m)
         return;
     }
     struct arena *arena = (*m)->arena;
-    if ((*m)->body != NULL) {
-        body_unref(&(*m)->body);
+    body_unref(&(*m)->body);
+    for (unsigned i = 0; i < (*m)->header_count; i++) {
+        body_unref(&(*m)->headers[i].text);
     }
     *m = NULL;
     arena_free(&arena);

@@ -21,9 +21,19 @@
 
 enum { QUEUE_ID_MAX = 16 };
 
+/* Another header than the one in the body, for some of the entries: what they send begins
+ * with text instead of the first `replaces` octets of the body (body_overlay()). */
+struct queue_header {
+    struct body *text; /* in memory; one reference */
+    uint64_t replaces;
+    unsigned number; /* distinguishes those of one message, in memory and in the store */
+};
+
 struct queue_entry {
     int64_t id; /* set by the store */
     str channel, host;
+    str sender; /* as it leaves on the channel; ptr NULL: the message's */
+    const struct queue_header *header; /* one of the message's; NULL: as in the body */
     unsigned attempts;
     str *recipients; /* those still open */
     unsigned recipient_count;
@@ -38,11 +48,13 @@ struct queue_message {
     uint64_t number;
     char id[QUEUE_ID_MAX]; /* number in Crockford base 32 */
     int64_t created_ms;
-    str sender; /* empty: null sender */
+    str sender; /* as received: reports go there; empty: null sender */
     str source_channel;
     bool eight_bit;
     const char *hold;  /* why it is set aside as it is committed; NULL: it is not */
     struct body *body; /* one reference */
+    struct queue_header *headers; /* numbered from 0 when new; claimed: the entry's */
+    unsigned header_count;
     struct queue_entry *entries;
     unsigned entry_count;
 };

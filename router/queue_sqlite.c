@@ -262,6 +262,9 @@ static uint64_t message_bytes(const struct queue_message *m)
     if (body_file(m->body) == NULL) {
         bytes += body_size(m->body);
     }
+    for (unsigned i = 0; i < m->header_count; i++) {
+        bytes += body_size(m->headers[i].text);
+    }
     for (unsigned i = 0; i < m->entry_count; i++) {
         bytes += (uint64_t)m->entries[i].recipient_count * RECIPIENT_BYTES;
     }
@@ -326,7 +329,7 @@ static bool insert_body(struct queue_store *s, const struct queue_message *m,
     if (body_file(m->body) != NULL) {
         return true;
     }
-    str data = body_data(m->body);
+    str data = body_part(m->body, 0);
     sqlite3_stmt *q = store_statement(s, SQL_INSERT_BODY, r);
     if (q == NULL) {
         return false;
@@ -335,6 +338,33 @@ static bool insert_body(struct queue_store *s, const struct queue_message *m,
     sqlite3_bind_blob64(q, 2, data.ptr, data.len, SQLITE_STATIC);
     bool good = store_run(s, q, r);
     sqlite3_clear_bindings(q);
+    return good;
+}
+
+static bool insert_header(struct queue_store *s, const struct queue_message *m,
+                          const struct queue_header *h, struct queue_result *r)
+{
+    str data = body_part(h->text, 0);
+    sqlite3_stmt *q = store_statement(s, SQL_INSERT_HEADER, r);
+    if (q == NULL) {
+        return false;
+    }
+    sqlite3_bind_int64(q, 1, (int64_t)m->number);
+    sqlite3_bind_int64(q, 2, h->number);
+    sqlite3_bind_int64(q, 3, (int64_t)h->replaces);
+    sqlite3_bind_blob64(q, 4, data.ptr, data.len, SQLITE_STATIC);
+    bool good = store_run(s, q, r);
+    sqlite3_clear_bindings(q);
+    return good;
+}
+
+static bool insert_headers(struct queue_store *s, const struct queue_message *m,
+                           struct queue_result *r)
+{
+    bool good = true;
+    for (unsigned i = 0; good && i < m->header_count; i++) {
+        good = insert_header(s, m, &m->headers[i], r);
+    }
     return good;
 }
 
@@ -365,6 +395,16 @@ static bool insert_entry(struct queue_store *s, const struct queue_message *m,
     bind_str(q, 3, e->channel);
     bind_str(q, 4, e->host);
     sqlite3_bind_int64(q, 5, m->created_ms);
+    if (e->sender.ptr == NULL) {
+        sqlite3_bind_null(q, 6);
+    } else {
+        bind_str(q, 6, e->sender);
+    }
+    if (e->header == NULL) {
+        sqlite3_bind_null(q, 7);
+    } else {
+        sqlite3_bind_int64(q, 7, e->header->number);
+    }
     return store_run(s, q, r) &&
            insert_recipients(s, e->id, e->recipients, e->recipient_count, r);
 }
@@ -400,7 +440,7 @@ static bool sqlite_insert(struct queue_store *s, struct queue_message *m,
             return false;
         }
     }
-    if (!insert_body(s, m, r)) {
+    if (!insert_body(s, m, r) || !insert_headers(s, m, r)) {
         return false;
     }
     for (unsigned i = 0; i < m->entry_count; i++) {

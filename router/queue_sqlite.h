@@ -37,16 +37,21 @@ static inline int64_t entry_position(int64_t id)
       "INSERT INTO messages (number, created_ms, sender, source_channel,"                \
       " eight_bit, size, body_file) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")                \
     X(INSERT_BODY, "INSERT INTO bodies (number, data) VALUES (?1, ?2)")                  \
+    X(INSERT_HEADER, "INSERT INTO headers (number, header, replaces, data)"              \
+                     " VALUES (?1, ?2, ?3, ?4)")                                         \
     X(INSERT_ENTRY, "INSERT INTO entries (number, position, channel, host, state,"       \
-                    " attempts, next_try_ms) VALUES (?1, ?2, ?3, ?4, 1, 0, ?5)")         \
+                    " attempts, next_try_ms, sender, header)"                            \
+                    " VALUES (?1, ?2, ?3, ?4, 1, 0, ?5, ?6, ?7)")                        \
     X(INSERT_RECIPIENT, "INSERT INTO recipients (number, position, rank, address)"       \
                         " VALUES (?1, ?2, ?3, ?4)")                                      \
     X(DUE, "SELECT e.number, e.position, e.channel, e.host, e.attempts, m.created_ms,"   \
-           " m.sender, m.source_channel, m.eight_bit, m.size, m.body_file"               \
+           " m.sender, m.source_channel, m.eight_bit, m.size, m.body_file,"              \
+           " e.sender, e.header"                                                         \
            " FROM entries e JOIN messages m ON m.number = e.number"                      \
            " WHERE e.state = 0 AND e.next_try_ms <= ?1"                                  \
            " ORDER BY e.next_try_ms, e.number, e.position LIMIT ?2")                     \
     X(BODY, "SELECT data FROM bodies WHERE number = ?1")                                 \
+    X(HEADER, "SELECT replaces, data FROM headers WHERE number = ?1 AND header = ?2")    \
     X(RECIPIENTS, "SELECT address FROM recipients WHERE number = ?1 AND position = ?2"   \
                   " ORDER BY rank")                                                      \
     X(NEXT_DUE, "SELECT min(next_try_ms) FROM entries WHERE state = 0")                  \

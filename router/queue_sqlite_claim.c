@@ -14,8 +14,28 @@ static str column_str(struct arena *a, sqlite3_stmt *q, int column)
     return arena_str(a, str_n(text, (size_t)sqlite3_column_bytes(q, column)));
 }
 
-/* A message with one entry from a row of SQL_DUE; its body and recipients come later.
- * The name of the body file is left in *file, its size in *size. */
+/* The entry of a row and, when it has a header of its own, a place for that. */
+static void entry_from_row(sqlite3_stmt *q, struct queue_message *m)
+{
+    m->entries = arena_array(m->arena, struct queue_entry, 1);
+    m->entry_count = 1;
+    m->entries->id = entry_id(m->number, sqlite3_column_int64(q, 1));
+    m->entries->channel = column_str(m->arena, q, 2);
+    m->entries->host = column_str(m->arena, q, 3);
+    m->entries->attempts = (unsigned)sqlite3_column_int64(q, 4);
+    if (sqlite3_column_type(q, 11) != SQLITE_NULL) {
+        m->entries->sender = column_str(m->arena, q, 11);
+    }
+    if (sqlite3_column_type(q, 12) != SQLITE_NULL) {
+        m->headers = arena_array(m->arena, struct queue_header, 1);
+        m->header_count = 1;
+        m->headers->number = (unsigned)sqlite3_column_int64(q, 12);
+        m->entries->header = m->headers;
+    }
+}
+
+/* A message with one entry from a row of SQL_DUE; its body, header and recipients come
+ * later. The name of the body file is left in *file, its size in *size. */
 static struct queue_message *message_from_row(sqlite3_stmt *q, int64_t *size, str *file)
 {
     uint64_t number = (uint64_t)sqlite3_column_int64(q, 0);
@@ -26,12 +46,7 @@ static struct queue_message *message_from_row(sqlite3_stmt *q, int64_t *size, st
     *size = sqlite3_column_int64(q, 9);
     *file = sqlite3_column_type(q, 10) == SQLITE_NULL ? STR_NONE
                                                       : column_str(m->arena, q, 10);
-    m->entries = arena_array(m->arena, struct queue_entry, 1);
-    m->entry_count = 1;
-    m->entries->id = entry_id(number, sqlite3_column_int64(q, 1));
-    m->entries->channel = column_str(m->arena, q, 2);
-    m->entries->host = column_str(m->arena, q, 3);
-    m->entries->attempts = (unsigned)sqlite3_column_int64(q, 4);
+    entry_from_row(q, m);
     return m;
 }
 
@@ -98,6 +113,41 @@ static bool load_body(struct queue_store *s, struct queue_message *m, str file,
     return true;
 }
 
+/* The header of the entry, if it has one; a reason in *why when it is lost. */
+static bool load_header(struct queue_store *s, struct queue_message *m,
+                        const struct queue_message *before, const char **why,
+                        struct queue_result *r)
+{
+    struct queue_header *h = m->headers;
+    if (m->header_count == 0 || *why != NULL) {
+        return true;
+    }
+    if (before != NULL && before->number == m->number && before->header_count > 0 &&
+        before->headers->number == h->number) {
+        h->text = body_ref(before->headers->text);
+        h->replaces = before->headers->replaces;
+        return true;
+    }
+    sqlite3_stmt *q = store_statement(s, SQL_HEADER, r);
+    if (q == NULL) {
+        return false;
+    }
+    sqlite3_bind_int64(q, 1, (int64_t)m->number);
+    sqlite3_bind_int64(q, 2, h->number);
+    int rc = sqlite3_step(q);
+    if (rc == SQLITE_ROW) {
+        h->replaces = (uint64_t)sqlite3_column_int64(q, 0);
+        h->text = body_from_memory(sqlite3_column_blob(q, 1),
+                                   (size_t)sqlite3_column_bytes(q, 1));
+    }
+    if (rc == SQLITE_DONE || (rc == SQLITE_ROW && h->replaces > body_size(m->body))) {
+        *why = "its header is not in the store";
+    }
+    bool good = rc == SQLITE_ROW || rc == SQLITE_DONE || store_fail(s, r);
+    sqlite3_reset(q);
+    return good;
+}
+
 static bool set_aside(struct queue_store *s, const struct queue_message *m,
                       const char *why, struct queue_result *r)
 {
@@ -124,7 +174,7 @@ static bool claim_one(struct queue_store *s, struct queue_message **m,
     } else if (!load_body(s, *m, file, size, &why, r)) {
         return false;
     }
-    if (!load_recipients(s, *m, r)) {
+    if (!load_header(s, *m, before, &why, r) || !load_recipients(s, *m, r)) {
         return false;
     }
     if (why == NULL && (*m)->entries->recipient_count == 0) {

@@ -47,6 +47,17 @@ static const char *const STEPS[] = {
     "  PRIMARY KEY (number, position, rank),"
     "  FOREIGN KEY (number, position) REFERENCES entries ON DELETE CASCADE"
     ") WITHOUT ROWID;",
+
+    /* What leaves on a channel with another header or another sender. */
+    "CREATE TABLE headers ("
+    "  number INTEGER NOT NULL REFERENCES messages ON DELETE CASCADE,"
+    "  header INTEGER NOT NULL,"
+    "  replaces INTEGER NOT NULL,"
+    "  data BLOB NOT NULL,"
+    "  PRIMARY KEY (number, header)"
+    ");"
+    "ALTER TABLE entries ADD COLUMN sender TEXT;"
+    "ALTER TABLE entries ADD COLUMN header INTEGER;",
 };
 enum { SCHEMA_VERSION = sizeof STEPS / sizeof *STEPS };
 

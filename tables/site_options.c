@@ -115,6 +115,12 @@ static void read_option(struct compile *c, const struct ast_option *o)
     case OPTION_SITE_WORKERS:
         read_number(c, o, SITE_WORKERS_MAX, &out->workers, &out->workers_at);
         break;
+    case OPTION_SITE_EXPROUTE_FORWARD:
+        read_number(c, o, 1, &out->exproute_forward, &out->exproute_forward_at);
+        break;
+    case OPTION_SITE_IMPROUTE_FORWARD:
+        read_number(c, o, 1, &out->improute_forward, &out->improute_forward_at);
+        break;
     case OPTION_SITE_LOG_FORMAT:
         read_log_format(c, o);
         break;
@@ -169,6 +175,8 @@ void site_options_compile(struct compile *c, const struct ast *ast)
                               .received_domain = STR(""),
                               .block_size = 1024,
                               .log_format = 1,
+                              .exproute_forward = 1,
+                              .improute_forward = 1,
                               .dialect = usual_dialect(c)};
     for (const struct ast_section *s = ast != NULL ? ast->sections : NULL; s;
          s = s->next) {

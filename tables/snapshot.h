@@ -48,12 +48,14 @@ struct site_options {
     unsigned log_format; /* 1 or 5 */
     str received_domain; /* our name in Received; empty: that of the channel */
     enum dialect dialect;
-    unsigned block_size;              /* bytes of a block; default 1024 */
-    unsigned block_limit, line_limit; /* of any message; 0: none */
-    unsigned percent_bang_local;      /* 1: a%b is a local user when nobody knows b */
-    struct span block_size_at, block_limit_at, line_limit_at, percent_bang_local_at,
-        dialect_at, silence_at, user_at, workers_at, log_format_at, queue_directory_at,
-        maildir_root_at, control_socket_at, dnssec_anchor_at, received_domain_at;
+    unsigned block_size;                         /* bytes of a block; default 1024 */
+    unsigned block_limit, line_limit;            /* of any message; 0: none */
+    unsigned exproute_forward, improute_forward; /* 0 or 1 */
+    unsigned percent_bang_local; /* 1: a%b is a local user when nobody knows b */
+    struct span block_size_at, block_limit_at, line_limit_at, exproute_forward_at,
+        improute_forward_at, percent_bang_local_at, dialect_at, silence_at, user_at,
+        workers_at, log_format_at, queue_directory_at, maildir_root_at, control_socket_at,
+        dnssec_anchor_at, received_domain_at;
 };
 
 /* Certificate files of the default profile (tls.cnf [*], else PMDF's server-pub.pem

@@ -46,9 +46,13 @@ static void run(struct machine_host *h, unsigned bits, const uint8_t *data, size
                 size_t piece)
 {
     static const struct smtp_limits limits = {3, 5, 2, 4, 2, 6, 4, 7};
-    struct smtp_server_policy p = {STR("mx.example"), level_of(bits & 3),
-                                   (bits & 32) != 0 ? SIZE_LIMIT : 0, 100,
-                                   (bits & 64) != 0 ? limits : (struct smtp_limits){0}};
+    struct smtp_server_policy p = {.local_name = STR("mx.example"),
+                                   .tls = level_of(bits & 3),
+                                   .size_limit_bytes = (bits & 32) != 0 ? SIZE_LIMIT : 0,
+                                   .recipient_limit = 100};
+    if ((bits & 64) != 0) {
+        p.limits = limits;
+    }
     machine_host_init(h, &p);
     h->tls_policy.tls = level_of(bits >> 2 & 3);
     if ((bits & 16) != 0) {

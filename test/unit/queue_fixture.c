@@ -344,6 +344,47 @@ struct queue_message *fixture_message(struct fixture *f, size_t size, unsigned e
     return m;
 }
 
+/* Of which length, and what part of the body it stands for. */
+static size_t header_size(uint64_t number, unsigned header)
+{
+    return 100 + number % 1000 + header;
+}
+
+static uint64_t header_replaces(const struct queue_message *m, unsigned header)
+{
+    return body_size(m->body) / (header + 2);
+}
+
+void fixture_headers(struct queue_message *m, unsigned count)
+{
+    char text[2000];
+    m->headers = arena_array(m->arena, struct queue_header, count);
+    m->header_count = count;
+    for (unsigned i = 0; i < count; i++) {
+        size_t size = header_size(m->number, i);
+        check(size <= sizeof text);
+        for (size_t k = 0; k < size; k++) {
+            text[k] = fixture_octet(m->number + i + 1, k);
+        }
+        m->headers[i] =
+            (struct queue_header){body_from_memory(text, size), header_replaces(m, i), i};
+    }
+}
+
+bool fixture_header_good(const struct queue_message *m)
+{
+    const struct queue_header *h = m->entries->header;
+    if (h == NULL || h->replaces != header_replaces(m, h->number)) {
+        return false;
+    }
+    str text = body_part(h->text, 0);
+    bool good = text.len == header_size(m->number, h->number);
+    for (size_t i = 0; good && i < text.len; i++) {
+        good = text.ptr[i] == fixture_octet(m->number + h->number + 1, i);
+    }
+    return good;
+}
+
 bool fixture_body_good(const struct queue_message *m, size_t size)
 {
     char chunk[8192];

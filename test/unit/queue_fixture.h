@@ -54,6 +54,10 @@ int64_t fixture_sql(struct fixture *f, const char *sql);
 struct queue_message *fixture_message(struct fixture *f, size_t size, unsigned entries);
 /* The octet at position i of such a body. */
 char fixture_octet(uint64_t number, size_t i);
+/* Gives m `count` headers, made from its number, for its entries to point at. */
+void fixture_headers(struct queue_message *m, unsigned count);
+/* The header of the first entry is what fixture_headers() made. */
+bool fixture_header_good(const struct queue_message *m);
 /* The body is what fixture_message() made. */
 bool fixture_body_good(const struct queue_message *m, size_t size);
 

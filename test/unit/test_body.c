@@ -178,12 +178,12 @@ static void run_sizes(uint64_t size, size_t piece)
     assert_int_equal(body_size(t.b), size);
     if (size <= BODY_INLINE_MAX) {
         assert_null(body_file(t.b));
-        assert_int_equal(body_data(t.b).len, size);
-        assert_non_null(body_data(t.b).ptr);
+        assert_int_equal(body_part(t.b, 0).len, size);
+        assert_non_null(body_part(t.b, 0).ptr);
         assert_int_equal(t.answers, 0);
     } else {
         assert_string_equal(body_file(t.b), "3f/1001Z");
-        assert_null(body_data(t.b).ptr);
+        assert_null(body_part(t.b, 0).ptr);
         assert_true(file_there(&t));
         assert_true(t.answers > 0);
     }
@@ -380,26 +380,85 @@ static void test_from_memory(void **state)
     char *big = calloc(1, 100000);
     check(big != NULL);
     struct body *b = body_from_memory("abc", 3);
-    assert_memory_equal(body_data(b).ptr, "abc", 3);
+    assert_memory_equal(body_part(b, 0).ptr, "abc", 3);
     assert_null(body_file(b));
     body_unref(&b);
     b = body_from_memory(big, 100000);
-    assert_int_equal(body_data(b).len, 100000);
+    assert_int_equal(body_part(b, 0).len, 100000);
     body_unref(&b);
     b = body_from_memory(NULL, 0);
-    assert_int_equal(body_data(b).len, 0);
+    assert_int_equal(body_part(b, 0).len, 0);
     body_unref(&b);
     free(big);
+}
+
+/* Another beginning in front of a body of `size` octets: read by all three ways. */
+static void run_overlay(size_t size, uint64_t skip)
+{
+    struct writing t;
+    char head[3000], *all = malloc(sizeof head + size);
+    check(all != NULL);
+    writing_start(&t);
+    assert_int_equal(append_pattern(&t, 0, size), 0);
+    assert_int_equal(seal(&t), 0);
+    memset(head, '#', sizeof head);
+    struct body *first = body_from_memory(head, sizeof head);
+    struct body *base = t.b, *b = body_overlay(first, base, skip);
+    body_unref(&first);
+    uint64_t at = 0, total = sizeof head + size - skip;
+    assert_int_equal(body_size(b), total);
+    assert_int_equal(body_part(b, 10).len, sizeof head - 10);
+    long got;
+    while ((got = body_read_blocking(b, all + at, 1000, at)) > 0) {
+        at += (uint64_t)got;
+    }
+    assert_int_equal(at, total);
+    for (at = 0; at < total; at++) {
+        uint64_t in_base = at - sizeof head + skip;
+        assert_int_equal(all[at], at < sizeof head ? '#' : octet(in_base));
+    }
+    struct reading *d = calloc(1, sizeof *d);
+    check(d != NULL);
+    d->r = body_reader_new(t.f.w, b);
+    while (d->at < total) {
+        d->done = false;
+        d->got = body_read(d->r, d->into, sizeof d->into, d->at, on_read, d);
+        bool file = d->at >= sizeof head && body_file(base) != NULL;
+        assert_int_equal(d->got == -1, file); /* what is in memory comes at once */
+        assert_int_equal(body_part(b, d->at).ptr == NULL, file);
+        if (file) {
+            fixture_wait(t.f.w, &d->done);
+        }
+        assert_true(d->got > 0);
+        assert_memory_equal(d->into, all + d->at, d->got);
+        d->at += (uint64_t)d->got;
+    }
+    body_reader_free(&d->r);
+    free(d);
+    free(all);
+    body_unref(&b);
+    body_unref(&t.b);
+    fixture_end(&t.f);
+}
+
+static void test_overlay(void **state)
+{
+    (void)state;
+    run_overlay(5000, 2000);
+    run_overlay(5000, 0);
+    run_overlay(5000, 5000);
+    run_overlay(100000, 70000);
+    run_overlay(100000, 1);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sizes),          cmocka_unit_test(test_unlink),
-        cmocka_unit_test(test_adopted),        cmocka_unit_test(test_exclusive),
-        cmocka_unit_test(test_folder_missing), cmocka_unit_test(test_syncs),
-        cmocka_unit_test(test_no_space),       cmocka_unit_test(test_left_alone),
-        cmocka_unit_test(test_from_memory),
+        cmocka_unit_test(test_overlay),    cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_unlink),     cmocka_unit_test(test_adopted),
+        cmocka_unit_test(test_exclusive),  cmocka_unit_test(test_folder_missing),
+        cmocka_unit_test(test_syncs),      cmocka_unit_test(test_no_space),
+        cmocka_unit_test(test_left_alone), cmocka_unit_test(test_from_memory),
     };
     return cmocka_run_group_tests_name("body", tests, NULL, NULL);
 }

@@ -330,7 +330,7 @@ static void test_empty_and_eight_bit(void **state)
     assert_true(rcpt(&t, "bob@far.test"));
     commit(&t); /* without a body */
     expect_outcome(&t, OUTCOME_DELIVERED, 250, 2, 0, 0);
-    str data = body_data(t.dispatch.message->body);
+    str data = body_part(t.dispatch.message->body, 0);
     assert_true(str_starts(data, STR("Received: ")));
     assert_null(memmem(data.ptr, data.len, "for <", 5)); /* two recipients */
     enqueue_abort(&t.e);

@@ -16,7 +16,7 @@
 #include "base/check.h"
 #include "test/unit/queue_fixture.h"
 
-enum { ROUNDS = 20, RECORDS_MAX = 20000, IN_FLIGHT = 8 };
+enum { ROUNDS = 20, RECORDS_MAX = 20000, IN_FLIGHT = 8, HEADER_EVERY = 4 };
 
 enum record_kind { STORED = 1, SETTLING = 2, SETTLED = 3 };
 struct record {
@@ -81,6 +81,10 @@ static void work_next(struct work *k)
     queue_message_free(&k->m);
     k->m = fixture_message(k->f, size_of(number), 1);
     check(k->m->number == number);
+    if (number % HEADER_EVERY == 0) {
+        fixture_headers(k->m, 1);
+        k->m->entries->header = k->m->headers;
+    }
     queue_commit(k->f->daemon.queue, k->f->w, k->m, on_work_stored, k);
 }
 
@@ -144,6 +148,10 @@ static bool child_verify(struct fixture *f, const struct record *records, size_t
             found[m->number - first] = true;
             if (!fixture_body_good(m, size_of(m->number))) {
                 fprintf(stderr, "# message %s has a wrong body\n", m->id);
+                return false;
+            }
+            if (m->number % HEADER_EVERY == 0 && !fixture_header_good(m)) {
+                fprintf(stderr, "# message %s has a wrong header\n", m->id);
                 return false;
             }
             struct queue_settlement s = {.entry_id = m->entries->id, .number = m->number};

@@ -10,7 +10,10 @@
 
 static struct smtp_server_policy policy(enum tls_level tls)
 {
-    return (struct smtp_server_policy){STR(NAME), tls, 1000, 100, {0}};
+    return (struct smtp_server_policy){.local_name = STR(NAME),
+                                       .tls = tls,
+                                       .size_limit_bytes = 1000,
+                                       .recipient_limit = 100};
 }
 
 /* Feeds input to a new machine and compares all that came back. */

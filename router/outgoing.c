@@ -1,0 +1,162 @@
+/* outgoing: one pass over the header for each channel; most of them find nothing to do.
+ */
+#include "router/outgoing.h"
+
+#include "base/check.h"
+#include "base/map.h"
+#include "base/vec.h"
+#include "router/body.h"
+#include "router/header_rewrite.h"
+#include "tables/pattern.h"
+#include "tables/shown.h"
+
+enum {
+    HEADER_MADE_MAX = 2 * HEADER_PROCESSED_MAX,
+    OCTETS_MAX = 4 << 20, /* of headers that are gone through for one message */
+    ALIKE_MAX = 16        /* headers made before that are compared with one */
+};
+
+struct outgoings {
+    struct outgoing_facts facts;
+    struct arena *arena;
+    VEC(struct outgoing) list;
+    struct map *places; /* channel name -> index + 1 */
+    bool sender_changed;
+};
+
+struct outgoings *outgoings_new(struct arena *a, const struct outgoing_facts *facts)
+{
+    struct outgoings *o = arena_new_of(a, struct outgoings);
+    o->facts = *facts;
+    o->arena = a;
+    o->places = map_new(a, MAP_CASE);
+    return o;
+}
+
+/* --- the sender --- */
+
+static void sender_make(struct outgoings *o, struct outgoing *out, struct arena *keep)
+{
+    struct rewrite_context ctx = {.source = o->facts.source,
+                                  .direction = ROUTE_BACKWARD,
+                                  .form = ROUTE_ENVELOPE,
+                                  .destination = out->channel};
+    struct address given, shown;
+    out->sender = STR_NONE;
+    if (o->facts.sender.len == 0 || address_parse(o->facts.sender, &given) != NULL) {
+        return;
+    }
+    struct arena_mark mark = arena_mark(o->arena);
+    if (shown_address(o->facts.snapshot, &ctx, &given, o->arena, &shown) &&
+        !shown_same(&given, &shown)) {
+        out->sender = address_print(keep, &shown);
+        o->sender_changed = true;
+    }
+    arena_reset(o->arena, mark);
+}
+
+const struct outgoing *outgoings_get(struct outgoings *o, const struct channel *c,
+                                     struct arena *keep)
+{
+    uintptr_t place = (uintptr_t)map_get(o->places, c->name);
+    if (place > 0) {
+        return &o->list.at[place - 1];
+    }
+    check(keep != o->arena);
+    struct outgoing *out = vec_add(o->arena, &o->list);
+    map_add(o->places, c->name, (void *)(uintptr_t)o->list.n);
+    out->channel = c;
+    sender_make(o, out, keep);
+    return out;
+}
+
+bool outgoings_sender_changed(const struct outgoings *o)
+{
+    return o->sender_changed;
+}
+
+/* --- the header --- */
+
+/* The header of m with this text; a new one if none of the last ones has it. */
+static const struct queue_header *header_add(struct queue_message *m, str text,
+                                             uint64_t replaces)
+{
+    unsigned n = m->header_count;
+    for (unsigned i = n > ALIKE_MAX ? n - ALIKE_MAX : 0; i < n; i++) {
+        if (str_eq(body_part(m->headers[i].text, 0), text)) {
+            return &m->headers[i];
+        }
+    }
+    struct queue_header *h = &m->headers[n];
+    *h = (struct queue_header){body_from_memory(text.ptr, text.len), replaces, n};
+    m->header_count++;
+    return h;
+}
+
+bool outgoings_headers(struct outgoings *o, str header, struct queue_message *m)
+{
+    unsigned work = HEADER_WORK_MAX;
+    bool good = header.len * o->list.n <= OCTETS_MAX;
+    struct buf made;
+    buf_init(&made, HEADER_MADE_MAX);
+    m->headers = arena_array(m->arena, struct queue_header, o->list.n);
+    for (size_t i = 0; good && i < o->list.n; i++) {
+        struct outgoing *out = &o->list.at[i];
+        struct header_context c = {
+            .snapshot = o->facts.snapshot,
+            .source = o->facts.source,
+            .destination = out->channel,
+            .bare_domain = o->facts.bare_domain,
+            .sender = out->sender.ptr != NULL ? out->sender : o->facts.sender,
+        };
+        struct arena_mark mark = arena_mark(o->arena);
+        enum header_verdict v = header_rewrite(&c, header, &work, o->arena, &made);
+        arena_reset(o->arena, mark);
+        if (v == HEADER_CHANGED) {
+            out->header = header_add(m, buf_slice(&made), header.len);
+        }
+        good = v != HEADER_TOO_MUCH;
+        buf_clear(&made);
+    }
+    buf_free(&made);
+    return good;
+}
+
+/* --- addresses without a host --- */
+
+/* The name the client gives itself, if it is a whole one; else its name in the DNS; else
+ * its address. */
+static str client_domain(str helo, str peer_name, str peer_ip, struct arena *a)
+{
+    str literal;
+    if (domain_name_ok(helo) && str_find(helo, '.') >= 0) {
+        return helo;
+    }
+    if (domain_name_ok(peer_name)) {
+        return peer_name;
+    }
+    return literal_from_ip(a, peer_ip, &literal) ? literal : STR("");
+}
+
+str outgoing_bare_domain(const struct snapshot *s, const struct channel *source, str helo,
+                         str peer_name, str peer_ip, struct arena *a)
+{
+    str domain = STR("");
+    switch (source->opts.bare) {
+    case BARE_DOMAIN:
+        return source->opts.defaulthost[0];
+    case BARE_REMOTE:
+        domain = client_domain(helo, peer_name, peer_ip, a);
+        break;
+    case BARE_REFUSED:
+    case BARE_LOCAL:
+        break;
+    }
+    return domain.len > 0 ? domain : s->local_host;
+}
+
+str outgoing_bare_recipient(const struct snapshot *s, const struct channel *source)
+{
+    bool given = source->opts.bare == BARE_DOMAIN && source->opts.defaulthost[1].len > 0;
+    return given ? source->opts.defaulthost[1] : s->local_host;
+}

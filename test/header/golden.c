@@ -1,0 +1,246 @@
+/* Golden headers: for each <name>.cnf in test/header, the cases of <name>.headers. One
+ * reads
+ *   === from CHANNEL to CHANNEL [sender ADDRESS] [rcpt ADDRESS]
+ *   a header as it came in
+ *   --- [sender <ADDRESS> [MAIL FROM:<...>]] [RCPT TO:<...>] same|changed|too much
+ *   the header as it leaves, if it changed
+ * and what stands behind --- is compared, lines that begin with '#' are not part of it.
+ * Each case is run twice: what has left is received once more from the same channel, and
+ * must then stay as it is, but for "again" in the first line, which says it may not.
+ * UPDATE_GOLDEN=1 writes the answers into the files instead. Speaks TAP. */
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/vec.h"
+#include "parser/parse.h"
+#include "router/header_rewrite.h"
+#include "router/outgoing.h"
+#include "tables/shown.h"
+
+enum { OUTPUT_MAX = 1 << 20 };
+
+struct header_case {
+    str line; /* what stands behind === */
+    const struct channel *source, *destination;
+    str sender, recipient;
+    bool again;
+    str given;  /* with CR LF */
+    str answer; /* as it stands in the file */
+};
+
+struct golden {
+    struct arena *arena;
+    const struct snapshot *snapshot;
+    bool stable; /* every case, the second time */
+};
+
+/* --- reading --- */
+
+static bool line_parse(const struct golden *g, struct header_case *c)
+{
+    str rest = c->line, word, value;
+    while (str_word(&rest, &word)) {
+        if (str_eq(word, STR("again"))) {
+            c->again = true;
+            continue;
+        }
+        if (!str_word(&rest, &value)) {
+            return false;
+        }
+        if (str_eq(word, STR("from"))) {
+            c->source = snapshot_channel(g->snapshot, value);
+        } else if (str_eq(word, STR("to"))) {
+            c->destination = snapshot_channel(g->snapshot, value);
+        } else if (str_eq(word, STR("sender"))) {
+            c->sender = value;
+        } else if (str_eq(word, STR("rcpt"))) {
+            c->recipient = value;
+        } else {
+            return false;
+        }
+    }
+    return c->source && c->destination;
+}
+
+/* --- answering --- */
+
+static void put_envelope(const struct golden *g, const struct header_case *c,
+                         struct buf *out)
+{
+    struct arena *a = g->arena;
+    struct outgoing_facts facts = {g->snapshot, c->source, c->sender, STR("x.test")};
+    if (c->sender.ptr) {
+        struct arena *own = arena_new();
+        str sender = outgoings_get(outgoings_new(own, &facts), c->destination, a)->sender;
+        sender = sender.ptr ? sender : c->sender;
+        buf_printf(out, " MAIL FROM:<%.*s>",
+                   STR_ARG(shown_sender(g->snapshot, c->destination, sender, a)));
+        arena_free(&own);
+    }
+    if (c->recipient.ptr) {
+        str to = shown_recipient(g->snapshot, c->destination, c->recipient, a);
+        buf_printf(out, " RCPT TO:<%.*s>", STR_ARG(to));
+    }
+}
+
+static enum header_verdict rewrite(const struct golden *g, const struct header_case *c,
+                                   str given, struct buf *out)
+{
+    unsigned work = HEADER_WORK_MAX;
+    struct header_context ctx = {g->snapshot, c->source, c->destination,
+                                 .sender = c->sender};
+    ctx.bare_domain = outgoing_bare_domain(g->snapshot, c->source, STR("client.test"),
+                                           STR(""), STR("192.0.2.9"), g->arena);
+    return header_rewrite(&ctx, given, &work, g->arena, out);
+}
+
+static void check_stable(struct golden *g, const struct header_case *c, str left)
+{
+    struct buf out;
+    buf_init(&out, OUTPUT_MAX);
+    enum header_verdict v = rewrite(g, c, left, &out);
+    if (c->again != (v == HEADER_CHANGED)) {
+        printf("# %.*s: the second time it becomes\n# %.*s\n", STR_ARG(c->line),
+               STR_ARG(buf_slice(&out)));
+        g->stable = false;
+    }
+    buf_free(&out);
+}
+
+static void put_answer(struct golden *g, const struct header_case *c, struct buf *out)
+{
+    static const char *const VERDICTS[] = {
+        [HEADER_SAME] = "same",
+        [HEADER_CHANGED] = "changed",
+        [HEADER_TOO_MUCH] = "too much",
+    };
+    struct buf made;
+    buf_init(&made, OUTPUT_MAX);
+    enum header_verdict v = rewrite(g, c, c->given, &made);
+    buf_puts(out, "---");
+    put_envelope(g, c, out);
+    buf_printf(out, " %s\n", VERDICTS[v]);
+    for (size_t i = 0; i < made.len; i++) {
+        if (made.data[i] != '\r') {
+            buf_putc(out, made.data[i]);
+        }
+    }
+    if (v == HEADER_CHANGED) {
+        check_stable(g, c, buf_slice(&made));
+    }
+    buf_free(&made);
+}
+
+/* Copies the text with its answers made anew. */
+static bool answer_all(struct golden *g, str text, struct buf *out)
+{
+    str line, given = STR("");
+    struct header_case c = {.line = STR_NONE};
+    bool in_given = false, in_answer = false;
+    while (str_split(&text, '\n', &line) && (text.ptr || line.len > 0)) {
+        bool head = str_starts(line, STR("==="));
+        if (in_given && str_starts(line, STR("---"))) {
+            c.given = given;
+            put_answer(g, &c, out);
+            in_given = false;
+            in_answer = true;
+            continue;
+        }
+        in_answer = in_answer && !head && !str_starts(line, STR("#"));
+        if (in_answer) {
+            continue;
+        }
+        buf_printf(out, "%.*s\n", STR_ARG(line));
+        if (head) {
+            c = (struct header_case){.line = str_from_pos(line, 3)};
+            given = STR("");
+            in_given = line_parse(g, &c);
+            if (!in_given) {
+                printf("# bad case: %.*s\n", STR_ARG(line));
+                return false;
+            }
+        } else if (in_given) {
+            given = arena_printf(g->arena, "%.*s%.*s\r\n", STR_ARG(given), STR_ARG(line));
+        }
+    }
+    return true;
+}
+
+static void print_difference(str got, str want)
+{
+    str a, b;
+    while (str_split(&got, '\n', &a) && str_split(&want, '\n', &b)) {
+        if (!str_eq(a, b)) {
+            printf("# got:      %.*s\n# expected: %.*s\n", STR_ARG(a), STR_ARG(b));
+            return;
+        }
+    }
+}
+
+static bool write_file(const char *path, str text)
+{
+    FILE *f = fopen(path, "w");
+    bool good = f && fwrite(text.ptr, 1, text.len, f) == text.len;
+    return f && fclose(f) == 0 && good;
+}
+
+static bool run(struct golden *g, const char *config)
+{
+    str reason, text;
+    str path = arena_printf(g->arena, "%.*sheaders", (int)(strlen(config) - 3), config);
+    if (!loader_files.read(&loader_files, g->arena, path, &text, &reason)) {
+        printf("# %.*s: %.*s\n", STR_ARG(path), STR_ARG(reason));
+        return false;
+    }
+    struct buf out;
+    buf_init(&out, OUTPUT_MAX);
+    bool good = answer_all(g, text, &out);
+    if (good && getenv("UPDATE_GOLDEN")) {
+        good = write_file(path.ptr, buf_slice(&out));
+    } else if (!str_eq(buf_slice(&out), text)) {
+        print_difference(buf_slice(&out), text);
+        good = false;
+    }
+    buf_free(&out);
+    return good && g->stable;
+}
+
+static bool run_config(const char *config)
+{
+    struct golden g = {.arena = arena_new(), .stable = true};
+    struct diags *diags;
+    bool unreadable;
+    struct snapshot_request req = {.path = str_from(config)};
+    struct snapshot *s = snapshot_load(&req, g.arena, &diags, &unreadable);
+    g.snapshot = s;
+    for (const struct diag *d = diags_first(diags); !s && d; d = d->next) {
+        printf("# %.*s\n", STR_ARG(diag_line(g.arena, diags, d)));
+    }
+    bool good = s && run(&g, config);
+    snapshot_unref(&s);
+    arena_free(&g.arena);
+    return good;
+}
+
+int main(void)
+{
+    const char *top = getenv("top_srcdir");
+    char pattern[4096];
+    glob_t found = {0};
+    bool all = true;
+    snprintf(pattern, sizeof pattern, "%s/test/header/*.cnf", top ? top : ".");
+    if (glob(pattern, 0, NULL, &found) != 0) {
+        printf("Bail out! nothing in %s\n", pattern);
+        return 1;
+    }
+    printf("1..%zu\n", found.gl_pathc);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        bool good = run_config(found.gl_pathv[i]);
+        all = all && good;
+        printf("%s %zu - %s\n", good ? "ok" : "not ok", i + 1,
+               strrchr(found.gl_pathv[i], '/') + 1);
+    }
+    globfree(&found);
+    return all ? 0 : 1;
+}
