@@ -68,7 +68,7 @@ static void put_word(struct fold *f, str gap, str word, size_t room)
         f->ok = f->ok && buf_puts(f->out, "\r\n");
         f->column = 0;
         put_blanks(f, f->indent);
-        gap = f->indent > 0 ? STR("") : gap;
+        gap = f->indent > 0 ? STR("") : gap_width(gap) > 0 ? gap : STR(" ");
     }
     put_gap(f, gap);
     put(f, word);

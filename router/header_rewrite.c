@@ -303,9 +303,11 @@ enum header_verdict header_rewrite(const struct header_context *c, str header,
         return *work > 0 ? HEADER_SAME : HEADER_TOO_MUCH;
     }
     r.full = r.full || !buf_str(out, str_from_pos(header, r.copied));
-    if (r.full || *work == 0) {
-        out->len = before;
-        return HEADER_TOO_MUCH;
+    bool same = !r.full && out->len - before == header.len &&
+                memcmp(out->data + before, header.ptr, header.len) == 0;
+    if (!r.full && *work > 0 && !same) {
+        return HEADER_CHANGED;
     }
-    return HEADER_CHANGED;
+    out->len = before;
+    return same ? HEADER_SAME : HEADER_TOO_MUCH; /* a long line without a blank */
 }
