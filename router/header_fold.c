@@ -74,12 +74,14 @@ static void put_word(struct fold *f, str gap, str word, size_t room)
     put(f, word);
 }
 
-/* The end of the word at `at`; what is quoted is not taken apart. */
+/* The end of the word at `at`; what is quoted is not taken apart, but a backslash does not
+ * quote a line end: behind a word that ends with one, a fold would be an empty line. */
 static size_t word_end(str text, size_t at)
 {
     bool quoted = false;
     while (at < text.len && (quoted || !is_blank(text.ptr[at]))) {
-        if (text.ptr[at] == '\\' && at + 1 < text.len) {
+        if (text.ptr[at] == '\\' && at + 1 < text.len && text.ptr[at + 1] != '\r' &&
+            text.ptr[at + 1] != '\n') {
             at++;
         } else if (text.ptr[at] == '"') {
             quoted = !quoted;
