@@ -245,44 +245,45 @@ static void recipient_take(struct enqueue *e, const struct address *to,
     }
 }
 
-/* The postmaster without a domain is ours (RFC 5321 4.5.1). */
-static struct address recipient_completed(const struct enqueue *e,
-                                          const struct address *to)
+/* One address that gets the message. */
+static bool leaf_taken(struct enqueue *e, const struct recipient_leaf *leaf,
+                       struct outcome *out)
 {
-    struct address full = *to;
-    if (full.domain.len == 0) {
-        full.domain =
-            str_ieq(full.local, STR("postmaster"))
-                ? e->runtime->snapshot->local_host
-                : outgoing_bare_recipient(e->runtime->snapshot, e->session.source);
+    return size_taken(e, leaf->route.channel, out) && verified(e, &leaf->route, out);
+}
+
+static bool recipient_decide(struct enqueue *e, const struct address *to,
+                             struct outcome *out)
+{
+    struct recipient_request request = {.snapshot = e->runtime->snapshot,
+                                        .source = e->session.source,
+                                        .trusted = e->session.trusted,
+                                        .to = *to};
+    struct recipient_answer answer;
+    if (recipient_resolve(&request, e->scratch, &answer) != RECIPIENT_TAKEN) {
+        refusal_outcome(&answer.reply, out);
+        return false;
     }
-    return full;
+    const struct recipient_leaf *leaf = &answer.leaves[0];
+    if (!leaf_taken(e, leaf, out)) {
+        return false;
+    }
+    if (!seen_before(e, &leaf->route)) {
+        recipient_take(e, to, &leaf->route);
+    }
+    outcome_set(out, OUTCOME_DELIVERED, 250, 2, 1, 5, "recipient ok");
+    return true;
 }
 
 bool enqueue_recipient(struct enqueue *e, const struct address *to, struct outcome *out)
 {
     struct arena_mark mark = arena_mark(e->scratch);
-    struct route route;
-    struct address full = recipient_completed(e, to);
     check(!e->begun && !e->committing);
     if (e->recipients >= ENQUEUE_RECIPIENTS_MAX) {
         outcome_set(out, OUTCOME_DEFERRED, 452, 4, 5, 3, "too many recipients");
         return false;
     }
-    enum route_verdict verdict =
-        route_recipient(e->runtime->snapshot, e->session.source, e->session.trusted,
-                        &full, e->scratch, &route);
-    bool taken = verdict == ROUTE_ACCEPT && size_taken(e, route.channel, out) &&
-                 verified(e, &route, out);
-    if (verdict != ROUTE_ACCEPT) {
-        refusal_outcome(to, &route, verdict, e->scratch, out);
-    }
-    if (taken && !seen_before(e, &route)) {
-        recipient_take(e, to, &route);
-    }
-    if (taken) {
-        outcome_set(out, OUTCOME_DELIVERED, 250, 2, 1, 5, "recipient ok");
-    }
+    bool taken = recipient_decide(e, to, out);
     arena_reset(e->scratch, mark);
     return taken;
 }

@@ -40,7 +40,7 @@ struct enqueue *enqueue_begin(const struct enqueue_session *s,
  * outstanding: it then never comes. */
 void enqueue_abort(struct enqueue **e);
 
-/* Routes one recipient, applies the relay rule, asks the kind's verify(). true: taken.
+/* Decides about one recipient (tables/recipient.h) and asks the kind's verify(). true: taken.
  * false: *out holds the reply (code and enhanced code set). Logs `route` or nothing;
  * the caller logs refusals. */
 bool enqueue_recipient(struct enqueue *e, const struct address *to, struct outcome *out);

@@ -154,9 +154,3 @@ str outgoing_bare_domain(const struct snapshot *s, const struct channel *source,
     }
     return domain.len > 0 ? domain : s->local_host;
 }
-
-str outgoing_bare_recipient(const struct snapshot *s, const struct channel *source)
-{
-    bool given = source->opts.bare == BARE_DOMAIN && source->opts.defaulthost[1].len > 0;
-    return given ? source->opts.defaulthost[1] : s->local_host;
-}

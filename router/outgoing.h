@@ -33,10 +33,9 @@ bool outgoings_sender_changed(const struct outgoings *o);
  * for some channels the header stays as it is. */
 bool outgoings_headers(struct outgoings *o, str header, struct queue_message *m);
 
-/* The domain that completes an address without a host: of a sender or in a header, or of
- * a recipient. helo and peer_name (perhaps empty) are what is known of the client. */
+/* The domain that completes an address without a host, of a sender or in a header; for
+ * recipients see tables/recipient.h. helo and peer_name (perhaps empty) are what is known of the client. */
 str outgoing_bare_domain(const struct snapshot *s, const struct channel *source, str helo,
                          str peer_name, str peer_ip, struct arena *a);
-str outgoing_bare_recipient(const struct snapshot *s, const struct channel *source);
 
 #endif

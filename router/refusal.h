@@ -3,15 +3,13 @@
 #define ROUTER_REFUSAL_H
 
 #include "router/outcome.h"
-#include "tables/route.h"
+#include "tables/recipient.h"
 
 /* The text of the 530 5.7.0 to all who speak of mail before TLS on a channel that says
  * musttlsserver (RFC 3207 4). */
 #define REFUSAL_WITHOUT_TLS "Must issue a STARTTLS command first"
 
-/* The reply to RCPT for a verdict that is not ROUTE_ACCEPT: 450 or 550 as the route's
- * status says, 550 5.7.1 for the relay rule. `to` is the recipient as given. */
-void refusal_outcome(const struct address *to, const struct route *route,
-                     enum route_verdict verdict, struct arena *a, struct outcome *out);
+/* The reply to RCPT for a recipient that is not taken. */
+void refusal_outcome(const struct recipient_reply *reply, struct outcome *out);
 
 #endif

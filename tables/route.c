@@ -1,11 +1,9 @@
 /* route: from an address to its channel: the iteration of PMDF 2.2.3 around one
- * look-up of rewrite.c, then proper names, the relay rule, the switches and the next
- * hop. */
+ * look-up of rewrite.c, then proper names, the switches and the next hop. */
 #include "tables/route.h"
 
 #include "tables/hostspec.h"
 #include "tables/pattern.h"
-#include "tables/relay.h"
 #include "tables/rewrite.h"
 
 /* Passes over one address: repeat rules and local stripping together. */
@@ -374,10 +372,7 @@ static bool route_resolve(const struct snapshot *s, const struct rewrite_context
     return !r.for_anybody;
 }
 
-/* Envelope To only: the host by which a line of the channel block was reached becomes
- * that line's proper name, or the official host (PMDF 2.3.2.3). */
-static void route_proper_name(const struct snapshot *s, struct arena *a,
-                              struct route *out)
+void route_proper_name(const struct snapshot *s, struct arena *a, struct route *out)
 {
     const struct host_entry *entry = snapshot_host(s, out->routing_host);
 
@@ -408,41 +403,24 @@ void route_rewrite(const struct snapshot *s, const struct rewrite_context *ctx,
     }
 }
 
-enum route_verdict route_recipient(const struct snapshot *s, const struct channel *source,
-                                   bool trusted, const struct address *addr,
-                                   struct arena *a, struct route *out)
+bool route_envelope_to(const struct snapshot *s, const struct channel *source,
+                       const struct address *addr, struct arena *a, struct route *out)
 {
     struct rewrite_context ctx = {source, ROUTE_FORWARD, ROUTE_ENVELOPE, NULL};
-    struct address given = *addr;
 
-    if (given.local.len == 0) {
+    if (addr->local.len == 0) {
         *out = (struct route){.routing_host = STR("")};
         route_fail(out, 5, 1, 3, STR("the recipient has no local part"));
-        return ROUTE_REFUSED_ROUTE;
+        return false;
     }
-    if (given.domain.len == 0) {
-        given.domain = s->local_host;
-    }
-    route_resolve(s, &ctx, &given, false, a, out);
-    if (!out->channel) {
-        return ROUTE_REFUSED_ROUTE;
-    }
-    if (out->channel->type == CHANNEL_UNSUPPORTED) {
+    route_resolve(s, &ctx, addr, false, a, out);
+    if (out->channel && out->channel->type == CHANNEL_UNSUPPORTED) {
         str name = out->channel->name;
         route_fail(out, 5, 3, 2,
                    arena_printf(a, "channel '%.*s' is of a kind that is not served yet",
                                 STR_ARG(name)));
-        return ROUTE_REFUSED_ROUTE;
     }
-    if (!trusted && !relay_is_ours(s, out->channel, &given, &out->address, a)) {
-        out->error = STR("relaying denied");
-        out->status[0] = 5;
-        out->status[1] = 7;
-        out->status[2] = 1;
-        return ROUTE_REFUSED_RELAY;
-    }
-    route_proper_name(s, a, out);
-    return ROUTE_ACCEPT;
+    return out->channel != NULL;
 }
 
 /* Where a client leads that is this host: a backward-pointing envelope address without a

@@ -1,6 +1,6 @@
-/* route: snapshot + address -> channel, rewritten address, reasons. Pure functions;
- * they fix the ORDER (rewrite, later alias, forward, reverse, access). Results live
- * in the arena given and point into the snapshot. */
+/* route: snapshot + address -> channel, rewritten address, reasons: rewriting alone. What
+ * else happens to a recipient, and in which order, is in tables/recipient.h. Pure
+ * functions; results live in the arena given and point into the snapshot. */
 #ifndef TABLES_ROUTE_H
 #define TABLES_ROUTE_H
 
@@ -70,21 +70,15 @@ const struct channel *route_name_switch(const struct snapshot *s,
  * the handshake began, or `from`. Never follows a second one. */
 const struct channel *route_tls_switch(const struct channel *from);
 
-/* May this recipient be taken? Verdict at RCPT. */
-enum route_verdict {
-    ROUTE_ACCEPT,
-    ROUTE_REFUSED_ROUTE, /* no channel: r->error, r->status */
-    ROUTE_REFUSED_RELAY  /* untrusted source, destination not ours: 550 5.7.1 */
-};
-/* Routes an envelope To and applies the relay rule. `trusted`: the session's IP
- * switch led to its channel. A destination is ours when its channel is final, or the
- * domain as given AND as rewritten is in localdomains. "postmaster" without a domain
- * is completed with the local host (RFC 5321 4.5.1); any other bare local part too.
- * Refused by the relay rule: channel and address are set for the log, error and status
- * say what to answer. */
-enum route_verdict route_recipient(const struct snapshot *s, const struct channel *source,
-                                   bool trusted, const struct address *addr,
-                                   struct arena *a, struct route *out);
+/* The first step for an envelope To: like route_rewrite(), but its host keeps the name it
+ * has until route_proper_name(). One without a local part leads nowhere, and so does one
+ * for a channel of a kind that is not served. false: no channel, the error is set. The
+ * steps behind this one are in tables/recipient.h. */
+bool route_envelope_to(const struct snapshot *s, const struct channel *source,
+                       const struct address *addr, struct arena *a, struct route *out);
+/* Envelope To only: the host by which a line of the channel block was reached becomes that
+ * line's proper name, or the official host (PMDF 2.3.2.3). */
+void route_proper_name(const struct snapshot *s, struct arena *a, struct route *out);
 
 /* The host a message to addr on channel c is handed to: `daemon` when it is a name or
  * "[ip]"; the official host when it is "router"; else the first source route entry;

@@ -145,7 +145,7 @@ static void explain_relay(struct making *m)
     if (e->trusted) {
         m->out->relay = STR("trusted: the client's address led to another channel");
         m->out->relay_at = e->ip.at;
-    } else if (e->verdict == ROUTE_REFUSED_RELAY) {
+    } else if (e->verdict == RECIPIENT_RELAY) {
         m->out->relay = arena_printf(m->a, "not trusted (no IP switch), and %s",
                                      line ? "another host in the address, as given or "
                                             "rewritten, is not in localdomains"
@@ -163,15 +163,20 @@ static void explain_relay(struct making *m)
 static void explain_recipient(struct making *m)
 {
     struct explanation *e = m->out;
+    struct recipient_request request = {.snapshot = m->s,
+                                        .source = e->source,
+                                        .trusted = e->trusted,
+                                        .to = m->request->to};
+    struct recipient_answer answer;
 
-    e->verdict =
-        route_recipient(m->s, e->source, e->trusted, &m->request->to, m->a, &e->route);
+    e->verdict = recipient_resolve(&request, m->a, &answer);
+    e->route = answer.route;
     e->asked = true;
-    e->refused = e->verdict != ROUTE_ACCEPT;
+    e->refused = e->verdict != RECIPIENT_TAKEN;
     if (e->refused) {
-        refusal_outcome(&m->request->to, &e->route, e->verdict, m->a, &e->refusal);
+        refusal_outcome(&answer.reply, &e->refusal);
     }
-    if (e->verdict != ROUTE_REFUSED_ROUTE) {
+    if (e->verdict != RECIPIENT_NO_ROUTE) {
         explain_relay(m);
     }
 }

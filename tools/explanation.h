@@ -39,7 +39,7 @@ struct explanation {
     const struct channel *source; /* after all switches */
     bool trusted;
     bool asked; /* RCPT got as far as being asked; else the session was refused */
-    enum route_verdict verdict; /* when asked */
+    enum recipient_verdict verdict; /* when asked */
     struct route route;         /* when asked */
     str relay;            /* why it may (not) be relayed, "" when that was not asked */
     struct span relay_at; /* the place that decided it, or SPAN_NONE */

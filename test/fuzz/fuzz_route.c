@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "base/check.h"
-#include "tables/route.h"
+#include "tables/recipient.h"
 #include "test/config/memory_loader.h"
 
 enum { QUERIES_MAX = 16 };
@@ -69,19 +69,21 @@ static void check_hosts(const struct snapshot *s, const struct route *r)
 static void check_recipient(const struct snapshot *s, const struct address *addr,
                             struct arena *a)
 {
-    const struct channel *source = s->channels[s->channel_count - 1];
-    str given = addr->domain.len > 0 ? addr->domain : s->local_host;
-    struct route r;
+    struct recipient_request q = {
+        .snapshot = s, .source = s->channels[s->channel_count - 1], .to = *addr};
+    struct recipient_answer r;
 
-    if (route_recipient(s, source, false, addr, a, &r) != ROUTE_ACCEPT)
+    if (recipient_resolve(&q, a, &r) != RECIPIENT_TAKEN)
         return;
-    check(r.channel);
-    if (r.channel->final)
+    check(r.route.channel);
+    if (r.route.channel->final)
         return;
-    check(given.ptr[0] == '[' || snapshot_is_local_domain(s, given));
-    check_hosts(s, &r);
-    check(route_next_hop(r.channel, &r.address).len > 0);
-    check(route_recipient(s, source, true, addr, a, &r) == ROUTE_ACCEPT);
+    check(r.completed.domain.ptr[0] == '[' ||
+          snapshot_is_local_domain(s, r.completed.domain));
+    check_hosts(s, &r.route);
+    check(route_next_hop(r.route.channel, &r.route.address).len > 0);
+    q.trusted = true;
+    check(recipient_resolve(&q, a, &r) == RECIPIENT_TAKEN);
 }
 
 static void check_switch(const struct snapshot *s, str ip, struct arena *a)

@@ -14,7 +14,7 @@
 
 #include "base/buf.h"
 #include "parser/parse.h"
-#include "tables/route.h"
+#include "tables/recipient.h"
 
 enum { OUTPUT_MAX = 1 << 20 };
 
@@ -90,13 +90,16 @@ static str answer_trace(struct arena *a, const struct route *r)
 static str answer_rcpt(struct arena *a, const struct snapshot *s, const struct query *q,
                        const struct address *addr)
 {
-    struct route r;
+    struct recipient_request request = {
+        .snapshot = s, .source = q->source, .trusted = q->trusted, .to = *addr};
+    struct recipient_answer r;
 
-    if (route_recipient(s, q->source, q->trusted, addr, a, &r) == ROUTE_ACCEPT) {
-        return arena_printf(a, "accept %.*s", STR_ARG(answer_route(a, s, &r)));
+    if (recipient_resolve(&request, a, &r) == RECIPIENT_TAKEN) {
+        return arena_printf(a, "accept %.*s", STR_ARG(answer_route(a, s, &r.route)));
     }
-    return arena_printf(a, "refuse %u.%u.%u %.*s", r.status[0], r.status[1], r.status[2],
-                        STR_ARG(r.error));
+    const unsigned *status = r.reply.status;
+    return arena_printf(a, "refuse %u.%u.%u %.*s", status[0], status[1], status[2],
+                        STR_ARG(r.reply.text));
 }
 
 static str answer_ip(struct arena *a, const struct snapshot *s, const struct query *q)

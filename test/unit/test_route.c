@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tables/recipient.h"
 #include "test/unit/route_fixture.h"
 
 /* here.test is delivered here; ours.test and sub.zone.test are relayed inside; moved.test
@@ -69,14 +70,25 @@ struct relay_case {
     const char *result;      /* of the trusted one, if accepted */
 };
 
-static char verdict_letter(enum route_verdict verdict)
+static enum recipient_verdict resolve(const struct fixture *f, bool trusted,
+                                      const struct address *to,
+                                      struct recipient_answer *r)
+{
+    struct recipient_request q = {.snapshot = f->s,
+                                  .source = fixture_channel(f, "tcp_local"),
+                                  .trusted = trusted,
+                                  .to = *to};
+    return recipient_resolve(&q, f->arena, r);
+}
+
+static char verdict_letter(enum recipient_verdict verdict)
 {
     switch (verdict) {
-    case ROUTE_ACCEPT:
+    case RECIPIENT_TAKEN:
         return 'A';
-    case ROUTE_REFUSED_ROUTE:
+    case RECIPIENT_NO_ROUTE:
         return 'N';
-    case ROUTE_REFUSED_RELAY:
+    case RECIPIENT_RELAY:
         return 'R';
     }
     return '?';
@@ -85,32 +97,32 @@ static char verdict_letter(enum route_verdict verdict)
 static void check_relay(const struct fixture *f, const struct relay_case *c)
 {
     struct address addr = fixture_address(c->address);
-    const struct channel *source = fixture_channel(f, "tcp_local");
-    struct route r;
-    char got = verdict_letter(route_recipient(f->s, source, false, &addr, f->arena, &r));
+    struct recipient_answer r;
+    char got = verdict_letter(resolve(f, false, &addr, &r));
 
     if (got != c->untrusted) {
         fail_msg("%s untrusted: %c, expected %c (%.*s)", c->address, got, c->untrusted,
-                 STR_ARG(r.error));
+                 STR_ARG(r.reply.text));
     }
     if (got == 'R') {
-        assert_int_equal(r.status[0], 5);
-        assert_int_equal(r.status[1], 7);
-        assert_int_equal(r.status[2], 1);
-        assert_true(r.error.len > 0);
-        assert_non_null(r.channel);
+        assert_int_equal(r.reply.code, 550);
+        assert_int_equal(r.reply.status[0], 5);
+        assert_int_equal(r.reply.status[1], 7);
+        assert_int_equal(r.reply.status[2], 1);
+        assert_true(r.reply.text.len > 0);
+        assert_non_null(r.route.channel);
     }
     if (got == 'N') {
-        assert_null(r.channel);
+        assert_null(r.route.channel);
     }
-    got = verdict_letter(route_recipient(f->s, source, true, &addr, f->arena, &r));
+    got = verdict_letter(resolve(f, true, &addr, &r));
     if (got != c->trusted) {
         fail_msg("%s trusted: %c, expected %c", c->address, got, c->trusted);
     }
     if (got == 'A' && c->result) {
         str line = arena_printf(f->arena, "%.*s %.*s",
-                                STR_ARG(address_print(f->arena, &r.address)),
-                                STR_ARG(r.channel->name));
+                                STR_ARG(address_print(f->arena, &r.route.address)),
+                                STR_ARG(r.route.channel->name));
         assert_string_equal(line.ptr, c->result);
     }
 }
@@ -235,13 +247,11 @@ static void recipient_without_local_part(void **state)
 {
     struct fixture f = fixture_new(site, domains);
     struct address null = {STR(""), STR(""), STR("")};
-    struct route r;
+    struct recipient_answer r;
 
-    assert_int_equal(
-        route_recipient(f.s, fixture_channel(&f, "tcp_local"), true, &null, f.arena, &r),
-        ROUTE_REFUSED_ROUTE);
-    assert_int_equal(r.status[0], 5);
-    assert_true(r.error.len > 0);
+    assert_int_equal(resolve(&f, true, &null, &r), RECIPIENT_NO_ROUTE);
+    assert_int_equal(r.reply.status[0], 5);
+    assert_true(r.reply.text.len > 0);
     fixture_free(&f);
     (void)state;
 }
@@ -251,20 +261,19 @@ static void recipient_proper_name(void **state)
     struct fixture f = fixture_new("\nl\nhere.test\n\ntcp_a\nhub.test\n"
                                    "pier1.test p1.inner.example\npier2.test\n",
                                    "pier1.test pier2.test");
-    struct address addr = fixture_address("u@pier1.test");
-    const struct channel *source = fixture_channel(&f, "tcp_a");
-    struct route r;
+    struct recipient_request q = {.snapshot = f.s,
+                                  .source = fixture_channel(&f, "tcp_a")};
+    struct recipient_answer r;
 
     /* ours by the name in localdomains, then the proper name goes out */
-    assert_int_equal(route_recipient(f.s, source, false, &addr, f.arena, &r),
-                     ROUTE_ACCEPT);
-    assert_true(str_eq(r.address.domain, STR("p1.inner.example")));
-    assert_int_equal(span_place(f.s->sources, r.host).line, 7);
-    assert_int_equal(r.rule.source, 0);
-    addr = fixture_address("u@pier2.test");
-    assert_int_equal(route_recipient(f.s, source, false, &addr, f.arena, &r),
-                     ROUTE_ACCEPT);
-    assert_true(str_eq(r.address.domain, STR("hub.test")));
+    q.to = fixture_address("u@pier1.test");
+    assert_int_equal(recipient_resolve(&q, f.arena, &r), RECIPIENT_TAKEN);
+    assert_true(str_eq(r.route.address.domain, STR("p1.inner.example")));
+    assert_int_equal(span_place(f.s->sources, r.route.host).line, 7);
+    assert_int_equal(r.route.rule.source, 0);
+    q.to = fixture_address("u@pier2.test");
+    assert_int_equal(recipient_resolve(&q, f.arena, &r), RECIPIENT_TAKEN);
+    assert_true(str_eq(r.route.address.domain, STR("hub.test")));
     fixture_free(&f);
     (void)state;
 }
