@@ -290,12 +290,17 @@ static void check_local(struct channels *on, const struct ast *ast)
     }
 }
 
-/* The argument in the span of a keyword and its argument. */
-static struct span argument_span(struct span at, str argument)
+/* The argument, with its quotes if it has any, in the span of a keyword and its
+ * argument. */
+static struct span argument_span(const struct diags *d, struct span at, str argument)
 {
-    if (at.length > argument.len) {
-        at.offset += at.length - (uint32_t)argument.len;
-        at.length = (uint32_t)argument.len;
+    const struct source *s = sources_get(diags_sources(d), at.source);
+    size_t end = (size_t)at.offset + at.length;
+    bool quoted = end > 0 && end <= s->text.len && s->text.ptr[end - 1] == '"';
+    uint32_t length = (uint32_t)argument.len + (quoted ? 2 : 0);
+    if (at.length > length) {
+        at.offset += at.length - length;
+        at.length = length;
     }
     return at;
 }
@@ -311,8 +316,8 @@ static void resolve_switches(struct channels *on)
             continue;
         }
         str name = ch->opts.tlsswitchchannel;
-        const struct channel *target =
-            channel_resolve(on->c, name, argument_span(at, name), "unknown-channel");
+        const struct channel *target = channel_resolve(
+            on->c, name, argument_span(on->c->diags, at, name), "unknown-channel");
         if (target != NULL) {
             ch->tls_switch = on->list.at[target->index];
         } else {

@@ -5,6 +5,10 @@
  *   bad/SLUG[--VARIANT]   says [SLUG]; .err is all it says. Loads unless there is an
  *                   error; never under --strict. .allow.err, if there, is what it says
  *                   under --allow-unhonoured.
+ *   keywords/KEYWORD.cnf   as good/, one for each honoured keyword: alone, against
+ *                   another word of its group, from defaults and over them
+ *   keyword-arguments/KEYWORD.cnf   one for each that takes an argument: each line that
+ *                   has it is an error; .err is what is said
  * UPDATE_GOLDEN=1 in the environment writes the expectations instead. */
 #include <dirent.h>
 #include <stdio.h>
@@ -13,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "parser/keywords.h"
 #include "tables/dump.h"
 #include "tables/snapshot.h"
 #include "test/config/memory_loader.h"
@@ -200,6 +205,74 @@ static void test_bad(const char *folder, str name, str path)
     }
 }
 
+/* How often the word stands in the text, blanks or line ends around it. */
+static unsigned count_word(str text, str word)
+{
+    unsigned n = 0;
+    str line, next;
+    while (str_split(&text, '\n', &line)) {
+        while (str_split(&line, ' ', &next)) {
+            n += str_eq(next, word);
+        }
+    }
+    return n;
+}
+
+/* The case is about an honoured keyword, and shows it. Returns how often. */
+static unsigned test_shows(const char *folder, str name, str path)
+{
+    str word = stem_of(name);
+    const struct keyword *k = keyword_find(word);
+    bool honoured =
+        k != NULL && k->status == KEYWORD_HONOURED && str_eq(word, str_from(k->name));
+    struct buf text;
+    buf_init(&text, TEXT_MAX);
+    read_file(path.ptr, &text);
+    unsigned shown = count_word(buf_slice(&text), word);
+    result(honoured && shown > 0, folder, name, "shows a keyword that is honoured");
+    buf_free(&text);
+    return shown;
+}
+
+static void test_keyword(const char *folder, str name, str path)
+{
+    test_shows(folder, name, path);
+    test_good(folder, name, path);
+}
+
+static void test_arguments(const char *folder, str name, str path)
+{
+    struct loaded l;
+    struct snapshot_request req = {.path = path};
+    unsigned shown = test_shows(folder, name, path);
+    load(&l, &req);
+    result(matches(folder, name, ".err", &l.messages), folder, name, "messages");
+    result(l.snapshot == NULL && l.errors == shown, folder, name,
+           "each line that has the keyword is an error");
+    unload(&l);
+}
+
+static void test_has_case(const char *folder, const struct keyword *k)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s.cnf", folder, k->name);
+    result(access(path, F_OK) == 0, folder, str_from(k->name), "is there");
+}
+
+/* A keyword that begins to be honoured needs its cases: copy those of a neighbour. */
+static void test_every_keyword(void)
+{
+    const struct keyword *k;
+    for (size_t i = 0; (k = keyword_at(i)) != NULL; i++) {
+        if (k->status == KEYWORD_HONOURED) {
+            test_has_case("keywords", k);
+        }
+        if (k->status == KEYWORD_HONOURED && k->args != KEYWORD_ARGS_NONE) {
+            test_has_case("keyword-arguments", k);
+        }
+    }
+}
+
 static int is_case(const struct dirent *e)
 {
     str name = str_from(e->d_name);
@@ -230,6 +303,9 @@ int main(void)
     }
     test_folder("good", test_good);
     test_folder("bad", test_bad);
+    test_folder("keywords", test_keyword);
+    test_folder("keyword-arguments", test_arguments);
+    test_every_keyword();
     printf("1..%u\n", test_number);
     return failures > 0;
 }
