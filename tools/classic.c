@@ -18,45 +18,59 @@ struct classic_row {
     enum classic_kind kind;
     size_t member;    /* of struct classic */
     const char *text; /* CLASSIC_OFF, CLASSIC_LATER: what to do instead */
+    unsigned tests;   /* TEST_* bits: where it may stand */
 };
 
-#define VALUE(name, member)                                                              \
+enum {
+    TEST_REWRITE = 1,
+    TEST_MAPPING = 2,
+    TEST_MATCH = 4,
+    TEST_LOADING = TEST_REWRITE | TEST_MAPPING,
+    TEST_ANY = TEST_LOADING | TEST_MATCH
+};
+
+#define VALUE(name, member, tests)                                                       \
     {                                                                                    \
-        name, CLASSIC_VALUE, offsetof(struct classic, member), NULL                      \
+        name, CLASSIC_VALUE, offsetof(struct classic, member), NULL, tests               \
     }
-#define SWITCH(name, member)                                                             \
+#define SWITCH(name, member, tests)                                                      \
     {                                                                                    \
-        name, CLASSIC_SWITCH, offsetof(struct classic, member), NULL                     \
+        name, CLASSIC_SWITCH, offsetof(struct classic, member), NULL, tests              \
     }
-#define OFF(name, text)                                                                  \
+#define OFF(name, text, tests)                                                           \
     {                                                                                    \
-        name, CLASSIC_OFF, 0, text                                                       \
+        name, CLASSIC_OFF, 0, text, tests                                                \
     }
 #define LATER(name, text)                                                                \
     {                                                                                    \
-        name, CLASSIC_LATER, 0, text                                                     \
+        name, CLASSIC_LATER, 0, text, TEST_ANY                                           \
     }
+#define TESTS  "the tests are -rewrite, -mapping and -match"
 #define BESIDE "name a folder that holds it with -configuration_file="
 
 static const struct classic_row rows[] = {
-    SWITCH("rewrite", rewrite),
-    VALUE("configuration_file", config),
-    VALUE("config", config),
-    VALUE("source_channel", source_channel),
-    VALUE("destination_channel", destination_channel),
-    VALUE("from", from),
-    SWITCH("debug", debug),
-    SWITCH("channel", channel),
-    SWITCH("json", json),
-    SWITCH("allow_unhonoured", allow_unhonoured),
-    SWITCH("help", help),
-    OFF("check_expansions", "aliases are not expanded yet"),
-    OFF("delivery_receipt", "receipts play no part in rewriting yet"),
-    OFF("read_receipt", "receipts play no part in rewriting yet"),
-    OFF("filter", "there are no filters yet"),
-    OFF("image_file", "this command always reads the text"),
-    OFF("reprocessing", "there are no reprocessing channels yet"),
-    OFF("restricted", "the restricted encoding is not there yet"),
+    SWITCH("rewrite", rewrite, TEST_ANY),
+    SWITCH("mapping", mapping, TEST_ANY),
+    SWITCH("match", match, TEST_ANY),
+    VALUE("configuration_file", config, TEST_ANY),
+    VALUE("config", config, TEST_ANY),
+    VALUE("table", table, TEST_MAPPING),
+    VALUE("flags", flags, TEST_MAPPING),
+    VALUE("source_channel", source_channel, TEST_REWRITE),
+    VALUE("destination_channel", destination_channel, TEST_REWRITE),
+    VALUE("from", from, TEST_REWRITE),
+    SWITCH("debug", debug, TEST_LOADING),
+    SWITCH("channel", channel, TEST_REWRITE),
+    SWITCH("json", json, TEST_ANY),
+    SWITCH("allow_unhonoured", allow_unhonoured, TEST_LOADING),
+    SWITCH("help", help, TEST_ANY),
+    OFF("check_expansions", "aliases are not expanded yet", TEST_REWRITE),
+    OFF("delivery_receipt", "receipts play no part in rewriting yet", TEST_REWRITE),
+    OFF("read_receipt", "receipts play no part in rewriting yet", TEST_REWRITE),
+    OFF("filter", "there are no filters yet", TEST_REWRITE),
+    OFF("image_file", "this command always reads the text", TEST_LOADING),
+    OFF("reprocessing", "there are no reprocessing channels yet", TEST_REWRITE),
+    OFF("restricted", "the restricted encoding is not there yet", TEST_REWRITE),
     LATER("alias_file", "aliases are not expanded yet"),
     LATER("mapping_file", BESIDE),
     LATER("option_file", BESIDE),
@@ -64,11 +78,9 @@ static const struct classic_row rows[] = {
     LATER("grey", "there is no greylisting yet"),
     LATER("local_alias", "aliases are not expanded yet"),
     LATER("sender", "nothing depends on an authenticated sender yet"),
-    LATER("mapping", "only -rewrite is there"),
-    LATER("match", "only -rewrite is there"),
-    LATER("url", "only -rewrite is there"),
-    LATER("expression", "only -rewrite is there"),
-    LATER("domain", "only -rewrite is there"),
+    LATER("url", TESTS),
+    LATER("expression", TESTS),
+    LATER("domain", TESTS),
 };
 enum { ROW_COUNT = sizeof rows / sizeof *rows, SUGGEST_DISTANCE = 3 };
 
@@ -76,6 +88,7 @@ struct reading {
     struct classic *out;
     int argc, next;
     char **argv;
+    const char *words[ROW_COUNT]; /* the word that gave each row, or NULL */
 };
 
 static bool complain(const char *word, const char *what, const char *hint)
@@ -193,7 +206,30 @@ static bool read_word(struct reading *r, const char *word)
     if (several) {
         return complain(word, "can mean several options", "write more of it");
     }
-    return row ? apply(r, row, negated, word, value) : unknown(word, name);
+    if (!row) {
+        return unknown(word, name);
+    }
+    r->words[row - rows] = word;
+    return apply(r, row, negated, word, value);
+}
+
+/* One test is wanted, and every word belongs to it. */
+static bool check_test(const struct reading *r)
+{
+    const struct classic *o = r->out;
+    unsigned test = (o->rewrite ? TEST_REWRITE : 0) | (o->mapping ? TEST_MAPPING : 0) |
+                    (o->match ? TEST_MATCH : 0);
+
+    if (test != TEST_REWRITE && test != TEST_MAPPING && test != TEST_MATCH) {
+        fprintf(stderr, "pointsman: test needs to know what: %s\n", TESTS);
+        return false;
+    }
+    for (size_t i = 0; i < ROW_COUNT; i++) {
+        if (r->words[i] && !(rows[i].tests & test)) {
+            return complain(r->words[i], "does not belong to this test", NULL);
+        }
+    }
+    return true;
 }
 
 bool classic_read(const struct invocation *in, struct classic *out)
@@ -214,10 +250,5 @@ bool classic_read(const struct invocation *in, struct classic *out)
             out->args[out->arg_count++] = word;
         }
     }
-    if (!out->rewrite && !out->help) {
-        fputs("pointsman: test needs to know what: only 'test -rewrite' is there\n",
-              stderr);
-        return false;
-    }
-    return true;
+    return out->help || check_test(&r);
 }

@@ -1,4 +1,5 @@
-/* test -rewrite: an address in all four forms, with the labels of PMDF's command. */
+/* test: the tests of PMDF. Here is -rewrite: an address in all four forms, with the
+ * labels of PMDF's command. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -229,12 +230,32 @@ static int test_json(const struct invocation *in, const struct classic *o)
     return cmd_rewrite(&rewrite);
 }
 
+static int test_rewrite(const struct invocation *loading, const struct classic *o)
+{
+    struct configuration c;
+    struct testing t = {.options = o, .c = &c, .code = TOOL_OK};
+
+    if (o->from) {
+        fputs("pointsman: test: -from decides nothing yet: no access table is honoured\n",
+              stderr);
+    }
+    if (o->json) {
+        return test_json(loading, o);
+    }
+    if (!configuration_need(&c, loading)) {
+        return TOOL_USAGE;
+    }
+    if (!read_context(&t) || !test_addresses(loading, &t)) {
+        t.code = TOOL_USAGE;
+    }
+    configuration_free(&c);
+    return t.code;
+}
+
 int cmd_test(const struct invocation *in)
 {
     struct invocation loading = *in;
     struct classic options;
-    struct configuration c;
-    struct testing t = {.options = &options, .c = &c, .code = TOOL_OK};
 
     if (!classic_read(in, &options)) {
         return TOOL_USAGE;
@@ -243,21 +264,11 @@ int cmd_test(const struct invocation *in)
         command_usage(in->command);
         return TOOL_OK;
     }
-    if (options.from) {
-        fputs("pointsman: test: -from decides nothing yet: no access table is honoured\n",
-              stderr);
-    }
     loading.options.config = options.config ? options.config : in->options.config;
     loading.options.allow_unhonoured |= options.allow_unhonoured;
-    if (options.json) {
-        return test_json(&loading, &options);
+    if (options.match) {
+        return classic_match(&loading, &options);
     }
-    if (!configuration_need(&c, &loading)) {
-        return TOOL_USAGE;
-    }
-    if (!read_context(&t) || !test_addresses(in, &t)) {
-        t.code = TOOL_USAGE;
-    }
-    configuration_free(&c);
-    return t.code;
+    return options.mapping ? classic_mapping(&loading, &options)
+                           : test_rewrite(&loading, &options);
 }

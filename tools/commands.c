@@ -35,14 +35,36 @@ static const struct command commands[] = {
      TAKES_ALLOW | TAKES_SOURCE | TAKES_DESTINATION | TAKES_ENVELOPE | TAKES_HEADER |
          TAKES_FORWARD | TAKES_BACKWARD | TAKES_TRACE | TAKES_JSON,
      1, -1, cmd_rewrite},
-    {"test", "-rewrite ADDRESS...",
-     "as PMDF's test -rewrite: an address in all its forms",
-     "Takes the words of PMDF and imsimta, which may be shortened: -source_channel=,\n"
-     "-destination_channel=, -configuration_file=, -from=, -[no]channel, -[no]debug;\n"
-     "-json prints what 'rewrite --json' prints. Without addresses: standard input.\n"
-     "Exit: 0 every address has a route, 1 one has none, 2 it cannot be asked.\n",
-     "  pointsman test -rewrite ann@sales.example.com\n"
-     "  pointsman test -rewrite -debug -source_channel=tcp_local ann@example.com\n",
+    {"map", "TABLE [STRING...]", "what a mapping table makes of a string, and why",
+     "Prints the output, the flags and the deciding line. Without STRING, or for '-', "
+     "the\n"
+     "lines of standard input are taken as they are.\n"
+     "Exit: 0 every string matched, 1 one did not, 2 no such table, the configuration "
+     "is\n"
+     "bad, or a run was given up at a limit.\n",
+     "  pointsman map INTERNAL_IP 192.0.2.7\n"
+     "  pointsman map REVERSE ann@old.test --flags B --trace --json\n",
+     TAKES_ALLOW | TAKES_FLAGS | TAKES_TRACE | TAKES_JSON, 1, -1, cmd_map},
+    {"match", "PATTERN TARGET",
+     "does a pattern of a mapping match, and what does it save",
+     "Prints what the pattern was compiled to ('S': what it matches is saved) and the\n"
+     "saved texts by their numbers. Nothing is loaded.\n"
+     "Exit: 0 it matches, 1 it does not, 2 it is no pattern.\n",
+     "  pointsman match '$D*-$_*.%*' 12-ab.cd.e\n"
+     "  pointsman match --json 'TCP|*|25|$(10.0.0.0/8)|*' "
+     "'TCP|192.0.2.1|25|10.1.2.3|999'\n",
+     TAKES_JSON, 2, 2, cmd_match},
+    {"test", "-rewrite|-mapping|-match [WORD...]",
+     "as PMDF's test: an address in all its forms, a table, a pattern",
+     "Takes the words of PMDF and imsimta, which may be shortened. -rewrite ADDRESS...:\n"
+     "-source_channel=, -destination_channel=, -from=, -[no]channel. -mapping "
+     "STRING...:\n"
+     "-table=, -flags=. -match PATTERN TARGET. All: -configuration_file=, -[no]debug, "
+     "and\n"
+     "-json for what rewrite, map and match print. Without words: standard input.\n"
+     "Exit: 0 routed or matched, 1 not, 2 it cannot be asked.\n",
+     "  pointsman test -rewrite -debug -source_channel=tcp_local ann@example.com\n"
+     "  pointsman test -mapping -table=INTERNAL_IP 192.0.2.7\n",
      TAKES_WORDS, 0, -1, cmd_test},
     {"explain", "ADDRESS --from-ip IP",
      "one recipient from the connection to the next hop",

@@ -22,16 +22,13 @@ static int unknown_command(const char *name)
 
 static void usage(FILE *out)
 {
-    fputs("Usage: pointsman [-c FILE-or-DIR] COMMAND [OPTION...] [ARGUMENT...]\n\n"
-          "Commands:\n",
-          out);
+    fputs("Usage: pointsman [-c FILE-or-DIR] COMMAND [OPTION...] [ARGUMENT...]\n\n", out);
     const struct command *c;
     for (size_t i = 0; (c = command_at(i)); i++) {
         fprintf(out, "  %-10s  %s\n", c->name, c->summary);
     }
-    fputs("\nOptions of every command:\n", out);
-    options_print(out, TAKES_CONFIG | TAKES_HELP);
-    fputs("\n'pointsman COMMAND --help' tells more. Examples:\n"
+    fputs("\nThe configuration is " POINTSMAN_SYSCONFDIR " unless -c says otherwise.\n"
+          "'pointsman COMMAND --help' tells more. Examples:\n"
           "  pointsman check\n"
           "  pointsman rewrite ann@sales.example.com\n",
           out);

@@ -36,6 +36,7 @@ enum {
     TAKES_CLIENT = 1 << 17, /* --from-ip, --tls, --auth, --sender, --service */
     TAKES_ADDRESSES = 1 << 18,
     TAKES_OUTPUT = 1 << 20,
+    TAKES_FLAGS = 1 << 21,
     TAKES_WORDS = 1 << 19 /* what follows the command is left to it */
 };
 
@@ -53,6 +54,7 @@ struct tool_options {
     const char *sender;                               /* of the envelope */
     const char *output;                               /* -o; NULL: the usual place */
     const char *addresses;                            /* a file of them, NULL: none */
+    const char *flags;                                /* of a mapping; NULL: none */
     bool help, version, strict, allow_unhonoured, trace, json, tls;
     enum tool_format format; /* where json is false */
     unsigned max_errors;     /* 0: no limit */
@@ -84,6 +86,8 @@ struct command {
 int cmd_check(const struct invocation *in);
 int cmd_compile(const struct invocation *in);
 int cmd_rewrite(const struct invocation *in);
+int cmd_map(const struct invocation *in);
+int cmd_match(const struct invocation *in);
 int cmd_explain(const struct invocation *in);
 int cmd_test(const struct invocation *in);
 int cmd_diff(const struct invocation *in);

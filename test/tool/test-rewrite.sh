@@ -48,8 +48,8 @@ expect 'an unknown word on the channel line' 0 "^\*\*\* words.cnf:6:16: 'staff' 
 expect 'destination channel' 0 "$here" '' \
     test -rewrite "-conf=$site" -destination_channel=tcp_hub ann@here.test
 expect 'help' 0 '^Usage: pointsman test' '' test --help
-expect 'not asked what to test' 2 '' "only 'test -rewrite' is there" test ann@here.test
-expect 'another test' 2 '' "'-match' is not supported yet; only -rewrite is there" test -match
+expect 'not asked what to test' 2 '' "the tests are -rewrite, -mapping and -match" test ann@here.test
+expect 'another test' 2 '' "'-url' is not supported yet; the tests are" test -url
 expect 'not there yet' 2 '' "'-alias_file=x' is not supported yet; aliases" \
     test -rewrite -alias_file=x ann@here.test
 expect 'the image' 2 '' "'-image_file' is not supported yet; this command always reads the text" \
