@@ -1,11 +1,7 @@
 /* reach: see reach.h. */
 #include "tables/reach.h"
 
-#include "tables/rule_table.h"
-
-/* Can the domain literal of some client lead to this pattern? Not to "." and
- * "$*": whoever it is never switches. */
-static bool takes_clients(const struct rule_record *r, const struct template *t)
+bool reach_takes_clients(const struct rule_record *r, const struct template *t)
 {
     enum pattern_kind k = (enum pattern_kind)r->kind;
     bool literal = k == PATTERN_LITERAL || k == PATTERN_LITERAL_PREFIX ||
@@ -21,7 +17,7 @@ static void mark_switch_targets(const struct snapshot *s, bool *target)
     for (uint32_t number = 1; number <= s->rules->rule_count; number++) {
         const struct rule_record *r = rule_table_at(s->rules, number);
         struct template t = rule_template(s->rules, r);
-        if (!takes_clients(r, &t)) {
+        if (!reach_takes_clients(r, &t)) {
             continue;
         }
         const struct host_entry *h =

@@ -4,6 +4,7 @@
 #ifndef TABLES_REACH_H
 #define TABLES_REACH_H
 
+#include "tables/rule_table.h"
 #include "tables/snapshot.h"
 
 /* One entry per channel, by its index: a service from which a session gets there
@@ -13,5 +14,8 @@ struct reach {
 };
 /* Needs channels, hosts, rules and services of s. Results are in the arena. */
 void reach_sources(const struct snapshot *s, struct arena *a, struct reach *out);
+/* Can the domain literal of some client lead to this rule, and can it apply then? Not to
+ * "." and "$*": whoever it is never switches. */
+bool reach_takes_clients(const struct rule_record *r, const struct template *t);
 
 #endif

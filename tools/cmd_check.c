@@ -5,6 +5,7 @@
 #include "tables/image.h"
 #include "tools/configuration.h"
 #include "tools/messages.h"
+#include "tools/relay_report.h"
 
 struct counts {
     unsigned rules, channels;
@@ -69,12 +70,25 @@ static void print_image(const struct configuration *c)
     }
 }
 
+static void print_relay(const struct configuration *c, enum tool_format format)
+{
+    if (format == TOOL_FORMAT_JSON) {
+        relay_report_json(c->snapshot, c->arena);
+    } else {
+        relay_report_text(c->snapshot, c->arena);
+    }
+}
+
 int cmd_check(const struct invocation *in)
 {
     struct configuration c;
     enum tool_format format = in->options.json ? TOOL_FORMAT_JSON : in->options.format;
     int code = TOOL_OK;
 
+    if (in->options.relay && format == TOOL_FORMAT_SARIF) {
+        fprintf(stderr, "pointsman: --relay is told as text or JSON, not as SARIF\n");
+        return TOOL_USAGE;
+    }
     configuration_load(&c, in, CONFIGURATION_SOURCES);
     if (c.snapshot) {
         tls_check_files(c.snapshot, c.diags);
@@ -93,6 +107,9 @@ int cmd_check(const struct invocation *in)
             if (c.snapshot) {
                 print_image(&c);
             }
+        }
+        if (c.snapshot && in->options.relay) {
+            print_relay(&c, format);
         }
         if (!c.snapshot || diags_errors(c.diags) > 0 ||
             (in->options.strict && diags_warnings(c.diags) > 0)) {

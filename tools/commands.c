@@ -12,10 +12,10 @@ static const struct command commands[] = {
      "Prints every error and warning with file, line and column, then a summary.\n"
      "The name in brackets is what --silence takes, and SILENCE= in option.dat.\n"
      "Exit: 0 clean or warnings only, 1 errors, 2 the main file cannot be read.\n",
-     "  pointsman check\n"
-     "  pointsman check -c ./new --strict\n",
+     "  pointsman check -c ./new --strict\n"
+     "  pointsman check --relay\n",
      TAKES_STRICT | TAKES_ALLOW | TAKES_FORMAT | TAKES_JSON | TAKES_MAX_ERRORS |
-         TAKES_SILENCE,
+         TAKES_SILENCE | TAKES_RELAY,
      0, 0, cmd_check},
     {"compile", "", "the configuration as an image that loads at once",
      "Writes it beside the main file, under its name with the ending .image. There\n"

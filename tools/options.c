@@ -69,6 +69,8 @@ static const struct option_row rows[] = {
     FLAG(TAKES_STRICT, 0, "strict", strict, true, "warnings fail too"),
     TEXT(TAKES_OUTPUT, 'o', "output", "IMAGE", output,
          "where to write it (default: beside the main file)"),
+    FLAG(TAKES_RELAY, 0, "relay", relay, true,
+         "tell who may relay and why, and what is ours"),
     READ(TAKES_FORMAT, "format", "FORMAT", format_apply,
          "text, json (one object a line) or sarif"),
     READ(TAKES_MAX_ERRORS, "max-errors", "N", max_errors_apply,

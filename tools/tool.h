@@ -37,6 +37,7 @@ enum {
     TAKES_ADDRESSES = 1 << 18,
     TAKES_OUTPUT = 1 << 20,
     TAKES_FLAGS = 1 << 21,
+    TAKES_RELAY = 1 << 22,
     TAKES_WORDS = 1 << 19 /* what follows the command is left to it */
 };
 
@@ -55,7 +56,7 @@ struct tool_options {
     const char *output;                               /* -o; NULL: the usual place */
     const char *addresses;                            /* a file of them, NULL: none */
     const char *flags;                                /* of a mapping; NULL: none */
-    bool help, version, strict, allow_unhonoured, trace, json, tls;
+    bool help, version, strict, allow_unhonoured, trace, json, tls, relay;
     enum tool_format format; /* where json is false */
     unsigned max_errors;     /* 0: no limit */
     const char *silence[TOOL_SILENCE_MAX];
