@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "tables/recipient.h"
+#include "tables/trust.h"
 #include "test/config/memory_loader.h"
 
 enum { QUERIES_MAX = 16 };
@@ -86,7 +87,26 @@ static void check_recipient(const struct snapshot *s, const struct address *addr
     check(recipient_resolve(&q, a, &r) == RECIPIENT_TAKEN);
 }
 
-static void check_switch(const struct snapshot *s, str ip, struct arena *a)
+/* Whoever is trusted is told by the report: a switch has a way with a reason. */
+static void check_told(const struct trust *trust, const struct channel *from,
+                       const struct channel *to)
+{
+    const struct trust_channel *c = &trust->channels[to->index];
+    bool listens = false, told = false;
+
+    for (size_t i = 0; i < trust->channels[from->index].ways.n; i++) {
+        listens |= trust->channels[from->index].ways.at[i].kind == TRUST_SERVICE;
+    }
+    for (size_t i = 0; i < c->ways.n; i++) {
+        const struct trust_way *way = &c->ways.at[i];
+        told |= way->kind == TRUST_ADDRESS && way->from == from && way->trusted &&
+                way->reasons.n > 0;
+    }
+    check(!listens || to == from || (told && c->trusted));
+}
+
+static void check_switch(const struct snapshot *s, const struct trust *trust, str ip,
+                         struct arena *a)
 {
     for (unsigned i = 0; i < s->channel_count; i++) {
         const struct channel *from = s->channels[i];
@@ -94,6 +114,7 @@ static void check_switch(const struct snapshot *s, str ip, struct arena *a)
         const struct channel *to = route_ip_switch(s, from, ip, a, &rule);
         check(to == from || (from->opts.ip_switch == IP_SWITCH_START &&
                              to->opts.ip_switch != IP_SWITCH_NO && rule.source != 0));
+        check_told(trust, from, to);
         bool counts = route_name_counts(s, from, ip, a);
         check(!counts || (to == from && from->opts.ip_switch == IP_SWITCH_START));
         to = route_name_switch(s, from, ip, a, &rule);
@@ -104,11 +125,13 @@ static void check_switch(const struct snapshot *s, str ip, struct arena *a)
 
 static void run_queries(const struct snapshot *s, str queries, struct arena *a)
 {
+    struct trust trust;
     str line;
 
+    trust_find(s, a, &trust);
     for (int n = 0; n < QUERIES_MAX && str_split(&queries, '\n', &line); n++) {
         struct address addr;
-        check_switch(s, line, a);
+        check_switch(s, &trust, line, a);
         if (address_parse(line, &addr) != NULL)
             continue;
         check_rewrite(s, &addr, a);
