@@ -42,6 +42,10 @@ void general_compile(struct compile *c, const struct ast *ast);
 /* mapping.c: `mappings` into s->mappings; says what of it is not honoured. ast is NULL
  * when there is none. */
 void mapping_compile(struct compile *c, const struct ast *ast);
+/* access_check.c: says what of a table is not honoured, when it is one that decides about
+ * access, and what in it cannot work. False: it is another table, or not asked yet. */
+struct mapping;
+bool access_check(struct compile *c, const struct mapping *t);
 /* Warns of tables that nobody calls. called has the names of those that rules do, as
  * keys, case-blind; those that tables call are added. */
 void mapping_check_called(struct compile *c, struct map *called);

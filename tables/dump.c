@@ -79,6 +79,15 @@ static void dump_options(const struct snapshot *s, struct buf *out)
     if (o->line_limit_at.source != 0) {
         buf_printf(out, "LINE_LIMIT=%u\n", o->line_limit);
     }
+    if (o->access_errors_at.source != 0) {
+        buf_printf(out, "ACCESS_ERRORS=%u\n", o->access_errors);
+    }
+    if (o->access_orcpt_at.source != 0) {
+        buf_printf(out, "ACCESS_ORCPT=%u\n", o->access_orcpt);
+    }
+    if (o->mapping_paranoia_at.source != 0) {
+        buf_printf(out, "MAPPING_PARANOIA=%d\n", o->mapping_paranoia);
+    }
     if (o->percent_bang_local_at.source != 0) {
         buf_printf(out, "PERCENT_BANG_LOCAL=%u\n", o->percent_bang_local);
     }

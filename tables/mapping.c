@@ -1,5 +1,5 @@
-/* mapping: compiling the tables of `mappings`, and finding them. No table that PMDF asks
- * by itself is asked yet; what that loses is said here, and what it would let through is
+/* mapping: compiling the tables of `mappings`, and finding them. What is lost by a table
+ * that PMDF asks by itself and nobody asks here is said, and what it would let through is
  * an error. Tables of other names are the site's own, for its rules to call. */
 #include "base/check.h"
 #include "tables/compile.h"
@@ -86,11 +86,19 @@ static bool is_asked(str name)
 /* Says what is lost because nobody asks the table. */
 static void check_asked(struct compile *c, const struct mapping *t)
 {
+    if (access_check(c, t)) {
+        return;
+    }
     if (is_access(t->name)) {
         compile_restriction(c, t->at,
                             "table %.*s is not honoured yet: what it refuses would be "
                             "accepted",
                             STR_ARG(t->name));
+    } else if (str_ieq(t->name, STR("NOTIFICATION_LANGUAGE"))) {
+        diag_warning(c->diags, t->at, "unhonoured-mapping",
+                     "table %.*s is compiled, and 'pointsman map' runs it, but nobody asks "
+                     "it yet: notifications have one language",
+                     STR_ARG(t->name));
     } else if (is_asked(t->name)) {
         diag_warning(c->diags, t->at, "unhonoured-mapping",
                      "table %.*s is not honoured yet: nothing is mapped by it",

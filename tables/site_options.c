@@ -95,6 +95,34 @@ static void read_received_domain(struct compile *c, const struct ast_option *o)
     out->received_domain = arena_str(c->arena, o->value);
 }
 
+/* Oracle's bits; 1 is all four tables there, and in PMDF those two that it knew of. What 1
+ * means is settled when the dialect is known. */
+static void read_access_orcpt(struct compile *c, const struct ast_option *o)
+{
+    struct site_options *out = &c->s->options;
+    read_number(c, o, 31, &out->access_orcpt, &out->access_orcpt_at);
+}
+
+/* The code of a character, as Oracle has it, or the character itself. */
+static void read_mapping_paranoia(struct compile *c, const struct ast_option *o)
+{
+    struct site_options *out = &c->s->options;
+    uint64_t code = 0;
+    str v = o->value;
+    compile_once(c, &out->mapping_paranoia_at, o);
+    if (!str_u64(v, '~', &code)) {
+        code = v.len == 1 ? (unsigned char)v.ptr[0] : '|';
+    }
+    if (code != 0 && (code <= ' ' || code > '~' || code == '|' || code == '@')) {
+        diag_error(c->diags, o->value_at, "option-range",
+                   "'%.*s' needs the code of a printable character other than '|' and '@', "
+                   "or 0 for none",
+                   STR_ARG(o->name));
+        return;
+    }
+    out->mapping_paranoia = (char)code;
+}
+
 static void read_option(struct compile *c, const struct ast_option *o)
 {
     struct site_options *out = &c->s->options;
@@ -140,6 +168,15 @@ static void read_option(struct compile *c, const struct ast_option *o)
     case OPTION_SITE_PERCENT_BANG_LOCAL:
         read_number(c, o, 1, &out->percent_bang_local, &out->percent_bang_local_at);
         break;
+    case OPTION_SITE_ACCESS_ERRORS:
+        read_number(c, o, 1, &out->access_errors, &out->access_errors_at);
+        break;
+    case OPTION_SITE_ACCESS_ORCPT:
+        read_access_orcpt(c, o);
+        break;
+    case OPTION_SITE_MAPPING_PARANOIA:
+        read_mapping_paranoia(c, o);
+        break;
     case OPTION_SITE_DIALECT:
         read_dialect(c, o);
         break;
@@ -174,6 +211,8 @@ void site_options_compile(struct compile *c, const struct ast *ast)
                               .dnssec_anchor = STR(""),
                               .received_domain = STR(""),
                               .block_size = 1024,
+                              .access_errors = 1,
+                              .mapping_paranoia = '?',
                               .log_format = 1,
                               .exproute_forward = 1,
                               .improute_forward = 1,
@@ -187,5 +226,9 @@ void site_options_compile(struct compile *c, const struct ast *ast)
         for (const struct ast_option *o = s->options; o != NULL; o = o->next) {
             read_option(c, o);
         }
+    }
+    if ((c->s->options.access_orcpt & 1) != 0) {
+        c->s->options.access_orcpt |=
+            c->s->options.dialect == DIALECT_IMTA ? 2 | 4 | 8 | 16 : 2 | 4;
     }
 }

@@ -52,10 +52,15 @@ struct site_options {
     unsigned block_limit, line_limit;            /* of any message; 0: none */
     unsigned exproute_forward, improute_forward; /* 0 or 1 */
     unsigned percent_bang_local; /* 1: a%b is a local user when nobody knows b */
+    unsigned access_errors;      /* 0: a refusal does not say that it is one */
+    unsigned access_orcpt;       /* which probes have the recipient as given: Oracle's
+                                    bits 2, 4, 8, 16 */
+    char mapping_paranoia;       /* stands for '|' in addresses; NUL: '|' stays */
     struct span block_size_at, block_limit_at, line_limit_at, exproute_forward_at,
         improute_forward_at, percent_bang_local_at, dialect_at, silence_at, user_at,
         workers_at, log_format_at, queue_directory_at, maildir_root_at, control_socket_at,
-        dnssec_anchor_at, received_domain_at;
+        dnssec_anchor_at, received_domain_at, access_errors_at, access_orcpt_at,
+        mapping_paranoia_at;
 };
 
 /* Certificate files of the default profile (tls.cnf [*], else PMDF's server-pub.pem

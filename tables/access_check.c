@@ -1,0 +1,111 @@
+/* access_check: what is said of the tables that decide about access when they are
+ * compiled: flags that mean nothing there or are not honoured, and patterns that no probe
+ * can match. */
+#include "tables/access_flags.h"
+#include "tables/compile.h"
+#include "tables/mapping_table.h"
+
+/* Tables that somebody asks; the others would let through what they refuse. */
+static const unsigned asked = 0;
+
+/* How many '|' a probe has, ACCESS_ORCPT included where it can be. */
+static const unsigned bars[ACCESS_TABLES] = {
+    [ACCESS_PORT] = 4, [ACCESS_FROM] = 9,       [ACCESS_ORIG_SEND] = 4,
+    [ACCESS_SEND] = 4, [ACCESS_ORIG_MAIL] = 11, [ACCESS_MAIL] = 11,
+    [ACCESS_IP] = 4,
+};
+
+static void check_flag(struct compile *c, enum access_table t,
+                       const struct mapping_op *op)
+{
+    const char *table = access_table_name(t);
+    char letter = op->written.ptr[op->written.len - 1];
+    const struct access_flag *f = access_flag_find(t, letter);
+    if (f == NULL) {
+        diag_warning(c->diags, op->at, "access-flag", "'%.*s' means nothing in %s",
+                     STR_ARG(op->written), table);
+    } else if (f->status == KEYWORD_RESTRICTS) {
+        compile_restriction(c, op->at, "'%.*s' in %s is not honoured: %s",
+                            STR_ARG(op->written), table, f->text);
+    } else if (f->status != KEYWORD_HONOURED) {
+        diag_warning(c->diags, op->at, "access-flag", "'%.*s' in %s is not honoured: %s",
+                     STR_ARG(op->written), table, f->text);
+    }
+}
+
+static void check_flags(struct compile *c, enum access_table t,
+                        const struct mapping_template *template)
+{
+    for (unsigned i = 0; i < template->count; i++) {
+        const struct mapping_op *op = &template->ops[i];
+        if (op->kind == MAPPING_OP_FLAG) {
+            check_flag(c, t, op);
+        }
+        check_flags(c, t, &op->argument);
+    }
+}
+
+/* The '|' that stand for themselves: not those in $[...]. */
+static unsigned count_bars(str pattern)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < pattern.len; i++) {
+        char c = pattern.ptr[i];
+        if (c == '$' && i + 1 < pattern.len && pattern.ptr[++i] == '[') {
+            while (i < pattern.len && pattern.ptr[i] != ']') {
+                i += pattern.ptr[i] == '\\' ? 2 : 1;
+            }
+        } else if (c == '|') {
+            count++;
+        }
+    }
+    return count;
+}
+
+static bool has_part(str text, str part)
+{
+    while (text.len >= part.len && !str_istarts(text, part)) {
+        text = str_from_pos(text, 1);
+    }
+    return text.len >= part.len;
+}
+
+/* A pattern that matches nothing lets through what it was to keep out. */
+static void check_pattern(struct compile *c, enum access_table t,
+                          const struct mapping_entry *e)
+{
+    bool transport = t == ACCESS_FROM || t == ACCESS_ORIG_MAIL || t == ACCESS_MAIL;
+    unsigned found = count_bars(e->pattern_text);
+    if (found > bars[t] && c->s->options.mapping_paranoia != '\0') {
+        diag_warning(c->diags, e->at, "access-pattern",
+                     "this never matches: it has %u '|', and what %s is asked for has at "
+                     "most %u",
+                     found, access_table_name(t), bars[t]);
+    } else if (transport && has_part(e->pattern_text, STR("|SMTP|"))) {
+        diag_warning(c->diags, e->at, "access-pattern",
+                     "this never matches: the field is SMTP/ and the name that the client "
+                     "gave, as in Messaging Server; write SMTP*");
+    }
+}
+
+bool access_check(struct compile *c, const struct mapping *table)
+{
+    if (str_ieq(table->name, STR("TLS_ACCESS"))) {
+        compile_restriction(c, table->at,
+                            "table %.*s is compiled, and 'pointsman map' runs it, but the "
+                            "daemon does not ask it yet: what it refuses would be accepted",
+                            STR_ARG(table->name));
+        return true;
+    }
+    for (enum access_table t = 0; t < ACCESS_TABLES; t++) {
+        if (!str_ieq(table->name, str_from(access_table_name(t)))) {
+            continue;
+        }
+        for (unsigned i = 0; i < table->count; i++) {
+            check_pattern(c, t, &table->entries[i]);
+            check_flags(c, t, &table->entries[i].template);
+        }
+        return (asked & 1U << t) != 0;
+    }
+    return false;
+}
