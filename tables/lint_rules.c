@@ -26,8 +26,10 @@ static void check_routing_host(const struct looking *l)
     struct span at = rule_template_span(l->rule);
     ptrdiff_t sep = str_rfind(l->template.text, '@');
     if (sep >= 0 && at.length == l->template.text.len) {
+        /* Controls may stand behind the host. */
+        str rest = str_from_pos(l->template.text, (size_t)sep + 1);
         at.offset += (uint32_t)sep + 1;
-        at.length -= (uint32_t)sep + 1;
+        at.length = (uint32_t)(str_starts(rest, host) ? host.len : rest.len);
     }
     diag_warning(l->c->diags, at, "unknown-routing-host",
                  "no channel has the host '%.*s': mail for '%.*s' is refused%s%.*s%s",

@@ -38,11 +38,26 @@ static unsigned candidates(struct compile *c, const char **found, const char **s
     return n;
 }
 
+/* A main file's name that is a folder, or NULL. */
+static const char *folder_instead(struct compile *c)
+{
+    for (int i = 0; i < MAIN_NAME_COUNT; i++) {
+        if (loader_kind_of(c->loader, locate_beside(c, MAIN_NAMES[i])) == LOADER_FOLDER) {
+            return MAIN_NAMES[i];
+        }
+    }
+    return NULL;
+}
+
 static bool locate_in_folder(struct compile *c, str path, bool is_folder)
 {
     const char *found = NULL, *second = NULL;
     unsigned n = candidates(c, &found, &second);
-    if (n == 0 && is_folder) {
+    const char *folder = n == 0 && is_folder ? folder_instead(c) : NULL;
+    if (folder != NULL) {
+        diag_error(c->diags, SPAN_NONE, "no-configuration",
+                   "'%s' in '%.*s' is a folder, not a file", folder, STR_ARG(path));
+    } else if (n == 0 && is_folder) {
         diag_error(c->diags, SPAN_NONE, "no-configuration",
                    "there is no %s, %s or %s in '%.*s'", MAIN_NAMES[0], MAIN_NAMES[1],
                    MAIN_NAMES[2], STR_ARG(path));

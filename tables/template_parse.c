@@ -78,19 +78,30 @@ static str written(const struct template_parser *p, size_t from)
     return str_sub(p->text, from, p->pos - from);
 }
 
-/* Runs of plain text up to one of the characters of `end`; false when there is a
- * character that may not stand in a template. */
+/* May the next character not stand in a template? */
+static bool at_bad_character(const struct template_parser *p, bool blanks)
+{
+    unsigned char c = (unsigned char)peek(p);
+    bool blank = c == ' ' || c == '\t';
+    return p->pos < p->text.len && ((c <= ' ' && !(blank && blanks)) || c >= 0x7f);
+}
+
+/* Runs of plain text up to one of the characters of `end`; false when there are
+ * characters that may not stand in a template (told together: UTF-8 has several bytes
+ * for one). */
 static bool skip_text(struct template_parser *p, const char *end, bool blanks)
 {
     while (p->pos < p->text.len && !(peek(p) && strchr(end, peek(p)))) {
-        unsigned char c = (unsigned char)peek(p);
-        bool blank = c == ' ' || c == '\t';
-        p->pos++;
-        if ((c <= ' ' && !(blank && blanks)) || c >= 0x7f) {
-            template_error(p, p->pos - 1, "template-character",
-                           "only printable ASCII may stand in a template");
+        size_t from = p->pos;
+        while (at_bad_character(p, blanks)) {
+            p->pos++;
+        }
+        if (p->pos > from) {
+            template_error(p, from, "template-character",
+                           "only printable ASCII without blanks may stand here");
             return false;
         }
+        p->pos++;
     }
     return true;
 }
@@ -220,7 +231,6 @@ static void parse_error_text(struct template_parser *p, size_t start, bool numbe
         template_error(p, start, "template-number",
                        "the number before '?' is a status x.y.z as x*1000000 + y*1000 + "
                        "z, and x is 4 or 5: 4004003 is 4.4.3");
-        return;
     }
     skip_error_text(p, stands_alone(p));
     struct template_op *op = op_add(p, OP_ERROR, start);
@@ -319,6 +329,10 @@ static void parse_sequence(struct template_parser *p, size_t start,
         parse_error_text(p, start, numbered, number);
         break;
     case ARGUMENT_KEY:
+        if (peek(p) == ')') {
+            template_error(p, start, "template-callout",
+                           "a call-out of the general database is written $(key)");
+        }
         op_add(p, row->op, start);
         parse_callout_argument(p, start, ')');
         break;

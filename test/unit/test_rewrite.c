@@ -568,8 +568,8 @@ static void load_errors(void **state)
         {"a.test $U%$D@$E", "1:8: error: the routing host is empty [template-empty]\n"},
         {"a.test $U@", "1:8: error: the routing host is empty [template-empty]\n"},
         {"a.test $U%", "1:8: error: the domain is empty [template-empty]\n"},
-        {"a.test \001%$D@tcp-out", "1:8: error: only printable ASCII may stand in a "
-                                   "template [template-character]\n"},
+        {"a.test \001%$D@tcp-out", "1:8: error: only printable ASCII without "
+                                   "blanks may stand here [template-character]\n"},
         {"a..test $U@tcp-out",
          "1:1: error: bad pattern 'a..test': not a host name, '.domain', '*.domain', "
          "'[literal]', '.', '$*', '$%' or '$!' [pattern-bad]\n"},
