@@ -6,10 +6,27 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "base/check.h"
 
-enum { BLOCK_FIRST = 4 * 1024, BLOCK_LARGEST = 256 * 1024 };
+enum {
+    BLOCK_FIRST = 4 * 1024,
+    BLOCK_LARGEST = 256 * 1024, /* but for what is larger by itself */
+    HUGE_PAGE = 2 * 1024 * 1024
+};
+
+/* Does somebody look for uses of memory that is gone? */
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1 /* as gcc says it */
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+enum { WATCHED = 1 };
+#else
+enum { WATCHED = 0 };
+#endif
 
 struct block {
     struct block *prev;
@@ -49,14 +66,15 @@ struct arena *arena_new(void)
     return a;
 }
 
-void arena_free(struct arena **a)
+/* Tables of many megabytes are read here and there: with the usual pages each look would
+ * cost a walk through the page tables besides. Only a wish; the system may have none. */
+static void want_huge_pages(void *block, size_t size)
 {
-    if (*a == NULL) {
-        return;
+    uintptr_t from = ((uintptr_t)block + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
+    uintptr_t to = ((uintptr_t)block + size) & ~(uintptr_t)(HUGE_PAGE - 1);
+    if (to > from) {
+        (void)madvise((void *)from, to - from, MADV_HUGEPAGE);
     }
-    arena_reset(*a, (struct arena_mark){NULL, 0});
-    free(*a);
-    *a = NULL;
 }
 
 static struct block *arena_grow(struct arena *a, size_t need)
@@ -64,6 +82,7 @@ static struct block *arena_grow(struct arena *a, size_t need)
     size_t size = need > a->next_size ? need : a->next_size;
     check(size < SIZE_MAX / 2);
     struct block *b = must_malloc(sizeof *b + size);
+    want_huge_pages(b, sizeof *b + size);
     b->prev = a->top;
     b->size = size;
     b->used = 0;
@@ -168,21 +187,44 @@ static void run_deferred(struct arena *a, struct arena_mark mark)
     }
 }
 
+/* An arena that is often reset to nothing keeps its first block. */
+static bool stays(const struct block *b, struct arena_mark mark)
+{
+    return !WATCHED && mark.block == NULL && b->prev == NULL && b->size == BLOCK_FIRST;
+}
+
 void arena_reset(struct arena *a, struct arena_mark mark)
 {
     run_deferred(a, mark);
     while (a->top != mark.block) {
         struct block *b = a->top;
         check(b != NULL); /* a mark of another arena, or of one reset further back */
+        if (stays(b, mark)) {
+            break;
+        }
         a->top = b->prev;
         free(b);
     }
     if (a->top != NULL) {
         check(mark.used <= a->top->used);
         a->top->used = mark.used;
-    } else {
-        a->next_size = BLOCK_FIRST;
     }
+    if (a->top == NULL) {
+        a->next_size = BLOCK_FIRST;
+    } else if (mark.block == NULL) {
+        a->next_size = 2 * BLOCK_FIRST;
+    }
+}
+
+void arena_free(struct arena **a)
+{
+    if (*a == NULL) {
+        return;
+    }
+    arena_reset(*a, (struct arena_mark){NULL, 0});
+    free((*a)->top);
+    free(*a);
+    *a = NULL;
 }
 
 size_t arena_used(const struct arena *a)

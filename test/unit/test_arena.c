@@ -119,6 +119,31 @@ static void count_other(void *arg)
 }
 
 /* Called once, newest first, by a reset only when it was added behind the mark. */
+/* Emptied again and again, as for each recipient. */
+static void test_reset_to_nothing(void **state)
+{
+    (void)state;
+    struct arena *a = arena_new();
+    for (unsigned i = 0; i < 100; i++) {
+        struct arena_mark start = arena_mark(a);
+        for (size_t size = 1; size < 100000 * (i % 3); size *= 3) {
+            char *p = arena_alloc(a, size);
+            assert_int_equal(p[size - 1], 0);
+            memset(p, 'x', size);
+        }
+        arena_reset(a, start);
+        assert_int_equal(arena_used(a), 0);
+    }
+    struct arena_mark inside = {0};
+    for (unsigned i = 0; i < 2;
+         i++) { /* a mark of an empty arena holds what comes later */
+        inside = arena_mark(a);
+        arena_alloc(a, 8 << 20);
+        arena_reset(a, inside);
+    }
+    arena_free(&a);
+}
+
 static void test_deferred_calls(void **state)
 {
     (void)state;
@@ -151,6 +176,7 @@ int main(void)
         cmocka_unit_test(test_memory_is_zeroed_and_aligned),
         cmocka_unit_test(test_allocations_do_not_overlap),
         cmocka_unit_test(test_reset_keeps_what_came_before),
+        cmocka_unit_test(test_reset_to_nothing),
         cmocka_unit_test(test_deferred_calls),
         cmocka_unit_test(test_strings),
         cmocka_unit_test(test_vec_grows),
