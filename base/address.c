@@ -33,9 +33,7 @@ bool domain_name_ok(str name)
             label = 0;
             continue;
         }
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                      ascii_is_digit(c) || c == '_' || (c == '-' && label > 0);
-        if (!letter) {
+        if (!ascii_is_alnum(c) && c != '_' && (c != '-' || label == 0)) {
             return false;
         }
         label++;

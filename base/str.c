@@ -1,36 +1,103 @@
 /* str: comparing, searching and cutting slices. */
 #include "base/str.h"
 
-char ascii_lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
-}
-
-bool ascii_is_space(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-bool ascii_is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-bool ascii_is_alnum(char c)
-{
-    char low = ascii_lower(c);
-    return ascii_is_digit(c) || (low >= 'a' && low <= 'z');
-}
-
 bool str_eq(str a, str b)
 {
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
+/* --- eight octets at once: what is done for each host of each message --- */
+
+static const uint64_t EACH = 0x0101010101010101ull;
+
+static uint64_t word_at(const char *p)
+{
+    uint64_t w;
+    memcpy(&w, p, sizeof w);
+    return w;
+}
+
+/* All of fewer than eight octets as a number, some of them twice: with the length it is
+ * that of no other text. */
+static uint64_t word_short(const char *p, size_t len)
+{
+    uint32_t first, last;
+    if (len >= sizeof first) {
+        memcpy(&first, p, sizeof first);
+        memcpy(&last, p + len - sizeof last, sizeof last);
+        return (uint64_t)last << 32 | first;
+    }
+    return len == 0 ? 0
+                    : (uint64_t)(unsigned char)p[len / 2] << 16 |
+                          (uint64_t)(unsigned char)p[len - 1] << 8 | (unsigned char)p[0];
+}
+
+/* The last word of a text whose whole words have been read: its last eight octets, or
+ * what there is. */
+static uint64_t word_last(str s)
+{
+    return s.len >= sizeof(uint64_t) ? word_at(s.ptr + s.len - sizeof(uint64_t))
+                                     : word_short(s.ptr, s.len);
+}
+
+/* 'A' to 'Z' become 'a' to 'z', octet by octet: the top bit of each sum says whether the
+ * seven bits below it reach 'A', or go beyond 'Z'. */
+static uint64_t word_lower(uint64_t w)
+{
+    uint64_t seven = w & (0x7f * EACH);
+    uint64_t from_a = seven + (0x80 - 'A') * EACH;
+    uint64_t beyond_z = seven + (0x7f - 'Z') * EACH;
+    uint64_t upper = from_a & ~beyond_z & ~w & (0x80 * EACH);
+    return w | upper >> 2;
+}
+
+static bool words_alike(uint64_t a, uint64_t b)
+{
+    return a == b || word_lower(a) == word_lower(b);
+}
+
 bool str_ieq(str a, str b)
 {
-    return a.len == b.len && str_icmp(a, b) == 0;
+    if (a.len != b.len || a.ptr == b.ptr) {
+        return a.len == b.len;
+    }
+    for (size_t i = 0; i + sizeof(uint64_t) < a.len; i += sizeof(uint64_t)) {
+        if (!words_alike(word_at(a.ptr + i), word_at(b.ptr + i))) {
+            return false;
+        }
+    }
+    return words_alike(word_last(a), word_last(b));
 }
+
+/* Each word is mixed in by a multiplication, which carries upwards, and a shift, which
+ * brings the upper half down again. The constants are odd and have no pattern. */
+static const uint64_t MIX_FIRST = 0x9e3779b97f4a7c15ull, MIX_WORD = 0xff51afd7ed558ccdull;
+
+static uint64_t mixed(uint64_t h, uint64_t word)
+{
+    h = (h ^ word) * MIX_WORD;
+    return h ^ h >> 32;
+}
+
+uint64_t str_hash(str s)
+{
+    uint64_t h = MIX_FIRST ^ s.len;
+    for (size_t i = 0; i + sizeof(uint64_t) < s.len; i += sizeof(uint64_t)) {
+        h = mixed(h, word_at(s.ptr + i));
+    }
+    return mixed(mixed(h, word_last(s)), 0);
+}
+
+uint64_t str_ihash(str s)
+{
+    uint64_t h = MIX_FIRST ^ s.len;
+    for (size_t i = 0; i + sizeof(uint64_t) < s.len; i += sizeof(uint64_t)) {
+        h = mixed(h, word_lower(word_at(s.ptr + i)));
+    }
+    return mixed(mixed(h, word_lower(word_last(s))), 0);
+}
+
+/* --- */
 
 static int length_order(str a, str b)
 {
@@ -82,20 +149,6 @@ ptrdiff_t str_rfind(str s, char c)
 {
     const char *p = s.len > 0 ? memrchr(s.ptr, c, s.len) : NULL;
     return p != NULL ? p - s.ptr : -1;
-}
-
-str str_from_pos(str s, size_t from)
-{
-    if (from > s.len) {
-        from = s.len;
-    }
-    return from == 0 ? s : str_n(s.ptr + from, s.len - from);
-}
-
-str str_sub(str s, size_t from, size_t len)
-{
-    str rest = str_from_pos(s, from);
-    return str_n(rest.ptr, len < rest.len ? len : rest.len);
 }
 
 static bool is_trimmed(char c)
@@ -167,28 +220,6 @@ bool str_u64(str s, uint64_t max, uint64_t *out)
     }
     *out = value;
     return true;
-}
-
-/* FNV-1a, 64 bits: offset basis and prime as published by its authors. */
-static const uint64_t FNV_BASIS = 14695981039346656037ULL;
-static const uint64_t FNV_PRIME = 1099511628211ULL;
-
-uint64_t str_hash(str s)
-{
-    uint64_t h = FNV_BASIS;
-    for (size_t i = 0; i < s.len; i++) {
-        h = (h ^ (unsigned char)s.ptr[i]) * FNV_PRIME;
-    }
-    return h;
-}
-
-uint64_t str_ihash(str s)
-{
-    uint64_t h = FNV_BASIS;
-    for (size_t i = 0; i < s.len; i++) {
-        h = (h ^ (unsigned char)ascii_lower(s.ptr[i])) * FNV_PRIME;
-    }
-    return h;
 }
 
 enum { DISTANCE_MAX_LEN = 127 }; /* longer words are nobody's typing mistake */

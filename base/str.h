@@ -43,8 +43,16 @@ bool str_iends(str s, str suffix);
 ptrdiff_t str_find(str s, char c);
 ptrdiff_t str_rfind(str s, char c);
 /* Bytes from..end / first len; both clamp to the slice. */
-str str_from_pos(str s, size_t from);
-str str_sub(str s, size_t from, size_t len);
+static inline str str_from_pos(str s, size_t from)
+{
+    from = from < s.len ? from : s.len;
+    return from == 0 ? s : str_n(s.ptr + from, s.len - from);
+}
+static inline str str_sub(str s, size_t from, size_t len)
+{
+    str rest = str_from_pos(s, from);
+    return str_n(rest.ptr, len < rest.len ? len : rest.len);
+}
 /* Without blanks and tabs (also CR, LF) at both ends. */
 str str_trim(str s);
 /* Takes the next blank-separated word off *rest; false when none is left. */
@@ -54,7 +62,9 @@ bool str_word(str *rest, str *word);
 bool str_split(str *rest, char sep, str *part);
 /* Parses an unsigned decimal, whole slice, no sign, no blanks, at most max. */
 bool str_u64(str s, uint64_t max, uint64_t *out);
-/* FNV-1a of the bytes / of the bytes folded to lower case. */
+/* A hash of the bytes / of the bytes folded to lower case; all its bits are good. The
+ * same in each run on machines of one byte order: somebody may look for texts with equal
+ * hashes, so what a peer can fill with names is bounded. */
 uint64_t str_hash(str s);
 uint64_t str_ihash(str s);
 /* Levenshtein distance with transpositions, ASCII case folded; stops early and
@@ -63,9 +73,24 @@ unsigned str_distance(str a, str b, unsigned limit);
 /* Length in bytes (1 to 4) of the well-formed UTF-8 sequence s begins with, its code
  * point in *code (may be NULL); 0 when s is empty or does not begin with one. */
 size_t str_utf8(str s, uint32_t *code);
-char ascii_lower(char c);
-bool ascii_is_space(char c); /* blank or tab only */
-bool ascii_is_digit(char c);
-bool ascii_is_alnum(char c);
+
+static inline char ascii_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+/* Blank or tab only. */
+static inline bool ascii_is_space(char c)
+{
+    return c == ' ' || c == '\t';
+}
+static inline bool ascii_is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+static inline bool ascii_is_alnum(char c)
+{
+    char low = (char)(c | 0x20);
+    return ascii_is_digit(c) || (low >= 'a' && low <= 'z');
+}
 
 #endif

@@ -213,12 +213,18 @@ static void tell(struct bench *b, const char *name, void (*step)(struct bench *)
 
 static void tell_lookups(struct bench *b)
 {
-    struct measured m = run(b, step_lookup);
+    double medians[ROUNDS], late[ROUNDS];
     size_t n = LOOKUPS / BATCH;
-    double median = quantile(m.lookup_us, n, 0.5);
-    printf("%-9s %9.2f us  (goal 2)   p99 %.2f us, of %d addresses%s\n", "look-up",
-           median, quantile(m.lookup_us, n, 0.99), LOOKUPS,
-           median > 2 ? "   GOAL MISSED" : "");
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        struct measured m = run(b, step_lookup);
+        medians[i] = quantile(m.lookup_us, n, 0.5);
+        late[i] = quantile(m.lookup_us, n, 0.99);
+    }
+    double median = quantile(medians, ROUNDS, 0.5);
+    printf(
+        "%-9s %9.2f us  (goal 2)   runs %.2f to %.2f, p99 %.2f us, of %d addresses%s\n",
+        "look-up", median, medians[0], medians[ROUNDS - 1], quantile(late, ROUNDS, 0.5),
+        LOOKUPS, median > 2 ? "   GOAL MISSED" : "");
 }
 
 int main(int argc, char **argv)

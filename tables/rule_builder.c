@@ -201,7 +201,7 @@ static void slots_grow(struct rule_builder *b)
 /* Puts the newest rule behind the others of its key. */
 static void rule_chain(struct rule_builder *b, str key)
 {
-    uint32_t number = rule_count(b), hash = rule_hash(STR(""), key);
+    uint32_t number = rule_count(b), hash = rule_hash(key);
 
     if ((b->keys + 1) * 2 > b->slot_count) {
         slots_grow(b);

@@ -5,6 +5,10 @@
 #include "base/check.h"
 #include "tables/rule_hash.h"
 
+/* Of a tag and a probe: the longest probe has a star for each label. Longer patterns are
+ * never looked for. */
+enum { KEY_MAX = 1024 };
+
 static str table_str(const struct rule_table *t, uint32_t at, size_t len)
 {
     return str_n(t->strings + at, len);
@@ -62,19 +66,21 @@ struct span rule_span(const struct rule_record *r)
 
 uint32_t rule_table_find(const struct rule_table *t, str tag, str probe)
 {
-    uint32_t hash = rule_hash(tag, probe), mask = t->slot_count - 1;
+    char joined[KEY_MAX];
+    str key = probe;
 
-    if (t->slot_count == 0) {
+    if (t->slot_count == 0 || tag.len + probe.len > sizeof joined) {
         return 0;
     }
+    if (tag.len > 0) {
+        memcpy(joined, tag.ptr, tag.len);
+        memcpy(joined + tag.len, probe.ptr, probe.len);
+        key = str_n(joined, tag.len + probe.len);
+    }
+    uint32_t hash = rule_hash(key), mask = t->slot_count - 1;
     for (uint32_t at = hash & mask; t->slots[at].rule != 0; at = (at + 1) & mask) {
         const struct rule_slot *slot = &t->slots[at];
-        if (slot->hash != hash) {
-            continue;
-        }
-        str key = rule_key(t, &t->rules[slot->rule - 1]);
-        if (key.len == tag.len + probe.len && str_ieq(str_sub(key, 0, tag.len), tag) &&
-            str_ieq(str_from_pos(key, tag.len), probe)) {
+        if (slot->hash == hash && str_ieq(rule_key(t, &t->rules[slot->rule - 1]), key)) {
             return slot->rule;
         }
     }

@@ -1,6 +1,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <setjmp.h>
 #include <cmocka.h>
 
@@ -36,6 +37,62 @@ static void test_comparing(void **state)
     }
     assert_true(str_eq(STR_NONE, STR("")));
     assert_false(str_eq(str_n("a\0b", 3), str_n("a\0c", 3)));
+}
+
+static bool same_letters(const char *a, const char *b, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (ascii_lower(a[i]) != ascii_lower(b[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Comparing and hashing take eight octets at once: each octet at each place of texts of
+ * each length, against one octet after the other. */
+static void test_each_octet_of_each_length(void **state)
+{
+    (void)state;
+    char a[40], b[40];
+    for (size_t len = 1; len < sizeof a; len++) {
+        for (size_t at = 0; at < len; at++) {
+            for (unsigned octet = 0; octet < 256; octet++) {
+                memset(a, 'x', sizeof a);
+                memset(b, 'X', sizeof b);
+                a[at] = (char)octet;
+                b[at] = (char)(octet ^ (len % 2 == 0 ? 0x20 : 0x80));
+                str x = str_n(a, len), y = str_n(b, len);
+                bool same = same_letters(a, b, len);
+                assert_int_equal(str_ieq(x, y), same);
+                assert_int_equal(str_ihash(x) == str_ihash(y), same);
+                b[at] = a[at];
+                assert_true(str_ieq(x, y));
+                assert_true(str_ihash(x) == str_ihash(y));
+                assert_int_equal(str_hash(x) == str_hash(y), len == 1);
+            }
+        }
+        assert_false(str_ieq(str_n(a, len), str_n(a, len - 1)));
+        assert_false(str_ihash(str_n(a, len)) == str_ihash(str_n(a, len - 1)));
+    }
+}
+
+/* Tables take the low bits: names that differ in little are spread over them. */
+static void test_hashes_spread(void **state)
+{
+    (void)state;
+    enum { NAMES = 4096, PLACES = 8192 };
+    static unsigned char taken[PLACES];
+    unsigned used = 0;
+    memset(taken, 0, sizeof taken);
+    for (unsigned i = 0; i < NAMES; i++) {
+        char name[64];
+        int len = snprintf(name, sizeof name, "host%u.customer.example", i);
+        size_t place = str_ihash(str_n(name, (size_t)len)) % PLACES;
+        used += taken[place]++ == 0;
+    }
+    /* by chance alone 8192 * (1 - e^-0.5), 3223, give or take 30 */
+    assert_in_range(used, 3100, 3350);
 }
 
 static void test_prefixes(void **state)
@@ -211,10 +268,16 @@ static void test_ascii(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_comparing), cmocka_unit_test(test_prefixes),
-        cmocka_unit_test(test_cutting),   cmocka_unit_test(test_words),
-        cmocka_unit_test(test_splitting), cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_distance),  cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_each_octet_of_each_length),
+        cmocka_unit_test(test_hashes_spread),
+        cmocka_unit_test(test_comparing),
+        cmocka_unit_test(test_prefixes),
+        cmocka_unit_test(test_cutting),
+        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_splitting),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_distance),
+        cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_ascii),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
