@@ -59,18 +59,20 @@ static enum recipient_verdict refuse_relay(struct deciding *d)
     d->out->reply = (struct recipient_reply){
         .code = 550,
         .status = {5, 7, 1},
-        .text = arena_printf(d->arena, "relaying to %.*s is not allowed", STR_ARG(target)),
+        .text =
+            arena_printf(d->arena, "relaying to %.*s is not allowed", STR_ARG(target)),
     };
     return RECIPIENT_RELAY;
 }
 
-/* ---- the steps ----------------------------------------------------------------------- */
+/* ---- the steps -----------------------------------------------------------------------
+ */
 
 static enum recipient_verdict step_rewrite(struct deciding *d)
 {
     struct recipient_answer *out = d->out;
-    bool found = route_envelope_to(d->s, d->q->source, &out->completed, d->arena,
-                                   &out->route);
+    bool found =
+        route_envelope_to(d->s, d->q->source, &out->completed, d->arena, &out->route);
     return found ? RECIPIENT_TAKEN : refuse_route(d);
 }
 
@@ -87,7 +89,7 @@ static enum recipient_verdict step_relay(struct deciding *d)
 static enum recipient_verdict step_leaves(struct deciding *d)
 {
     struct recipient_answer *out = d->out;
-    route_proper_name(d->s, d->arena, &out->route);
+    route_proper_name(d->arena, &out->route);
     out->leaves = arena_new_of(d->arena, struct recipient_leaf);
     out->leaves[0].route = out->route;
     out->leaf_count = 1;

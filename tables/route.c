@@ -61,6 +61,7 @@ static void route_local(struct routing *r)
     r->out->address.domain = s->local_host;
     r->out->routing_host = s->local_host;
     r->out->host = entry ? entry->span : s->channels[0]->span;
+    r->out->line = entry;
 }
 
 /* ---- errors -------------------------------------------------------------------- */
@@ -252,6 +253,7 @@ static enum pass route_to_host(struct routing *r, const struct hostspec *spec,
     r->out->address = r->address;
     r->out->routing_host = found->routing_host;
     r->out->host = entry->span;
+    r->out->line = entry;
     return PASS_END;
 }
 
@@ -372,23 +374,25 @@ static bool route_resolve(const struct snapshot *s, const struct rewrite_context
     return !r.for_anybody;
 }
 
-void route_proper_name(const struct snapshot *s, struct arena *a, struct route *out)
+void route_proper_name(struct arena *a, struct route *out)
 {
-    const struct host_entry *entry = snapshot_host(s, out->routing_host);
+    const struct host_entry *line = out->line;
+    bool routed = out->address.route.len > 0;
+    str host = out->address.domain, rest = STR("");
 
-    if (!entry || str_ieq(entry->host, entry->channel->official_host)) {
+    if (routed) {
+        hostspec_route_first(out->address.route, &host, &rest);
+    }
+    if (!line || !str_ieq(host, line->host) ||
+        str_ieq(host, line->channel->official_host)) {
         return;
     }
     str proper =
-        entry->proper_name.len > 0 ? entry->proper_name : entry->channel->official_host;
-    if (out->address.route.len > 0) {
-        str host, rest;
-        hostspec_route_first(out->address.route, &host, &rest);
-        if (str_ieq(host, entry->host)) {
-            out->address.route = arena_printf(a, "@%.*s%s%.*s", STR_ARG(proper),
-                                              rest.len > 0 ? "," : "", STR_ARG(rest));
-        }
-    } else if (str_ieq(out->address.domain, entry->host)) {
+        line->proper_name.len > 0 ? line->proper_name : line->channel->official_host;
+    if (routed) {
+        out->address.route = arena_printf(a, "@%.*s%s%.*s", STR_ARG(proper),
+                                          rest.len > 0 ? "," : "", STR_ARG(rest));
+    } else {
         out->address.domain = proper;
     }
 }
@@ -399,7 +403,7 @@ void route_rewrite(const struct snapshot *s, const struct rewrite_context *ctx,
 {
     route_resolve(s, ctx, addr, want_steps, a, out);
     if (out->channel && ctx->form == ROUTE_ENVELOPE && ctx->direction == ROUTE_FORWARD) {
-        route_proper_name(s, a, out);
+        route_proper_name(a, out);
     }
 }
 

@@ -35,6 +35,7 @@ struct route {
     str routing_host;              /* the key into the host table */
     struct span rule;              /* deciding rule, SPAN_NONE: host table entry */
     struct span host;              /* host table line that gave the channel */
+    const struct host_entry *line; /* that line; NULL: there is none */
     str error;                     /* text without codes, when channel is NULL */
     unsigned status[3];       /* enhanced code x.y.z of the error, 5.1.2 if no other */
     struct route_step *steps; /* only when asked for */
@@ -48,8 +49,8 @@ void route_rewrite(const struct snapshot *s, const struct rewrite_context *ctx,
 /* The IP switch at accept (PMDF 2.3.4.42): the client's IP as a domain literal,
  * rewritten as a backward-pointing envelope address, names a channel; accepted only
  * from a `switchchannel` channel to one that allows it. The rules "." and "$*"
- * alone never switch: a switched client is trusted, and they match everybody. Returns the channel
- * to use (from itself when nothing switches); *rule is the deciding rule. */
+ * alone never switch: a switched client is trusted, and they match everybody. Returns the
+ * channel to use (from itself when nothing switches); *rule is the deciding rule. */
 const struct channel *route_ip_switch(const struct snapshot *s,
                                       const struct channel *from, str client_ip,
                                       struct arena *a, struct span *rule);
@@ -76,9 +77,9 @@ const struct channel *route_tls_switch(const struct channel *from);
  * steps behind this one are in tables/recipient.h. */
 bool route_envelope_to(const struct snapshot *s, const struct channel *source,
                        const struct address *addr, struct arena *a, struct route *out);
-/* Envelope To only: the host by which a line of the channel block was reached becomes that
- * line's proper name, or the official host (PMDF 2.3.2.3). */
-void route_proper_name(const struct snapshot *s, struct arena *a, struct route *out);
+/* Envelope To only: the host by which a line of the channel block was reached becomes
+ * that line's proper name, or the official host (PMDF 2.3.2.3). */
+void route_proper_name(struct arena *a, struct route *out);
 
 /* The host a message to addr on channel c is handed to: `daemon` when it is a name or
  * "[ip]"; the official host when it is "router"; else the first source route entry;
