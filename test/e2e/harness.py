@@ -122,6 +122,7 @@ class Router:
             if os.path.exists(path):
                 os.remove(path)
             return
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, 'wb') as file:
             file.write(text if isinstance(text, bytes) else text.encode())
         if os.geteuid() == 0:

@@ -1,6 +1,7 @@
 """What the cases are written with: configurations in a few words, and clients: Wire says
 exactly what a case wants said, send() is smtplib for the everyday ones."""
 import itertools
+import json
 import smtplib
 import socket
 import ssl
@@ -190,6 +191,11 @@ def step(smtp, name, answer):
         smtp.rset()
         raise Refused(name, code, text.decode('latin-1'))
     return text.decode('latin-1')
+
+
+def json_line(text):
+    """The object of a line; {} for a line that is none."""
+    return json.loads(text) if text.startswith('{') else {}
 
 
 def queue_id(text):

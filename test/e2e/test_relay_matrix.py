@@ -1,0 +1,125 @@
+"""The relay matrix: who sends, by way of which channel, to whom; through the daemon, with
+etc/examples/site as it is shipped. Each row of SOURCES is a class of clients, each of
+DESTINATIONS a kind of recipient; MATRIX says what becomes of it. What is taken arrives at
+the next hop, or in the Maildir, and what is refused does not."""
+import re
+
+import kit
+import shipped
+from harness import Router, SharedRouterTest, add_cases, wait_until
+from peers import SmtpSink
+
+# name: (source address, service's port, TLS, the channel the mail comes from)
+SOURCES = {
+    'external': ('127.0.0.77', '25', None, 'tcp_local'),
+    'external, TLS': ('127.0.0.77', '25', 'starttls', 'tcp_tls'),
+    'internal': ('127.0.0.5', '25', None, 'tcp_intranet'),
+    'internal, TLS': ('127.0.0.5', '25', 'starttls', 'tcp_intranet'),
+    'devices': ('127.0.0.6', '25', None, 'tcp_devices'),
+    'partner': ('127.0.0.7', '25', 'starttls', 'tcp_bank'),
+    'submission': ('127.0.0.77', '587', 'starttls', 'tcp_submit'),
+    'submission, TLS at once': ('127.0.0.77', '465', 'implicit', 'tcp_submit'),
+    # 'authenticated': ('127.0.0.77', '587', 'starttls', 'tcp_auth') joins with AUTH; its row
+    # of MATRIX is that of 'internal'. test_every_service_channel fails when it is missing.
+}
+# name: (address, what the next hop is told or the user of the Maildir)
+DESTINATIONS = {
+    'local domain': ('ann@example.com', 'ann@example.com'),
+    'local domain, sub': ('ann@x.sales.example.com', 'ann@sales.example.com'),
+    'this system': ('postmaster@router.example.com', None),
+    'bare': ('postmaster', None),
+    'customer': ('eve@florist.customers.example', 'eve@florist.customers.example'),
+    'foreign': ('eve@elsewhere.test', 'eve@elsewhere.test'),
+    'foreign by percent': ('eve%elsewhere.test@router.example.com', 'eve@elsewhere.test'),
+    'partner domain': ('eve@bank.example', 'eve@bank.example'),
+    'inside host': ('root@archive.example.com', 'root@archive.example.com'),
+    'literal': ('eve@[192.0.2.9]', None),
+}
+YES, RELAY, RULE = 'taken', 'relaying', 'a rule'
+STRANGER = {'local domain': YES, 'local domain, sub': YES, 'this system': YES, 'bare': YES,
+            'customer': YES, 'foreign': RELAY, 'foreign by percent': RELAY,
+            'partner domain': RELAY, 'inside host': RULE, 'literal': RULE}
+TRUSTED = dict(STRANGER, **{'foreign': YES, 'foreign by percent': YES, 'partner domain': YES})
+# The small world of partners: what is not told there, rules refuse.
+PARTNER = dict.fromkeys(DESTINATIONS, RULE)
+PARTNER.update({'local domain': YES, 'this system': YES, 'bare': YES})
+MATRIX = {
+    'external': STRANGER,
+    'external, TLS': STRANGER,
+    'internal': dict(TRUSTED, **{'inside host': YES}),
+    'internal, TLS': dict(TRUSTED, **{'inside host': YES}),
+    'devices': TRUSTED,
+    'partner': PARTNER,
+    'submission': STRANGER,
+    'submission, TLS at once': STRANGER,
+}
+# Channels of the site that sessions can come to, and no row is for.
+NOT_HERE = {'tcp_insurer': 'as tcp_bank', 'tcp_supplier': 'as tcp_bank'}
+CHANGES = [
+    ('mappings', '$(127.0.0.0/8)', '$(127.0.0.5/32)'),
+    ('rules/outside.rules', '[198.51.100.10]            $E$R$U%[198.51.100.10]@',
+     '[127.0.0.7]                $E$R$U%[127.0.0.7]@'),
+    ('rules/outside.rules', '[IPv6:2001:db8:99::5]      $E$R$U%[IPv6:2001:db8:99::5]@',
+     '[127.0.0.6]                $E$R$U%[127.0.0.6]@'),
+]
+
+
+class Matrix(SharedRouterTest):
+    @classmethod
+    def make_router(cls):
+        cls.sink = cls.class_peer(SmtpSink())
+        files, cls.ports = shipped.files('examples/site', cls.sink.port, CHANGES)
+        return Router(files, users=('ann', 'postmaster'))
+
+    def told(self, word):
+        """The recipients of the message with that word, as the next hop was told."""
+        return [re.findall(rb'^X-Rcpt-Args: <(.*)>$', m, re.M) for m in self.sink.messages()
+                if word.encode() in m]
+
+    def offer(self, source, to):
+        """A message; the id, or the refusal."""
+        address, port, tls, _ = SOURCES[source]
+        word = kit.token()
+        try:
+            text = kit.send(self.ports[port], to, source=address, tls=tls, subject=word,
+                            sender='sue@elsewhere.test')
+            return word, kit.queue_id(text), None
+        except kit.Refused as refusal:
+            return word, None, refusal
+
+    def run_cell(self, source, destination, verdict):
+        to, arrives = DESTINATIONS[destination]
+        word, ident, refusal = self.offer(source, to)
+        if verdict != YES:
+            self.assertIsNotNone(refusal, 'taken as %s' % ident)
+            self.assertEqual((refusal.step, refusal.code // 100), ('RCPT', 5), refusal)
+            self.assertEqual('relaying' in refusal.text, verdict == RELAY, refusal)
+            self.assertEqual(self.told(word), [])
+            return
+        self.assertIsNone(refusal)
+        self.assertEqual(self.shared.wait_event('enqueue', id=ident)['channel'],
+                         SOURCES[source][3])
+        if arrives:
+            told = wait_until('the message at the next hop', lambda: self.told(word))
+            self.assertEqual(told, [[arrives.encode()]])
+        else:
+            self.shared.find_mail(word.encode(), 'postmaster')
+
+    def test_every_service_channel(self):
+        """Every channel that sessions can come to has a row, and the report of the tool says
+        of its clients what the row does."""
+        text = self.shared.tool('check', '--relay', '--json').stdout
+        told = {c['channel']: c for c in map(kit.json_line, text.splitlines())
+                if 'channel' in c}
+        rows = {SOURCES[name][3]: MATRIX[name] for name in SOURCES}
+        self.assertEqual(set(told), set(rows) | set(NOT_HERE))
+        for channel, row in rows.items():
+            if channel != 'tcp_bank':  # trusted, and kept by rules all the same
+                self.assertEqual(told[channel]['trusted'], row['foreign'] == YES, channel)
+        self.assertEqual(set(MATRIX), set(SOURCES))
+
+
+for source_name in SOURCES:
+    add_cases(Matrix, re.sub('[^a-z]+', '_', source_name.lower()),
+              [(d, source_name, d, MATRIX[source_name][d]) for d in DESTINATIONS],
+              Matrix.run_cell)
