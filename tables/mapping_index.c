@@ -1,13 +1,13 @@
 /* mapping_index: filing the entries of a table. Most tables have texts at the beginning
  * of their patterns, or addresses, that tell them apart. In a table like ORIG_SEND_ACCESS
  * it is an address somewhere in the pattern: there an entry is filed under a piece of its
- * longest literal text, the one of three that is the rarest in the table. */
+ * longest literal text, the one of several that is the rarest in the table. */
 #include "tables/mapping_buckets.h"
 
 #include "base/map.h"
 
 /* With fewer entries, trying all of them is faster than looking for pieces. */
-enum { PIECES_MIN = 16, PIECES_TRIED = 3 };
+enum { PIECES_MIN = 16, PIECES_TRIED = 8 };
 
 uint64_t mapping_hash(uint64_t hash, str more)
 {
@@ -17,53 +17,60 @@ uint64_t mapping_hash(uint64_t hash, str more)
     return hash;
 }
 
-unsigned *mapping_slot(const struct mapping_index *x, uint64_t hash, str text, str tail)
+/* Constants of MurmurHash3's finalizer. */
+static uint64_t mix(uint64_t value)
+{
+    value = (value ^ value >> 33) * UINT64_C(0xff51afd7ed558ccd);
+    value = (value ^ value >> 33) * UINT64_C(0xc4ceb9fe1a85ec53);
+    return value ^ value >> 33;
+}
+
+uint64_t mapping_block_hash(uint64_t text, const uint8_t *address, unsigned size,
+                            unsigned length)
+{
+    struct mapping_ip ip = {.size = (uint8_t)size, .length = (uint8_t)length};
+    uint64_t parts[2];
+    memcpy(ip.address, address, size);
+    mapping_ip_mask(&ip);
+    memcpy(parts, ip.address, sizeof parts);
+    uint64_t hash = mix(text ^ parts[0] ^ (uint64_t)(size << 8 | length) << 32);
+    return size == 4 ? hash : mix(hash ^ parts[1]);
+}
+
+uint64_t mapping_piece_hash(str piece)
+{
+    uint64_t value = 0;
+    memcpy(&value, piece.ptr, piece.len);
+    return mix(value + piece.len);
+}
+
+struct mapping_slot *mapping_slot(const struct mapping_index *x, uint64_t hash)
 {
     for (size_t i = (size_t)(hash ^ hash >> 32);; i++) {
-        unsigned *slot = &x->slots[i & (x->slot_count - 1)];
-        const struct mapping_bucket *b = *slot != 0 ? &x->buckets.at[*slot - 1] : NULL;
-        if (b == NULL ||
-            (b->hash == hash && b->key.len == text.len + tail.len &&
-             str_starts(b->key, text) && str_eq(str_from_pos(b->key, text.len), tail))) {
+        struct mapping_slot *slot = &x->slots[i & (x->slot_count - 1)];
+        if (slot->bucket == 0 || (slot->mark == (uint32_t)(hash >> 32) &&
+                                  x->buckets.at[slot->bucket - 1].hash == hash)) {
             return slot;
         }
     }
 }
 
 const struct mapping_bucket *mapping_bucket_find(const struct mapping_index *x,
-                                                 uint64_t hash, str text, str tail)
+                                                 uint64_t hash)
 {
-    unsigned slot = *mapping_slot(x, hash, text, tail);
-    return slot != 0 ? &x->buckets.at[slot - 1] : NULL;
+    unsigned bucket = mapping_slot(x, hash)->bucket;
+    return bucket != 0 ? &x->buckets.at[bucket - 1] : NULL;
 }
 
 /* The number of the bucket, a new one if need be. */
-static unsigned bucket_add(struct mapping_index *x, str text, str tail)
+static unsigned bucket_add(struct mapping_index *x, uint64_t hash)
 {
-    uint64_t hash = mapping_hash(mapping_hash(MAPPING_HASH_START, text), tail);
-    unsigned *slot = mapping_slot(x, hash, text, tail);
-    if (*slot == 0) {
-        char *key = arena_alloc(x->arena, text.len + tail.len);
-        memcpy(key, text.ptr, text.len);
-        memcpy(key + text.len, tail.ptr, tail.len);
-        *vec_add(x->arena, &x->buckets) =
-            (struct mapping_bucket){.hash = hash, .key = str_n(key, text.len + tail.len)};
-        *slot = (unsigned)x->buckets.n;
+    struct mapping_slot *slot = mapping_slot(x, hash);
+    if (slot->bucket == 0) {
+        *vec_add(x->arena, &x->buckets) = (struct mapping_bucket){.hash = hash};
+        *slot = (struct mapping_slot){(uint32_t)(hash >> 32), (unsigned)x->buckets.n};
     }
-    return *slot - 1;
-}
-
-str mapping_block_key(const uint8_t *address, unsigned size, unsigned length,
-                      char storage[MAPPING_BLOCK_KEY])
-{
-    struct mapping_ip ip = {.size = (uint8_t)size, .length = (uint8_t)length};
-    memcpy(ip.address, address, size);
-    mapping_ip_mask(&ip);
-    storage[0] = '\0';
-    storage[1] = (char)size;
-    storage[2] = (char)length;
-    memcpy(storage + 3, ip.address, size);
-    return str_n(storage, 3 + size);
+    return slot->bucket - 1;
 }
 
 static void add_length(struct mapping_index *x, unsigned bucket,
@@ -98,14 +105,38 @@ static void add_text_length(struct mapping_index *x, size_t len)
 }
 
 /* The first block of addresses in a pattern, or NULL. */
-static const struct mapping_ip *block_of(const struct mapping_pattern *p)
+static const struct mapping_element *block_of(const struct mapping_pattern *p)
 {
     for (unsigned i = 0; i < p->count; i++) {
         if (p->elements[i].kind == ELEMENT_IP) {
-            return p->elements[i].ip;
+            return &p->elements[i];
         }
     }
     return NULL;
+}
+
+/* Notes what stands before the block; with too many different texts, anything may. */
+static void add_before(struct mapping_before *before, const struct mapping_pattern *p,
+                       const struct mapping_element *block)
+{
+    const struct mapping_element *e = block - 1;
+    str tail = STR("");
+    if (block > p->elements && e->kind == ELEMENT_LITERAL) {
+        size_t len = e->text.len;
+        tail = str_from_pos(e->text, len > MAPPING_TAIL ? len - MAPPING_TAIL : 0);
+    } else if (block > p->elements) {
+        before->anything = true;
+        return;
+    }
+    for (unsigned i = 0; i < before->count; i++) {
+        if (str_eq(before->tails[i], tail)) {
+            return;
+        }
+    }
+    before->anything = before->anything || before->count == MAPPING_TAILS_MAX;
+    if (!before->anything) {
+        before->tails[before->count++] = tail;
+    }
 }
 
 /* Is the entry filed under a piece of its longest text? */
@@ -115,7 +146,7 @@ static bool has_piece(const struct mapping_pattern *p)
            block_of(p) == NULL;
 }
 
-/* The n-th of the pieces that come into question: first, middle and last. */
+/* The n-th of the pieces that come into question, from the first to the last. */
 static str piece_of(const struct mapping_pattern *p, unsigned n)
 {
     size_t size =
@@ -147,7 +178,6 @@ static struct map *count_pieces(struct arena *scratch,
 static unsigned file_by_piece(struct mapping_index *x, const struct map *counts,
                               const struct mapping_pattern *p)
 {
-    char key[1 + MAPPING_PIECE_LONG] = {1};
     str rarest = piece_of(p, 0);
     for (unsigned k = 1; k < PIECES_TRIED; k++) {
         str piece = piece_of(p, k);
@@ -156,27 +186,27 @@ static unsigned file_by_piece(struct mapping_index *x, const struct map *counts,
     }
     x->has_short = x->has_short || rarest.len == MAPPING_PIECE_SHORT;
     x->has_long = x->has_long || rarest.len == MAPPING_PIECE_LONG;
-    memcpy(key + 1, rarest.ptr, rarest.len);
-    return bucket_add(x, STR(""), str_n(key, 1 + rarest.len));
+    return bucket_add(x, mapping_piece_hash(rarest));
 }
 
 /* The bucket an entry is filed in. */
 static unsigned file_entry(struct mapping_index *x, const struct map *counts,
                            const struct mapping_pattern *p)
 {
-    char storage[MAPPING_BLOCK_KEY];
     if (counts != NULL && has_piece(p)) {
         return file_by_piece(x, counts, p);
     }
-    const struct mapping_ip *ip = block_of(p);
-    unsigned text = bucket_add(x, p->prefix, STR(""));
+    const struct mapping_element *block = block_of(p);
+    uint64_t hash = mapping_hash(MAPPING_HASH_START, p->prefix);
+    unsigned text = bucket_add(x, hash);
     add_text_length(x, p->prefix.len);
-    if (ip == NULL) {
+    if (block == NULL) {
         return text;
     }
-    add_length(x, text, ip);
-    return bucket_add(x, p->prefix,
-                      mapping_block_key(ip->address, ip->size, ip->length, storage));
+    add_length(x, text, block->ip);
+    add_before(&x->before, p, block);
+    return bucket_add(x, mapping_block_hash(hash, block->ip->address, block->ip->size,
+                                            block->ip->length));
 }
 
 /* Gives every bucket its place in x->entries, and its entries, in their order. */
@@ -212,7 +242,7 @@ struct mapping_index *mapping_index_new(struct arena *a,
     for (x->slot_count = 8; x->slot_count < 4 * (size_t)n;) {
         x->slot_count *= 2;
     }
-    x->slots = arena_array(a, unsigned, x->slot_count);
+    x->slots = arena_array(a, struct mapping_slot, x->slot_count);
     for (unsigned i = 0; i < n; i++) {
         bucket_of[i] = file_entry(x, counts, patterns[i]);
     }

@@ -151,6 +151,18 @@ static void open_choice(struct match *t, unsigned element, unsigned run, size_t 
     t->m->choices[t->depth++] = (struct mapping_choice){element, run, pos, pos, high};
 }
 
+/* Can what stands behind a wildcard begin at pos? Tells most ends from those worth a try.
+ */
+static bool may_follow(const struct match *t, unsigned element, size_t pos)
+{
+    const struct mapping_element *e = &t->pattern->elements[element];
+    if (element == t->pattern->count) {
+        return pos == t->text.len;
+    }
+    return e->kind != ELEMENT_LITERAL ||
+           (pos < t->text.len && t->text.ptr[pos] == e->text.ptr[0]);
+}
+
 /* Takes the next end of the choice opened last; closes those that have none left. False
  * when none is open any more. */
 static bool next_end(struct match *t, unsigned *element, unsigned *run, size_t *pos)
@@ -165,6 +177,9 @@ static bool next_end(struct match *t, unsigned *element, unsigned *run, size_t *
         *pos = e->lazy ? c->low++ : --c->high;
         if (is_noted(t, c->element)) {
             note_failed(t, c->run, *pos); /* when we come back, it has */
+        }
+        if (!may_follow(t, c->element + 1, *pos)) {
+            continue;
         }
         save(t, e, c->from, *pos);
         *element = c->element + 1;
@@ -193,7 +208,8 @@ static bool turned_away(const struct mapping_pattern *p, str text)
     return text.len < p->length_min || !str_starts(text, p->prefix) ||
            memcmp(text.ptr + text.len - p->suffix.len, p->suffix.ptr, p->suffix.len) !=
                0 ||
-           memmem(text.ptr, text.len, p->needle.ptr, p->needle.len) == NULL;
+           (p->needle.ptr != p->prefix.ptr &&
+            memmem(text.ptr, text.len, p->needle.ptr, p->needle.len) == NULL);
 }
 
 bool mapping_pattern_match(const struct mapping_pattern *p, str folded,

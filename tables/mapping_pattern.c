@@ -302,7 +302,9 @@ static void summarize(const struct parser *p, struct mapping_pattern *out)
     out->needle = STR("");
     for (unsigned i = 0; i < out->count; i++) {
         const struct mapping_element *e = &out->elements[i];
-        out->needle = e->text.len > out->needle.len ? e->text : out->needle;
+        if (e->kind == ELEMENT_LITERAL && e->text.len > out->needle.len) {
+            out->needle = e->text;
+        }
         out->runs += e->kind == ELEMENT_RUN;
         out->backs = e->kind == ELEMENT_BACK ? i : out->backs;
         out->length_min += e->kind == ELEMENT_LITERAL ? e->text.len

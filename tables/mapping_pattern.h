@@ -10,7 +10,7 @@
 enum { MAPPING_WILDCARDS_MAX = 256 };
 
 enum mapping_element_kind {
-    ELEMENT_LITERAL, /* .text, folded */
+    ELEMENT_LITERAL, /* .text, folded; never empty */
     ELEMENT_ONE,     /* one character of .set */
     ELEMENT_RUN,     /* any number of characters of .set */
     ELEMENT_BACK,    /* what wildcard .number matched */
@@ -27,9 +27,11 @@ struct mapping_element {
     bool lazy;       /* RUN: as little as possible first */
     bool saves;      /* ONE, RUN, IP */
     unsigned number; /* what saves: the number of the text; BACK: of which */
-    str text;
-    const struct mapping_set *set; /* NULL: any character */
-    const struct mapping_ip *ip;
+    union {          /* small: a table has very many, and they are what is read */
+        str text;    /* LITERAL */
+        const struct mapping_set *set; /* ONE, RUN; NULL: any character */
+        const struct mapping_ip *ip;   /* IP */
+    };
 };
 
 struct mapping_pattern {

@@ -69,6 +69,12 @@ static void put_block(struct buf *out, const struct mapping_ip *ip)
     buf_printf(out, "ip %s/%u", printed, ip->length);
 }
 
+/* NULL: any character; or the element has none. */
+static const struct mapping_set *set_of(const struct mapping_element *e)
+{
+    return e->kind == ELEMENT_ONE || e->kind == ELEMENT_RUN ? e->set : NULL;
+}
+
 static void put_element(struct buf *out, const struct mapping_element *e)
 {
     switch (e->kind) {
@@ -88,7 +94,7 @@ static void put_element(struct buf *out, const struct mapping_element *e)
         put_block(out, e->ip);
         break;
     }
-    if (e->set != NULL) {
+    if (set_of(e) != NULL) {
         put_set(out, e->set);
     }
     buf_puts(out, e->lazy ? ", minimal" : "");
@@ -99,7 +105,7 @@ str mapping_trial_element(const struct mapping_trial *t, unsigned i, struct aren
 {
     const struct mapping_element *e = &t->pattern.elements[i];
     struct buf out;
-    buf_init(&out, ELEMENT_TEXT_MAX + e->text.len);
+    buf_init(&out, ELEMENT_TEXT_MAX + (e->kind == ELEMENT_LITERAL ? e->text.len : 0));
     put_element(&out, e);
     str text = arena_str(a, buf_slice(&out));
     buf_free(&out);

@@ -58,28 +58,57 @@ static void walk_add(const struct mapping_index *x, const struct mapping_bucket 
     w->lists[w->count++] = (struct mapping_list){at, end};
 }
 
-/* The blocks that go with a text and hold the address. */
+/* The blocks of one of the lengths from `base` on that go with a text and hold the
+ * address; lengths is a bit for each. */
+static void walk_lengths(const struct mapping_index *x, const struct mapping_bucket *text,
+                         const uint8_t *address, unsigned size, unsigned base,
+                         uint64_t lengths, unsigned from, struct arena *a,
+                         struct mapping_walk *w)
+{
+    for (; lengths != 0; lengths &= lengths - 1) {
+        unsigned length = base + (unsigned)__builtin_ctzll(lengths);
+        uint64_t hash = mapping_block_hash(text->hash, address, size, length);
+        walk_add(x, mapping_bucket_find(x, hash), from, a, w);
+    }
+}
+
 static void walk_blocks(const struct mapping_index *x, const struct mapping_bucket *text,
                         const uint8_t *address, unsigned size, unsigned from,
                         struct arena *a, struct mapping_walk *w)
 {
-    for (unsigned length = 0; length <= size * 8; length++) {
-        uint64_t there = size == 4 ? text->blocks->v4 : text->blocks->v6[length / 64];
-        if ((there >> length % 64 & 1) != 0) {
-            char storage[MAPPING_BLOCK_KEY];
-            str block = mapping_block_key(address, size, length, storage);
-            uint64_t hash = mapping_hash(text->hash, block);
-            walk_add(x, mapping_bucket_find(x, hash, text->key, block), from, a, w);
-        }
+    if (size == 4) {
+        walk_lengths(x, text, address, size, 0, text->blocks->v4, from, a, w);
+        return;
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        walk_lengths(x, text, address, size, 64 * i, text->blocks->v6[i], from, a, w);
     }
 }
 
-/* Finds the addresses of one family. False when there are too many. */
-static bool find_addresses(str text, unsigned size, struct addresses *out)
+/* Can a block begin at that place? */
+static bool is_place(const struct mapping_before *before, str text, size_t at)
+{
+    for (unsigned i = 0; i < before->count; i++) {
+        str tail = before->tails[i];
+        if (tail.len == 0
+                ? at == 0
+                : at >= tail.len && text.ptr[at - 1] == tail.ptr[tail.len - 1] &&
+                      memcmp(text.ptr + at - tail.len, tail.ptr, tail.len) == 0) {
+            return true;
+        }
+    }
+    return before->anything;
+}
+
+/* Finds the addresses of one family that stand where a block can. False when there are
+ * too many. */
+static bool find_addresses(const struct mapping_before *before, str text, unsigned size,
+                           struct addresses *out)
 {
     for (size_t i = 0; i < text.len; i++) {
         uint8_t bytes[16];
-        if (mapping_ip_read(str_from_pos(text, i), size, bytes) == 0) {
+        if (!is_place(before, text, i) ||
+            mapping_ip_read(str_from_pos(text, i), size, bytes) == 0) {
             continue;
         }
         if (out->count == ADDRESSES_MAX) {
@@ -95,15 +124,9 @@ static bool find_addresses(str text, unsigned size, struct addresses *out)
 static void walk_pieces(const struct mapping_index *x, str text, size_t size,
                         unsigned from, struct arena *a, struct mapping_walk *w)
 {
-    char key[1 + MAPPING_PIECE_LONG] = {1};
-    uint64_t start = mapping_hash(MAPPING_HASH_START, str_n(key, 1));
     for (size_t i = 0; i + size <= text.len && w->count < LISTS_MAX; i++) {
-        str piece = str_sub(text, i, size);
-        memcpy(key + 1, piece.ptr, size);
-        walk_add(x,
-                 mapping_bucket_find(x, mapping_hash(start, piece), STR(""),
-                                     str_n(key, 1 + size)),
-                 from, a, w);
+        uint64_t hash = mapping_piece_hash(str_sub(text, i, size));
+        walk_add(x, mapping_bucket_find(x, hash), from, a, w);
     }
 }
 
@@ -118,8 +141,7 @@ static void walk_texts(const struct mapping_index *x, str text,
         size_t len = x->texts.at[i];
         hash = mapping_hash(hash, str_sub(text, done, len - done));
         done = len;
-        const struct mapping_bucket *b =
-            mapping_bucket_find(x, hash, str_sub(text, 0, len), STR(""));
+        const struct mapping_bucket *b = mapping_bucket_find(x, hash);
         walk_add(x, b, from, a, w);
         for (unsigned n = 0; b != NULL && b->blocks != NULL && n < addresses->count;
              n++) {
@@ -134,8 +156,8 @@ void mapping_walk_begin(const struct mapping_index *x, str text, unsigned from,
     struct addresses addresses;
     addresses.count = w->count = 0;
     w->next = w->end = 0;
-    bool few = (!x->has_v4 || find_addresses(text, 4, &addresses)) &&
-               (!x->has_v6 || find_addresses(text, 16, &addresses));
+    bool few = (!x->has_v4 || find_addresses(&x->before, text, 4, &addresses)) &&
+               (!x->has_v6 || find_addresses(&x->before, text, 16, &addresses));
     if (few) {
         walk_texts(x, text, &addresses, from, a, w);
     }

@@ -189,29 +189,31 @@ static void agrees_with_slow_matcher(void **state)
     }
 }
 
-/* The entries a walk gives are those that match, in their order, and all of them. */
+/* The entries a walk gives are those that match, in their order, and all of them. In
+ * small tables blocks often stand behind literal texts only, in large ones never. */
 static void index_leaves_nothing_out(void **state)
 {
     enum { ENTRIES = 80 };
     uint64_t seed = 2;
     (void)state;
-    for (unsigned round = 0; round < 100; round++) {
+    for (unsigned round = 0; round < 2000; round++) {
+        unsigned entries = round % 20 == 0 ? ENTRIES : 1 + random_below(&seed, 5);
         struct arena *a = arena_new();
         struct mapping_pattern patterns[ENTRIES];
         const struct mapping_pattern *list[ENTRIES];
         struct mapping_walk walk = {0};
-        for (unsigned i = 0; i < ENTRIES; i++) {
+        for (unsigned i = 0; i < entries; i++) {
             patterns[i] = compile(a, random_pattern(a, &seed));
             list[i] = &patterns[i];
         }
-        struct mapping_index *index = mapping_index_new(a, list, ENTRIES);
+        struct mapping_index *index = mapping_index_new(a, list, entries);
         for (unsigned n = 0; n < 50; n++) {
             struct mapping_matcher m = {.arena = a, .work = MAPPING_WORK_MAX};
             str text = random_text(a, &seed);
-            unsigned from = random_below(&seed, ENTRIES + 1);
+            unsigned from = random_below(&seed, entries + 1);
             mapping_walk_begin(index, text, from, a, &walk);
             unsigned given = mapping_walk_next(&walk);
-            for (unsigned i = from; i < ENTRIES; i++) {
+            for (unsigned i = from; i < entries; i++) {
                 bool is_next = given == i;
                 assert_true(is_next || !mapping_pattern_match(list[i], text, &m));
                 given = is_next ? mapping_walk_next(&walk) : given;
@@ -378,7 +380,7 @@ static void too_many_keys(void **state)
     struct buf text;
     (void)state;
     str addresses =
-        arena_printf(a, "n|10.0.1.1|%s", repeated(a, "10.0.0.1|", 40, "").ptr);
+        arena_printf(a, "n|10.0.1.1|%s", repeated(a, "n|10.0.0.1|", 40, "").ptr);
     assert_answer(s, addresses.ptr, "257", a);
     assert_int_equal(tried(t, addresses.ptr, a), 901);
     buf_init(&text, 1 << 16);
