@@ -68,6 +68,41 @@ static bool count_bytes(struct parse *p, size_t len)
     return p->bytes <= bytes_max(p->loader);
 }
 
+/* The logical names that the originals have for the folder of the configuration. */
+static const char *const TABLE_FOLDERS[] = {"IMTA_TABLE:", "PMDF_TABLE:"};
+
+/* Where a name that is written in the file being read leads. */
+static str included_path(const struct parse *p, str name)
+{
+    str folder = folder_of(p->frames[p->depth].path);
+    for (size_t i = 0; i < sizeof TABLE_FOLDERS / sizeof *TABLE_FOLDERS; i++) {
+        str logical = str_from(TABLE_FOLDERS[i]);
+        if (str_istarts(name, logical)) {
+            name = str_from_pos(name, logical.len);
+            folder = p->root;
+        }
+    }
+    return arena_printf(p->arena, "%.*s%.*s", STR_ARG(folder), STR_ARG(name));
+}
+
+/* Says that a file cannot be read; and if one of the name is where the configuration is,
+ * how it is included: paths of the old system are often the only thing wrong. */
+static void report_missing(struct parse *p, str name, struct span at, str path,
+                           str reason)
+{
+    bool is_folder = loader_kind_of(p->loader, path) == LOADER_FOLDER;
+    str base = str_from_pos(name, (size_t)(str_rfind(name, '/') + 1));
+    str here = arena_printf(p->arena, "%.*s%.*s", STR_ARG(p->root), STR_ARG(base));
+    bool beside = !is_folder && base.len > 0 && !str_eq(here, path) &&
+                  loader_kind_of(p->loader, here) == LOADER_FILE;
+    str hint = beside ? arena_printf(p->arena, "; there is '%.*s' beside the main file",
+                                     STR_ARG(base))
+                      : STR("");
+    parse_error(p, at, is_folder ? "include-folder" : "include-missing",
+                "cannot read '%.*s': %.*s%.*s", STR_ARG(name), STR_ARG(reason),
+                STR_ARG(hint));
+}
+
 bool parse_include(struct parse *p, str name, struct span at, str *text)
 {
     p->reported = false;
@@ -78,9 +113,7 @@ bool parse_include(struct parse *p, str name, struct span at, str *text)
         return false;
     }
     name = arena_str(p->arena, name);
-    str folder =
-        str_starts(name, STR("/")) ? STR("") : folder_of(p->frames[p->depth].path);
-    str path = arena_printf(p->arena, "%.*s%.*s", STR_ARG(folder), STR_ARG(name));
+    str path = str_starts(name, STR("/")) ? name : included_path(p, name);
     str reason = STR("");
     const struct parse_frame *open;
     if (name.len == 0) {
@@ -100,9 +133,7 @@ bool parse_include(struct parse *p, str name, struct span at, str *text)
                     PARSE_INCLUDES_MAX);
         p->stopped = true;
     } else if (!p->loader->read(p->loader, p->arena, path, text, &reason)) {
-        bool is_folder = loader_kind_of(p->loader, path) == LOADER_FOLDER;
-        parse_error(p, at, is_folder ? "include-folder" : "include-missing",
-                    "cannot read '%.*s': %.*s", STR_ARG(name), STR_ARG(reason));
+        report_missing(p, name, at, path, reason);
     } else if (!count_bytes(p, text->len)) {
         parse_error(p, at, "include-size",
                     "the files are larger than %zu MiB together, each counted as often "

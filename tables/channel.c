@@ -48,6 +48,21 @@ const char *channel_type_name(enum channel_type t)
     return "unsupported";
 }
 
+bool channel_reprocesses(const struct channel *c)
+{
+    static const char *const names[] = {"conversion", "defragment", "process",
+                                        "reprocess"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        str name = str_from(names[i]);
+        if (str_istarts(c->name, name) &&
+            (c->name.len == name.len || c->name.ptr[name.len] == '_')) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool is_reserved(str name)
 {
     for (size_t i = 0; i < sizeof RESERVED / sizeof RESERVED[0]; i++) {
@@ -232,7 +247,9 @@ static void warn_ignored(struct channels *on, const struct ast_block *b)
 {
     if (b->hosts != NULL) {
         diag_warning(on->c->diags, b->hosts->name_at, "ignored-line",
-                     "lines below '%.*s' mean nothing", STR_ARG(b->name));
+                     "lines below '%.*s' mean nothing; if a channel begins here, put a "
+                     "blank line above it",
+                     STR_ARG(b->name));
     }
     if (b->kind == AST_NODEFAULTS && b->keywords != NULL) {
         diag_warning(on->c->diags, b->keywords->at, "ignored-line",

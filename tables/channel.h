@@ -35,6 +35,9 @@ struct snapshot;
 str channel_local_name(const struct snapshot *s, const struct channel *c);
 /* Does the place lie on the channel's own first line? Else it is in `defaults`. */
 bool channel_wrote(const struct snapshot *s, const struct channel *c, struct span at);
+/* Is it one of the channels that give mail back into the queue: process, reprocess,
+ * conversion, defragment and their kin (PMDF 2.3.6)? */
+bool channel_reprocesses(const struct channel *c);
 const char *channel_type_name(enum channel_type t);
 
 #endif

@@ -2,7 +2,9 @@
  * known: that nothing leads to it, that nothing serves it, that the world reaches it. */
 #include "tables/lint.h"
 
-/* A channel of a kind we do not serve: an error when mail is meant to go there. */
+/* A channel of a kind we do not serve: an error when mail is meant to go there. Rules
+ * for the channels of the originals' own work are in every file that their configuration
+ * programs wrote, and nobody's mail goes by them. */
 static void lint_kind(struct compile *c, const struct channel *ch,
                       const struct leads *leads)
 {
@@ -11,7 +13,8 @@ static void lint_kind(struct compile *c, const struct channel *ch,
     }
     struct span from = leads->rule[ch->index];
     from = from.source != 0 ? from : leads->session[ch->index];
-    if (from.source == 0) {
+    bool by_rule_only = leads->session[ch->index].source == 0;
+    if (from.source == 0 || (by_rule_only && channel_reprocesses(ch))) {
         diag_warning(
             c->diags, ch->span, "unserved-channel",
             "channels named like '%.*s' are not served yet: mail to its hosts is "

@@ -213,22 +213,6 @@ static str test_failed(const struct channel_test *t)
     return t->excluded.ptr ? t->excluded : t->hit ? STR_NONE : t->asked;
 }
 
-/* Channels that give mail back into the queue (PMDF 2.3.6). */
-static bool is_reprocessing(const struct channel *c)
-{
-    static const char *const names[] = {"conversion", "defragment", "process",
-                                        "reprocess"};
-
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        str name = str_from(names[i]);
-        if (str_istarts(c->name, name) &&
-            (c->name.len == name.len || c->name.ptr[name.len] == '_')) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* False: a test of channels that waited has failed, and its name is in out->failed. */
 static bool tests_pass(struct machine *m)
 {
@@ -406,7 +390,7 @@ static bool control_passes(struct machine *m, const struct template_op *op)
     case OP_DIRECTION:
         return in->forward == (op->number == 1);
     case OP_REPROCESS:
-        return !in->source || is_reprocessing(in->source) == (op->number == 1);
+        return !in->source || channel_reprocesses(in->source) == (op->number == 1);
     default: /* OP_ROUTINE */
         return false;
     }
