@@ -44,10 +44,17 @@ bool configuration_need(struct configuration *c, const struct invocation *in)
         note_image(c->snapshot);
         return true;
     }
-    messages_print(c->diags, &(struct messages_request){.colour = tool_colour(stderr)},
-                   stderr);
-    fprintf(stderr, "pointsman: %s: the configuration cannot be used\n",
+    /* An old file may have a hundred warnings, and here only what stops us matters. */
+    struct messages_request r = {.colour = tool_colour(stderr), .errors_only = true};
+    unsigned warnings = diags_warnings(c->diags);
+    messages_print(c->diags, &r, stderr);
+    fprintf(stderr, "pointsman: %s: the configuration cannot be used",
             in->options.config);
+    if (warnings > 0) {
+        fprintf(stderr, " ('pointsman check' tells %u warning%s, too)", warnings,
+                warnings == 1 ? "" : "s");
+    }
+    fputc('\n', stderr);
     configuration_free(c);
     return false;
 }

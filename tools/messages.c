@@ -52,6 +52,9 @@ static void print_rest(struct printer *p)
     unsigned errors = diags_errors(p->diags), warnings = diags_warnings(p->diags);
     switch (p->request->format) {
     case TOOL_FORMAT_TEXT:
+        if (p->request->errors_only) {
+            break;
+        }
         if (p->errors < errors || p->warnings < warnings) {
             buf_printf(&p->text,
                        "%u more error%s and %u more warning%s are not shown "
@@ -83,7 +86,9 @@ void messages_print(const struct diags *d, const struct messages_request *r, FIL
         if (r->max_errors > 0 && p.errors == r->max_errors) {
             break;
         }
-        print_one(&p, m);
+        if (!r->errors_only || m->severity == SEVERITY_ERROR) {
+            print_one(&p, m);
+        }
     }
     print_rest(&p);
     buf_free(&p.text);

@@ -11,6 +11,7 @@ struct messages_request {
     enum tool_format format;
     bool colour;         /* TOOL_FORMAT_TEXT */
     unsigned max_errors; /* stop behind that many; 0: show all */
+    bool errors_only;    /* TOOL_FORMAT_TEXT: nothing is said of warnings */
 };
 
 /* Prints the messages one by one, in file order, so that their number does not matter.

@@ -207,7 +207,9 @@ static bool read_option(struct reader *r, char *word)
         value = r->argv[r->next++];
     }
     if (!option_apply(&r->in->options, row, value)) {
-        complain(r, "this value cannot be used:", value);
+        char what[64];
+        snprintf(what, sizeof what, "this value of --%s cannot be used:", row->name);
+        complain(r, what, value);
         return false;
     }
     return true;

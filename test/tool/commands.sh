@@ -83,6 +83,8 @@ expect 'check, OpenSSL without ciphers' 1 '^error: OpenSSL .* \[tls-library\]$' 
     check -c "$good"
 unset OPENSSL_CONF
 expect 'check, an argument too many' 2 '' "too many arguments: 'x'" check -c "$good" x
+expect 'check, a value that is none' 2 '' "this value of --max-errors cannot be used: '0'$" \
+    check --max-errors 0 -c "$good"
 # keywords
 expect 'keywords' 0 '^tlsswitchchannel  *channel  *honoured  ' '' keywords
 expect 'keywords, one, case-blind' 0 '^keyword    musttlsclient$' '' keywords MustTLSClient
@@ -92,6 +94,11 @@ expect 'keywords, unknown' 1 '' "did you mean 'switchchannel'" keywords swichcha
 # print: what it prints says the same again
 expect 'print' 0 '^tcp_inner .*daemon \[127\.0\.0\.1\]' '' print -c "$good"
 expect 'print, bad configuration' 2 '' 'cannot be used' print -c "$work/bad"
+sed 's/mustlsclient/& inner subdirs 20/' "$work/bad/imta.cnf" >"$work/both.cnf"
+expect 'print, errors are told, warnings counted' 2 '' \
+    "cannot be used ('pointsman check' tells 2 warnings, too)$" print -c "$work/both.cnf"
+grep -q '\[security-slip\]$' "$work/err" && ! grep -q 'warning: ' "$work/err"
+ok $? 'print, no warnings among the errors'
 # status, reload
 expect 'status, no daemon' 2 '' 'daemon' status --socket "$work/none"
 expect 'reload, no daemon, bad configuration' 2 '' 'daemon' reload -c "$work/bad" \
