@@ -4,6 +4,10 @@
 
 #include "base/check.h"
 
+/* RFC 2047 2 says 75. Any bound keeps a field of nothing but beginnings from taking time
+ * that grows with its square. */
+enum { ENCODED_MAX = 256 };
+
 /* --- what belongs together --- */
 
 static bool is_blank(char c)
@@ -41,10 +45,40 @@ static size_t comment(str text)
     return 0;
 }
 
-/* The length of the token text begins with: a quoted string, a comment, a literal, or
- * else one octet. 0: it does not end. */
+/* Steps over one octet or more and the `end` behind them; false: there is a blank before
+ * it, or it is too far. */
+static bool skip_word(str text, size_t *at, char end)
+{
+    size_t from = *at;
+    while (*at < text.len && *at < ENCODED_MAX && text.ptr[*at] != end &&
+           !is_blank(text.ptr[*at])) {
+        ++*at;
+    }
+    return *at > from && *at < text.len && text.ptr[(*at)++] == end;
+}
+
+/* "=?charset?encoding?text?=" (RFC 2047 2): the text should be without what separates
+ * addresses, but programs that put commas there are many. 0: it is none. */
+static size_t encoded_word(str text)
+{
+    size_t at = 2;
+    if (!str_starts(text, STR("=?")) || !skip_word(text, &at, '?') ||
+        !skip_word(text, &at, '?')) {
+        return 0;
+    }
+    while (skip_word(text, &at, '?')) {
+        if (at < text.len && text.ptr[at] == '=') {
+            return at + 1;
+        }
+    }
+    return 0;
+}
+
+/* The length of the token text begins with: a quoted string, a comment, a literal, an
+ * encoded word, or else one octet. 0: it does not end. */
 static size_t token(str text)
 {
+    size_t encoded;
     switch (text.ptr[0]) {
     case '"':
         return enclosed(text, '"');
@@ -52,6 +86,9 @@ static size_t token(str text)
         return enclosed(text, ']');
     case '(':
         return comment(text);
+    case '=':
+        encoded = encoded_word(text);
+        return encoded > 0 ? encoded : 1;
     default:
         return 1;
     }
@@ -142,12 +179,11 @@ static bool spec_find(str text, struct arena *a, str *spot, str *spec)
     return s.end > s.begin;
 }
 
-/* RFC 2047 2; or a quoted string. Without an address these are names. */
+/* An encoded word, perhaps damaged, or a quoted string. Without an address these are
+ * names. */
 static bool is_name(str spec)
 {
-    bool encoded = str_starts(spec, STR("=?")) && spec.len > 4 &&
-                   str_starts(str_from_pos(spec, spec.len - 2), STR("?="));
-    return encoded || spec.ptr[0] == '"';
+    return str_starts(spec, STR("=?")) || spec.ptr[0] == '"';
 }
 
 static void item_address(struct header_item *item, str text, struct arena *a)
