@@ -9,7 +9,7 @@
 #include "base/address.h"
 #include "base/vec.h"
 
-enum { HEADER_ITEMS_MAX = 5000 };
+enum { HEADER_ITEMS_MAX = 40000 }; /* twice HEADER_WORK_MAX: empty ones count here */
 
 /* What stands up to a separator. */
 struct header_item {

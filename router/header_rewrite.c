@@ -63,7 +63,8 @@ struct rewriting {
     struct buf *out;
     str header;
     size_t copied; /* octets of header that are in out, or are not to come there */
-    bool changed, full;
+    bool changed;
+    bool full; /* it is too much: too many addresses, or no room in out */
 };
 
 static struct address completed(const struct rewriting *r, const struct address *in)
@@ -116,16 +117,22 @@ static str item_replaced(struct rewriting *r, const struct header_item *item, st
                         STR_ARG(rest));
 }
 
+/* Counts one address; false: there were too many before it. */
+static bool work_taken(struct rewriting *r)
+{
+    r->full = r->full || *r->work == 0;
+    *r->work -= *r->work > 0;
+    return !r->full;
+}
+
 static void piece_add(struct rewriting *r, enum role role, const struct header_item *item,
                       struct pieces *out)
 {
     str raw = item->raw, text;
-    if (item->spot.ptr != NULL) {
-        *r->work -= *r->work > 0;
-        if (address_text(r, role, &item->address, &text)) {
-            raw = item_replaced(r, item, text);
-            out->changed = true;
-        }
+    if (item->spot.ptr != NULL && work_taken(r) &&
+        address_text(r, role, &item->address, &text)) {
+        raw = item_replaced(r, item, text);
+        out->changed = true;
     }
     raw = str_trim(raw);
     if (raw.len == 0 && (item->end == ',' || item->end == '\0')) {
@@ -296,16 +303,16 @@ enum header_verdict header_rewrite(const struct header_context *c, str header,
     str rest = header;
     struct header_field f;
     rewriting_start(&r);
-    while (!r.full && *work > 0 && header_field_next(&rest, &f)) {
+    while (!r.full && header_field_next(&rest, &f)) {
         field_rewrite(&r, &f);
     }
     if (!r.changed) {
-        return *work > 0 ? HEADER_SAME : HEADER_TOO_MUCH;
+        return r.full ? HEADER_TOO_MUCH : HEADER_SAME;
     }
     r.full = r.full || !buf_str(out, str_from_pos(header, r.copied));
     bool same = !r.full && out->len - before == header.len &&
                 memcmp(out->data + before, header.ptr, header.len) == 0;
-    if (!r.full && *work > 0 && !same) {
+    if (!r.full && !same) {
         return HEADER_CHANGED;
     }
     out->len = before;

@@ -23,7 +23,7 @@ struct header_context {
 enum header_verdict {
     HEADER_SAME,    /* it goes out as it is; out is as it was */
     HEADER_CHANGED, /* out has the whole header */
-    HEADER_TOO_MUCH /* as SAME: *work ran out, or out is full */
+    HEADER_TOO_MUCH /* as SAME: more addresses than *work, or out is full */
 };
 
 /* header: all of it, with or without the empty line that ends it. *work: how many
