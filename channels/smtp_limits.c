@@ -70,12 +70,15 @@ const struct smtp_limit_hit *smtp_limits_mail(const struct smtp_limits *l,
 }
 
 const struct smtp_limit_hit *smtp_limits_rcpt(const struct smtp_limits *l,
-                                              const struct smtp_counts *c,
+                                              const struct smtp_counts *c)
+{
+    return reached(c->rejects, l->deferralrejectlimit) ? &rejects : NULL;
+}
+
+const struct smtp_limit_hit *smtp_limits_room(const struct smtp_limits *l,
                                               unsigned accepted)
 {
-    return reached(c->rejects, l->deferralrejectlimit) ? &rejects
-           : reached(accepted, l->recipientlimit)      ? &recipients
-                                                       : NULL;
+    return reached(accepted, l->recipientlimit) ? &recipients : NULL;
 }
 
 const struct smtp_limit_hit *smtp_limits_data(const struct smtp_limits *l,

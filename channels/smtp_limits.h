@@ -41,7 +41,9 @@ const struct smtp_limit_hit *smtp_limits_mail(const struct smtp_limits *l,
 const struct smtp_limit_hit *smtp_limits_rset(const struct smtp_limits *l,
                                               const struct smtp_counts *c);
 const struct smtp_limit_hit *smtp_limits_rcpt(const struct smtp_limits *l,
-                                              const struct smtp_counts *c,
+                                              const struct smtp_counts *c);
+/* Is there room for one more? Those for whom there is none are not counted as refused. */
+const struct smtp_limit_hit *smtp_limits_room(const struct smtp_limits *l,
                                               unsigned accepted);
 const struct smtp_limit_hit *smtp_limits_data(const struct smtp_limits *l,
                                               unsigned accepted, unsigned refused);

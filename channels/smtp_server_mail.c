@@ -8,7 +8,7 @@
 void server_reset(struct smtp_server *m)
 {
     m->txn = (struct smtp_server_txn){0};
-    m->recipients_refused = 0;
+    m->recipients_refused = m->recipients_over = 0;
     m->refusal.set = false;
     buf_free(&m->body);
     if (m->state != SERVER_CONNECTED && m->state != SERVER_CLOSED) {
@@ -196,14 +196,30 @@ static void server_recipient_refused(struct smtp_server *m)
     m->counts.rejects++;
 }
 
+/* More than may be taken is no offence (RFC 5321 4.5.3.1.10): the client sends the others
+ * in another transaction, if it is not cut off before it has sent this one. */
+static void server_recipient_over(struct smtp_server *m, const struct smtp_limit_hit *hit)
+{
+    m->recipients_refused++;
+    if (++m->recipients_over > SERVER_OVER_MAX && !server_count_idle(m)) {
+        return;
+    }
+    if (hit != NULL) {
+        server_limit(m, hit);
+    } else {
+        server_reply(m, 452, 4, 5, 3, "Too many recipients");
+    }
+}
+
 void smtp_verb_rcpt(struct smtp_server *m, str args)
 {
     unsigned limit = m->policy.recipient_limit;
     if (limit < SERVER_RECIPIENTS_MIN) {
         limit = SERVER_RECIPIENTS_MIN;
     }
-    const struct smtp_limit_hit *hit =
-        smtp_limits_rcpt(&m->policy.limits, &m->counts, m->txn.recipients);
+    const struct smtp_limit_hit *hit = smtp_limits_rcpt(&m->policy.limits, &m->counts);
+    const struct smtp_limit_hit *full =
+        smtp_limits_room(&m->policy.limits, m->txn.recipients);
     if (!rcpt_address(m, &args) || !rcpt_params(m, args)) {
         server_recipient_refused(m);
     } else if (hit != NULL) {
@@ -211,10 +227,10 @@ void smtp_verb_rcpt(struct smtp_server *m, str args)
         if (server_count_idle(m)) {
             server_limit(m, hit);
         }
-    } else if (m->txn.recipients < limit) {
+    } else if (full != NULL || m->txn.recipients >= limit) {
+        server_recipient_over(m, full);
+    } else {
         m->ask = ASK_RECIPIENT;
-    } else if (server_count_idle(m)) {
-        server_reply(m, 452, 4, 5, 3, "Too many recipients");
     }
 }
 

@@ -32,7 +32,8 @@ enum {
     SERVER_OUT_MAX = 256 * 1024,   /* replies the host has not taken */
     SERVER_ERRORS_MAX = 20,        /* bad commands; the next one closes */
     SERVER_IDLE_MAX = 100,         /* NOOP and the like since the last message */
-    SERVER_RECIPIENTS_MIN = 100    /* RFC 5321 4.5.3.1.8 */
+    SERVER_RECIPIENTS_MIN = 100,   /* RFC 5321 4.5.3.1.8 */
+    SERVER_OVER_MAX = 1000         /* above a limit in one transaction, before they count */
 };
 
 /* A reply kept until the true end of a message that is being swallowed. */
@@ -63,6 +64,7 @@ struct smtp_server {
     char recipient[ADDRESS_PATH_MAX];
     bool sender_refused;         /* the last MAIL was refused */
     unsigned recipients_refused; /* in this transaction */
+    unsigned recipients_over;    /* of those, above a limit of recipients */
     struct smtp_data data;
     struct buf body;               /* decoded, not yet stored by the host */
     struct server_refusal refusal; /* the message is being swallowed */

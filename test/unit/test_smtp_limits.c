@@ -63,11 +63,12 @@ static void recipients(void **state)
     struct smtp_limits reject = {.deferralrejectlimit = 2, .recipientlimit = 1};
     struct smtp_counts none = {0}, refused = {.rejects = 2};
     (void)state;
-    assert_hit(smtp_limits_rcpt(&two, &refused, 1), NULL);
-    assert_hit(smtp_limits_rcpt(&two, &refused, 2), "recipientlimit");
-    assert_hit(smtp_limits_rcpt(&reject, &none, 0), NULL);
-    assert_hit(smtp_limits_rcpt(&reject, &none, 1), "recipientlimit");
-    assert_hit(smtp_limits_rcpt(&reject, &refused, 1), "deferralrejectlimit");
+    assert_hit(smtp_limits_rcpt(&two, &refused), NULL);
+    assert_hit(smtp_limits_room(&two, 1), NULL);
+    assert_hit(smtp_limits_room(&two, 2), "recipientlimit");
+    assert_hit(smtp_limits_rcpt(&reject, &none), NULL);
+    assert_hit(smtp_limits_rcpt(&reject, &refused), "deferralrejectlimit");
+    assert_hit(smtp_limits_room(&reject, 1), "recipientlimit");
     assert_hit(smtp_limits_data(&cut, 2, 0), NULL);
     assert_hit(smtp_limits_data(&cut, 2, 1), "recipientcutoff");
     assert_hit(smtp_limits_data(&two, 100, 100), NULL);

@@ -454,6 +454,59 @@ static void recipient_limit(void **state)
     machine_host_free(&h);
 }
 
+/* A client that does not know the limit sends all it has, and then the message: what was
+ * taken must be let through, or it would come again and again. */
+static void recipients_above_the_limit_do_no_harm(void **state)
+{
+    (void)state;
+    for (unsigned ours = 0; ours < 2; ours++) {
+        struct smtp_server_policy p = policy(TLS_LEVEL_NO);
+        struct machine_host h;
+        p.limits = (struct smtp_limits){.recipientlimit = ours ? 0 : 10,
+                                        .deferralrejectlimit = 5,
+                                        .disconnectrejectlimit = 5};
+        machine_host_init(&h, &p);
+        feed(&h, EHLO MAIL);
+        for (unsigned i = 0; i < 1000; i++) {
+            feed(&h, RCPT);
+        }
+        assert_int_not_equal(h.step, STEP_CLOSE);
+        buf_clear(&h.replies);
+        feed(&h, "DATA\r\nx\r\n.\r\n" MAIL RCPT);
+        assert_true(said(&h, GO QUEUED SENDER_OK RCPT_OK));
+        /* but there is an end */
+        for (unsigned i = 0; i < 2000; i++) {
+            feed(&h, RCPT);
+        }
+        assert_string_equal(smtp_server_close_reason(h.m), "too-many-errors");
+        machine_host_free(&h);
+    }
+}
+
+/* All that were offered count, whatever became of them. */
+static void the_cutoff_counts_what_is_above_a_limit(void **state)
+{
+    (void)state;
+    struct smtp_server_policy p = policy(TLS_LEVEL_NO);
+    struct machine_host h;
+    p.limits = (struct smtp_limits){.recipientcutoff = 102};
+    machine_host_init(&h, &p);
+    feed(&h, EHLO MAIL);
+    for (unsigned i = 0; i < 102; i++) {
+        feed(&h, RCPT);
+    }
+    buf_clear(&h.replies);
+    feed(&h, "DATA\r\nx\r\n.\r\n" MAIL);
+    assert_true(said(&h, GO QUEUED SENDER_OK));
+    for (unsigned i = 0; i < 103; i++) {
+        feed(&h, RCPT);
+    }
+    buf_clear(&h.replies);
+    feed(&h, "DATA\r\n");
+    assert_true(said(&h, "451 4.5.3 Too many recipients for one message\r\n"));
+    machine_host_free(&h);
+}
+
 static void body_reaches_the_host_whole(void **state)
 {
     (void)state;
@@ -679,6 +732,8 @@ int main(void)
         cmocka_unit_test(an_accepted_message_clears_the_errors),
         cmocka_unit_test(idle_commands_are_limited),
         cmocka_unit_test(recipient_limit),
+        cmocka_unit_test(recipients_above_the_limit_do_no_harm),
+        cmocka_unit_test(the_cutoff_counts_what_is_above_a_limit),
         cmocka_unit_test(body_reaches_the_host_whole),
         cmocka_unit_test(size_limit),
         cmocka_unit_test(long_lines),
