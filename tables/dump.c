@@ -99,27 +99,38 @@ static void dump_options(const struct snapshot *s, struct buf *out)
     }
 }
 
-/* One section per listener: what belongs together was resolved. */
+/* The listeners of a service follow each other: its ports, each with all addresses.
+ * A line for each, as a list of many could become too long a line. */
+static void dump_service(const struct service *v, unsigned count, struct buf *out)
+{
+    unsigned addresses = 1;
+    while (addresses < count && v[addresses].port == v->port &&
+           v[addresses].implicit_tls == v->implicit_tls) {
+        addresses++;
+    }
+    buf_printf(out, "[SERVICE=%.*s]\n", STR_ARG(v->name));
+    for (unsigned i = 0; i < count; i += addresses) {
+        buf_printf(out, "%s=%u\n", v[i].implicit_tls ? "TLS_PORT" : "PORT",
+                   (unsigned)v[i].port);
+    }
+    for (unsigned i = 0; i < addresses && v->interface_address.len > 0; i++) {
+        buf_printf(out, "INTERFACE_ADDRESS=%.*s\n", STR_ARG(v[i].interface_address));
+    }
+    buf_printf(out, "PARAMETER=CHANNEL=%.*s\nBACKLOG=%u\n", STR_ARG(v->channel->name),
+               v->backlog);
+}
+
 static void dump_services(const struct snapshot *s, struct buf *out)
 {
     buf_puts(out, "!== dispatcher.cnf\n");
-    for (unsigned i = 0; i < s->service_count; i++) {
-        const struct service *v = &s->services[i];
-        unsigned nth = 1;
-        for (unsigned n = 0; n < i; n++) {
-            nth += str_ieq(s->services[n].name, v->name);
+    for (unsigned i = 0; i < s->service_count;) {
+        unsigned count = 1;
+        while (i + count < s->service_count &&
+               str_ieq(s->services[i + count].name, s->services[i].name)) {
+            count++;
         }
-        buf_printf(out, "[SERVICE=%.*s", STR_ARG(v->name));
-        if (nth > 1) {
-            buf_printf(out, "#%u", nth);
-        }
-        buf_printf(out, "]\n%s=%u\n", v->implicit_tls ? "TLS_PORT" : "PORT",
-                   (unsigned)v->port);
-        if (v->interface_address.len > 0) {
-            buf_printf(out, "INTERFACE_ADDRESS=%.*s\n", STR_ARG(v->interface_address));
-        }
-        buf_printf(out, "PARAMETER=CHANNEL=%.*s\nBACKLOG=%u\n", STR_ARG(v->channel->name),
-                   v->backlog);
+        dump_service(&s->services[i], count, out);
+        i += count;
     }
 }
 

@@ -97,11 +97,12 @@ static const struct command commands[] = {
      "  pointsman keywords --json\n",
      TAKES_JSON, 0, 1, cmd_keywords},
     {"print", "", "the configuration in its canonical form",
-     "Prints what the configuration means after includes and defaults.\n"
-     "Exit: 0, or 2 when the configuration is bad.\n",
-     "  pointsman print\n"
-     "  pointsman print -c etc/demo > before.txt\n",
-     TAKES_ALLOW, 0, 0, cmd_print},
+     "Prints what the configuration means after includes and defaults: all files, the\n"
+     "name of each above it. With -o they are written into a folder, to be read again.\n"
+     "Exit: 0, or 2 when the configuration is bad or a file cannot be written.\n",
+     "  pointsman print -c etc/demo > before.txt\n"
+     "  pointsman print -o canonical\n",
+     TAKES_ALLOW | TAKES_OUTPUT, 0, 0, cmd_print},
     {"status", "", "ask the running daemon how it does",
      "Exit: 0, 1 the daemon said no, 2 it cannot be reached.\n",
      "  pointsman status\n"

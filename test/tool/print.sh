@@ -4,15 +4,14 @@
 # shellcheck source=test/tool/lib.sh
 . "$top_srcdir/test/tool/lib.sh"
 
-# again FOLDER: prints, makes files of what was printed, prints these.
+# again FOLDER: prints, writes the same as files, prints these.
 again()
 {
     rm -rf "$work/again"
-    mkdir "$work/again"
     "$tool" print -c "$1" >"$work/first" || return 1
-    (cd "$work/again" && awk '/^!== / { file = $2; next } { print > file }' ../first) || return 1
+    "$tool" print -c "$1" -o "$work/again" || return 1
     "$tool" print -c "$work/again" >"$work/second" || return 1
-    cmp "$work/first" "$work/second"
+    cmp "$work/first" "$work/second" && "$tool" diff "$1" "$work/again"
 }
 
 for main in "$top_srcdir"/etc/*/*.cnf "$top_srcdir"/etc/examples/*/*.cnf \
@@ -28,5 +27,7 @@ done
 ok $? 'there are such configurations'
 expect 'the name of every file stands above its part' 0 '^!== pointsman.cnf$' '' \
     print -c "$top_srcdir/test/tool/site"
+expect 'a folder that is there already' 2 '' "cannot make the folder '.*again': File exists" \
+    print -c "$top_srcdir/test/tool/site" -o "$work/again"
 expect 'bad configuration' 2 '' 'cannot be used' print -c "$work/none"
 finish
