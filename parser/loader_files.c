@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "parser/parse.h"
@@ -130,6 +131,18 @@ static enum loader_kind files_kind(const struct loader *l, str path)
     return result == 0 && S_ISDIR(st.st_mode) ? LOADER_FOLDER : LOADER_FILE;
 }
 
+/* Clocks of file systems advance in steps: of a few milliseconds, or of a second or two
+ * where they have no fractions. A second change within one step has the same time. */
+static bool is_young(int64_t mtime_ns)
+{
+    enum { SECOND = 1000000000, FINE_STEP = 20 * 1000000 };
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    int64_t now_ns = (int64_t)t.tv_sec * SECOND + t.tv_nsec;
+    int64_t step = mtime_ns % SECOND == 0 ? 2 * (int64_t)SECOND : FINE_STEP;
+    return mtime_ns + step >= now_ns;
+}
+
 static bool files_stamp(const struct loader *l, str path, struct loader_stamp *out)
 {
     (void)l;
@@ -144,8 +157,10 @@ static bool files_stamp(const struct loader *l, str path, struct loader_stamp *o
         .size = (uint64_t)st.st_size,
         .mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec,
         .owner = st.st_uid,
+        .group = st.st_gid,
         .mode = st.st_mode & 07777,
     };
+    out->young = is_young(out->mtime_ns);
     return true;
 }
 

@@ -17,7 +17,9 @@ struct loader_stamp {
     uint64_t size;
     int64_t mtime_ns; /* since 1970 */
     uint32_t owner;   /* user id */
+    uint32_t group;   /* group id */
     uint32_t mode;    /* permission bits */
+    bool young;       /* a change that follows now may not show in mtime_ns */
 };
 
 /* How files are read, so that tests and the fuzzer need no disk. */

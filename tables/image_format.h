@@ -34,6 +34,9 @@ struct image_header {
     struct digest whole; /* of all behind the header */
 };
 
+/* The time of no file: the source was too young for its time to say anything. */
+#define IMAGE_TIME_NONE INT64_MIN
+
 struct image_source {
     str name, path;
     struct span from;

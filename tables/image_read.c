@@ -73,7 +73,11 @@ static bool owner_good(const struct loader *loader, const struct loader_stamp *i
     if (image->owner != 0 && image->owner != main.owner) {
         return bad(status, "it belongs to somebody else than the main file");
     }
-    if ((image->mode & ~main.mode & 022) != 0) {
+    uint32_t more = image->mode & ~main.mode & 022;
+    if (image->group != main.group) {
+        more |= image->mode & 020;
+    }
+    if (more != 0) {
         return bad(status, "more users may write it than may write the main file");
     }
     return true;

@@ -32,7 +32,8 @@ static struct image_part piece_add(struct making *m, const void *data, uint64_t 
 }
 
 /* The text in memory and the file must be the same now: first its stamp is taken, then it
- * is read, so that a later change has another stamp. */
+ * is read, so that a later change has another stamp; where that is not certain, the time
+ * is noted as none, and it is always the digest that decides. */
 static bool source_stamp(struct making *m, const struct source *s,
                          struct image_source *out, str *reason)
 {
@@ -43,6 +44,9 @@ static bool source_stamp(struct making *m, const struct source *s,
                 m->loader->read(m->loader, scratch, s->path, &text, &why) &&
                 str_eq(text, s->text);
     arena_free(&scratch);
+    if (good && out->stamp.young) {
+        out->stamp.mtime_ns = IMAGE_TIME_NONE;
+    }
     if (!good) {
         *reason = arena_printf(m->arena, "'%.*s' has changed while it was being read",
                                STR_ARG(s->name));

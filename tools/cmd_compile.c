@@ -66,12 +66,26 @@ static bool write_pieces(int fd, const struct image_pieces *pieces)
     return fsync(fd) == 0;
 }
 
-/* Who may read the sources may read the image, and not more. */
-static mode_t image_mode(const struct snapshot *s)
+/* Who may read all of the sources may read the image, and nobody else; and who may write
+ * all of them may write it. Where they belong to several groups none has a right to it.
+ */
+static bool set_mode(int fd, const struct snapshot *s)
 {
+    mode_t mode = 0664;
+    gid_t group = 0;
     struct stat st;
 
-    return stat(s->main_file.ptr, &st) == 0 ? st.st_mode & 0664 : 0600;
+    for (uint32_t i = 1; i <= sources_count(s->sources); i++) {
+        if (stat(sources_get(s->sources, i)->path.ptr, &st) != 0) {
+            return false;
+        }
+        mode &= i > 1 && st.st_gid != group ? st.st_mode & ~(mode_t)070 : st.st_mode;
+        group = st.st_gid;
+    }
+    if (fchown(fd, (uid_t)-1, group) != 0) {
+        mode &= ~(mode_t)070; /* somebody who is not in the group */
+    }
+    return fchmod(fd, mode | 0600) == 0;
 }
 
 static bool sync_folder(struct arena *a, str path)
@@ -97,7 +111,7 @@ static bool replace_file(struct arena *a, const struct snapshot *s, str path,
     if (fd < 0) {
         return complain("cannot write", fresh.ptr);
     }
-    bool good = fchmod(fd, image_mode(s)) == 0 && write_pieces(fd, pieces);
+    bool good = set_mode(fd, s) && write_pieces(fd, pieces);
     if (!good) {
         complain("cannot write", fresh.ptr);
     }

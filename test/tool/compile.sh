@@ -23,6 +23,12 @@ chmod 640 "$site/pointsman.cnf"
 expect 'written' 0 "^$image: 2 rules, 2 channels, .* MiB, .* s$" '' compile -c "$site"
 [ "$(stat -c %a "$image")" = 640 ]
 ok $? 'as many may read it as the main file'
+chmod 600 "$site/more"
+expect 'a source that is only for its owner' 0 '2 rules' '' compile -c "$site"
+[ "$(stat -c %a "$image")" = 600 ]
+ok $? 'nobody else reads it in the image'
+chmod 644 "$site/more"
+expect 'as before' 0 '2 rules' '' compile -c "$site"
 [ "$(ls "$site" | wc -l)" = 3 ]
 ok $? 'nothing else is left in the folder'
 expect 'check tells that it is fresh' 0 "^image $image is fresh$" '' check -c "$site"

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -213,6 +214,26 @@ static void fresh_and_stale(void **state)
     folder_end(&d);
 }
 
+/* A change so soon after the one before that the file has the same time. */
+static void changed_within_a_tick(void **state)
+{
+    (void)state;
+    struct folder d;
+    char path[128];
+    folder_begin(&d);
+    snprintf(path, sizeof path, "%s/more", d.path);
+    struct timespec soon = {.tv_sec = time(NULL) + 1000};
+    struct timespec times[2] = {soon, soon};
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    image_fixture_free(&d.f);
+    assert_true(image_fixture_make(&d.f, &loader_files, str_from(d.path)));
+    assert_verdict(&d, IMAGE_FRESH, NULL);
+    put_file(&d, "more", "b.test  $U%$(kez)@tcp-out\n"); /* as long as before */
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    assert_verdict(&d, IMAGE_STALE, "'more' has changed since");
+    folder_end(&d);
+}
+
 static void another_folder(void **state)
 {
     (void)state;
@@ -235,6 +256,13 @@ static void who_may_write_it(void **state)
     d.f.stamp.mode = 0646;
     assert_verdict(&d, IMAGE_BAD, "more users may write it");
     d.f.stamp.mode = 0600;
+    assert_verdict(&d, IMAGE_FRESH, NULL);
+    put_mode(&d, "pointsman.cnf", 0664); /* another group may write than that of this */
+    d.f.stamp.mode = 0664;
+    assert_verdict(&d, IMAGE_FRESH, NULL);
+    d.f.stamp.group += 1;
+    assert_verdict(&d, IMAGE_BAD, "more users may write it");
+    d.f.stamp.mode = 0644;
     assert_verdict(&d, IMAGE_FRESH, NULL);
     d.f.stamp.owner += 1;
     assert_verdict(&d, IMAGE_BAD, "somebody else");
@@ -336,10 +364,15 @@ static void paths(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_configuration), cmocka_unit_test(fresh_and_stale),
-        cmocka_unit_test(another_folder),      cmocka_unit_test(who_may_write_it),
-        cmocka_unit_test(another_program),     cmocka_unit_test(every_bit_and_length),
-        cmocka_unit_test(changed_meanwhile),   cmocka_unit_test(paths),
+        cmocka_unit_test(every_configuration),
+        cmocka_unit_test(fresh_and_stale),
+        cmocka_unit_test(changed_within_a_tick),
+        cmocka_unit_test(another_folder),
+        cmocka_unit_test(who_may_write_it),
+        cmocka_unit_test(another_program),
+        cmocka_unit_test(every_bit_and_length),
+        cmocka_unit_test(changed_meanwhile),
+        cmocka_unit_test(paths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
