@@ -258,3 +258,37 @@ str address_unquote_local(struct arena *a, str local)
     out[len] = '\0';
     return str_n(out, len);
 }
+
+/* Can it be a local part without quotes (RFC 5321 4.1.2, Dot-string)? */
+static bool is_dot_string(str local)
+{
+    char before = '.';
+    for (size_t i = 0; i < local.len; i++) {
+        char c = local.ptr[i];
+        bool atom = ascii_is_alnum(c) || (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c));
+        if (!atom && (c != '.' || before == '.')) {
+            return false;
+        }
+        before = c;
+    }
+    return before != '.';
+}
+
+str address_canonical_local(struct arena *a, str local)
+{
+    str plain = address_unquote_local(a, local);
+    if (is_dot_string(plain)) {
+        return plain;
+    }
+    char *out = arena_alloc(a, 2 * plain.len + 2);
+    size_t n = 0;
+    out[n++] = '"';
+    for (size_t i = 0; i < plain.len; i++) {
+        if (plain.ptr[i] == '"' || plain.ptr[i] == '\\') {
+            out[n++] = '\\';
+        }
+        out[n++] = plain.ptr[i];
+    }
+    out[n++] = '"';
+    return str_n(out, n);
+}

@@ -32,6 +32,9 @@ bool address_is_null(const struct address *addr);
 bool address_eq(const struct address *a, const struct address *b);
 /* The local part without quotes and backslashes, in the arena. */
 str address_unquote_local(struct arena *a, str local);
+/* A local part has many spellings with quotes and backslashes; the shortest one of them,
+ * in the arena. */
+str address_canonical_local(struct arena *a, str local);
 /* True for a syntactically good domain name (letters, digits, '-', '_', labels of
  * 1 to 63 octets that neither begin nor end with '-', 255 in all; no trailing dot). */
 bool domain_name_ok(str name);

@@ -131,7 +131,7 @@ struct nameserver {
  *   enum tls_level tls_server, tls_client;  enum ip_switch ip_switch;
  *   enum mx_mode mx;  enum smtp_eol smtp_eol;  bool logging, master_only;
  *   enum ident_mode ident;  enum forward_check forward_check;
- *   bool received_for, received_from;
+ *   bool received_for, received_from, reverse;
  *   enum address_form envelope_form, header_form;
  *   bool exproute, improute, remove_route, drop_blank, add_return_path;
  *   enum bare_mode bare;

@@ -545,6 +545,25 @@ static void log_header_left(struct enqueue *e)
     log_end(&line);
 }
 
+/* The first answer of the reverse database or table that could not be used; the address
+ * stayed as it was. */
+static void log_reversal(struct enqueue *e)
+{
+    const struct reversal *r = outgoings_reversal(e->outgoings);
+    struct log_line line;
+    if (r->problem == NULL) {
+        return;
+    }
+    log_begin(&line, e->worker->daemon->log, LOG_ERROR);
+    log_cstr(&line, "what", "address not reversed");
+    log_str(&line, "session", e->session.session);
+    log_cstr(&line, "id", e->id);
+    log_str(&line, "rule",
+            snapshot_where(e->scratch, e->runtime->snapshot, r->problem_at));
+    log_cstr(&line, "reason", r->problem);
+    log_end(&line);
+}
+
 static void headers_make(struct enqueue *e)
 {
     str header = buf_slice(&e->header);
@@ -552,6 +571,7 @@ static void headers_make(struct enqueue *e)
     if (e->header_left || !outgoings_headers(e->outgoings, header, e->message)) {
         log_header_left(e);
     }
+    log_reversal(e);
     buf_free(&e->header);
 }
 

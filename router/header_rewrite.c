@@ -88,7 +88,7 @@ static bool address_text(struct rewriting *r, enum role role, const struct addre
                                   .form = ROUTE_HEADER,
                                   .destination = r->c->destination};
     struct address given = completed(r, in), out, printed;
-    if (!shown_address(r->c->snapshot, &ctx, &given, r->arena, &out)) {
+    if (!shown_address(r->c->snapshot, &ctx, &given, r->arena, r->c->reversal, &out)) {
         out = given; /* no route: it is completed all the same */
     }
     bool plain = r->opts->header_form == ADDRESS_FORM_822;

@@ -6,7 +6,7 @@
 #define ROUTER_HEADER_REWRITE_H
 
 #include "base/buf.h"
-#include "tables/route.h"
+#include "tables/reverse.h"
 
 enum {
     HEADER_PROCESSED_MAX = 256 * 1024, /* octets; longer headers are not looked at */
@@ -16,8 +16,9 @@ enum {
 struct header_context {
     const struct snapshot *snapshot;
     const struct channel *source, *destination;
-    str bare_domain; /* completes addresses without a host */
-    str sender;      /* of the envelope, as it leaves; for addreturnpath */
+    str bare_domain;           /* completes addresses without a host */
+    str sender;                /* of the envelope, as it leaves; for addreturnpath */
+    struct reversal *reversal; /* of the message; it goes on here */
 };
 
 enum header_verdict {

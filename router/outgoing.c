@@ -22,6 +22,7 @@ struct outgoings {
     VEC(struct outgoing) list;
     struct map *places; /* channel name -> index + 1 */
     bool sender_changed;
+    struct reversal reversal;
 };
 
 struct outgoings *outgoings_new(struct arena *a, const struct outgoing_facts *facts)
@@ -30,6 +31,7 @@ struct outgoings *outgoings_new(struct arena *a, const struct outgoing_facts *fa
     o->facts = *facts;
     o->arena = a;
     o->places = map_new(a, MAP_CASE);
+    o->reversal.work = REVERSE_WORK_MAX;
     return o;
 }
 
@@ -47,7 +49,7 @@ static void sender_make(struct outgoings *o, struct outgoing *out, struct arena 
         return;
     }
     struct arena_mark mark = arena_mark(o->arena);
-    if (shown_address(o->facts.snapshot, &ctx, &given, o->arena, &shown) &&
+    if (shown_address(o->facts.snapshot, &ctx, &given, o->arena, &o->reversal, &shown) &&
         !shown_same(&given, &shown)) {
         out->sender = address_print(keep, &shown);
         o->sender_changed = true;
@@ -73,6 +75,11 @@ const struct outgoing *outgoings_get(struct outgoings *o, const struct channel *
 bool outgoings_sender_changed(const struct outgoings *o)
 {
     return o->sender_changed;
+}
+
+const struct reversal *outgoings_reversal(const struct outgoings *o)
+{
+    return &o->reversal;
 }
 
 /* --- the header --- */
@@ -107,6 +114,7 @@ bool outgoings_headers(struct outgoings *o, str header, struct queue_message *m)
             .source = o->facts.source,
             .destination = out->channel,
             .bare_domain = o->facts.bare_domain,
+            .reversal = &o->reversal,
             .sender = out->sender.ptr != NULL ? out->sender : o->facts.sender,
         };
         struct arena_mark mark = arena_mark(o->arena);

@@ -4,7 +4,7 @@
 #define ROUTER_OUTGOING_H
 
 #include "router/queue.h"
-#include "tables/route.h"
+#include "tables/reverse.h"
 
 struct outgoing_facts {
     const struct snapshot *snapshot;
@@ -22,19 +22,22 @@ struct outgoing {
 struct outgoings;
 /* Lives in the arena; the facts are copied, what they point to must live as long. */
 struct outgoings *outgoings_new(struct arena *a, const struct outgoing_facts *facts);
-/* The one for a channel; made when it is asked for first, its sender in keep (which is not
- * the arena of o). Valid until the next call. */
+/* The one for a channel; made when it is asked for first, its sender in keep (which is
+ * not the arena of o). Valid until the next call. */
 const struct outgoing *outgoings_get(struct outgoings *o, const struct channel *c,
                                      struct arena *keep);
 /* Does any of them have another sender? */
 bool outgoings_sender_changed(const struct outgoings *o);
+/* What the reversal of their addresses came to; lives as long as o. */
+const struct reversal *outgoings_reversal(const struct outgoings *o);
 /* Makes the headers of all that were asked for, from the one in the body of m, and puts
  * those that differ into m->headers; equal ones are one. false: it took too much, and
  * for some channels the header stays as it is. */
 bool outgoings_headers(struct outgoings *o, str header, struct queue_message *m);
 
 /* The domain that completes an address without a host, of a sender or in a header; for
- * recipients see tables/recipient.h. helo and peer_name (perhaps empty) are what is known of the client. */
+ * recipients see tables/recipient.h. helo and peer_name (perhaps empty) are what is known
+ * of the client. */
 str outgoing_bare_domain(const struct snapshot *s, const struct channel *source, str helo,
                          str peer_name, str peer_ip, struct arena *a);
 

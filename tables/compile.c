@@ -132,6 +132,7 @@ static void run_passes(struct compile *c, const struct inputs *in,
     local_domains_compile(c, in->beside[INPUT_LOCALDOMAINS]);
     mapping_compile(c, in->beside[INPUT_MAPPINGS]);
     general_compile(c, in->beside[INPUT_GENERAL]);
+    reverse_compile(c, in->beside[INPUT_REVERSE]);
     check_aliases(c, in->beside[INPUT_ALIASES]);
     if (s->channel_count > 0) {
         lint_snapshot(c, rules == NULL);
@@ -185,6 +186,7 @@ static struct snapshot *snapshot_new(void)
     s->hosts = map_new(a, MAP_NOCASE);
     s->localdomains = map_new(a, MAP_NOCASE);
     s->general = map_new(a, MAP_NOCASE);
+    s->reverse = map_new(a, MAP_NOCASE);
     s->mappings = map_new(a, MAP_NOCASE);
     return s;
 }

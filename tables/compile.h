@@ -39,6 +39,8 @@ void tls_files_compile(struct compile *c, const struct ast *ast);
 void local_domains_compile(struct compile *c, const struct ast *ast);
 /* general.c: `general` into s->general. ast is NULL when there is none. */
 void general_compile(struct compile *c, const struct ast *ast);
+/* reverse.c: `reverse` into s->reverse. ast is NULL when there is none. */
+void reverse_compile(struct compile *c, const struct ast *ast);
 /* mapping.c: `mappings` into s->mappings; says what of it is not honoured. ast is NULL
  * when there is none. */
 void mapping_compile(struct compile *c, const struct ast *ast);

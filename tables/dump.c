@@ -4,6 +4,7 @@
 #include "parser/channel_opts.h"
 #include "tables/general.h"
 #include "tables/mapping_table.h"
+#include "tables/reverse.h"
 #include "tables/rule_table.h"
 
 static void dump_rules(const struct snapshot *s, struct buf *out)
@@ -88,6 +89,12 @@ static void dump_options(const struct snapshot *s, struct buf *out)
     if (o->mapping_paranoia_at.source != 0) {
         buf_printf(out, "MAPPING_PARANOIA=%d\n", o->mapping_paranoia);
     }
+    if (o->use_reverse_database_at.source != 0) {
+        buf_printf(out, "USE_REVERSE_DATABASE=%u\n", o->use_reverse_database);
+    }
+    if (o->reverse_envelope_at.source != 0) {
+        buf_printf(out, "REVERSE_ENVELOPE=%u\n", o->reverse_envelope);
+    }
     if (o->percent_bang_local_at.source != 0) {
         buf_printf(out, "PERCENT_BANG_LOCAL=%u\n", o->percent_bang_local);
     }
@@ -166,6 +173,19 @@ static void dump_general(const struct snapshot *s, struct buf *out)
     }
 }
 
+static void dump_reverse(const struct snapshot *s, struct buf *out)
+{
+    if (map_count(s->reverse) > 0) {
+        buf_puts(out, "!== reverse\n");
+    }
+    for (size_t i = 0; i < map_count(s->reverse); i++) {
+        str key;
+        const struct reverse_entry *e = map_at(s->reverse, i, &key);
+        buf_printf(out, " %.*s %.*s", STR_ARG(key), STR_ARG(e->value));
+        end_line(out);
+    }
+}
+
 static void dump_mappings(const struct snapshot *s, struct buf *out)
 {
     buf_puts(out, map_count(s->mappings) > 0 ? "!== mappings\n" : "");
@@ -195,6 +215,7 @@ void dump_beside(const struct snapshot *s, struct buf *out)
         buf_printf(out, "%.*s\n", STR_ARG(domain));
     }
     dump_general(s, out);
+    dump_reverse(s, out);
     dump_mappings(s, out);
 }
 

@@ -12,6 +12,7 @@ static const struct input_row rows[INPUT_FILES] = {
     [INPUT_TLS] = {"tls.cnf", SYNTAX_OPTIONS},
     [INPUT_LOCALDOMAINS] = {"localdomains", SYNTAX_LIST},
     [INPUT_GENERAL] = {"general", SYNTAX_DATABASE},
+    [INPUT_REVERSE] = {"reverse", SYNTAX_DATABASE},
     [INPUT_MAPPINGS] = {"mappings", SYNTAX_MAPPINGS},
     [INPUT_ALIASES] = {"aliases", SYNTAX_LIST},
 };

@@ -12,6 +12,7 @@ enum input_file {
     INPUT_LOCALDOMAINS,
     INPUT_MAPPINGS,
     INPUT_GENERAL,
+    INPUT_REVERSE,
     INPUT_ALIASES, /* only its text is kept: what is in it is not honoured yet */
     INPUT_FILES
 };

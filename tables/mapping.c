@@ -99,7 +99,7 @@ static void check_asked(struct compile *c, const struct mapping *t)
                      "table %.*s is compiled, and 'pointsman map' runs it, but nobody asks "
                      "it yet: notifications have one language",
                      STR_ARG(t->name));
-    } else if (is_asked(t->name)) {
+    } else if (is_asked(t->name) && !str_ieq(t->name, STR("REVERSE"))) {
         diag_warning(c->diags, t->at, "unhonoured-mapping",
                      "table %.*s is not honoured yet: nothing is mapped by it",
                      STR_ARG(t->name));

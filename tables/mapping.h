@@ -48,6 +48,7 @@ struct mapping_output {
     uint64_t flags;    /* of all entries that took part; not of those that failed */
     struct span entry; /* the deciding entry: the last one that matched */
     const char *fault; /* NULL, or why the run was given up: a limit was reached */
+    long work;         /* steps it took */
     struct mapping_step *steps;
 };
 

@@ -171,6 +171,7 @@ bool mapping_run(const struct mapping *t, const struct mapping_input *in, struct
         mapping_machine_run(&m, t, in->probe, &result);
     }
     out->fault = m.fault;
+    out->work = MAPPING_WORK_MAX + 100L * t->count - m.matcher.work;
     if (result.entry == NULL || m.fault != NULL) {
         return false;
     }

@@ -71,17 +71,41 @@ static void route_apply(const struct snapshot *s, const struct rewrite_context *
                                addr->route.len > 0 ? "," : "", STR_ARG(addr->route));
 }
 
-bool shown_address(const struct snapshot *s, const struct rewrite_context *ctx,
-                   const struct address *in, struct arena *a, struct address *out)
+/* Rewrites and reverses. Returns the channel the address belongs to, or NULL: nobody
+ * knows it; *changed: another one stands there all the same. What the reversal answers is
+ * not rewritten, but it can belong to another channel. */
+static const struct channel *meaning(const struct snapshot *s,
+                                     const struct rewrite_context *ctx, struct arena *a,
+                                     struct reversal *r, struct address *addr,
+                                     bool *changed)
 {
     struct route route;
-    route_rewrite(s, ctx, in, false, a, &route);
-    if (route.channel == NULL) {
+    *changed = reverse_address(s, ctx, REVERSE_BEFORE, a, r, addr);
+    route_rewrite(s, ctx, addr, false, a, &route);
+    const struct channel *home = route.channel;
+    if (home != NULL) {
+        *addr = route.address;
+    }
+    if (reverse_address(s, ctx, REVERSE_AFTER, a, r, addr)) {
+        *changed = true;
+        route_rewrite(s, ctx, addr, false, a, &route);
+        home = route.channel != NULL ? route.channel : home;
+    }
+    return home;
+}
+
+bool shown_address(const struct snapshot *s, const struct rewrite_context *ctx,
+                   const struct address *in, struct arena *a, struct reversal *r,
+                   struct address *out)
+{
+    bool changed;
+    *out = *in;
+    const struct channel *home = meaning(s, ctx, a, r, out, &changed);
+    if (home == NULL && !changed) {
         return false;
     }
-    *out = route.address;
     alias_apply(s, ctx->destination, out, a);
-    if (wants_route(s, ctx, route.channel)) {
+    if (home != NULL && wants_route(s, ctx, home)) {
         route_apply(s, ctx, out, a);
     }
     return true;

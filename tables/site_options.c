@@ -1,6 +1,7 @@
 /* site_options: option.dat, and the built-in values of what it leaves open. */
 #include "base/address.h"
 #include "tables/compile.h"
+#include "tables/reverse.h"
 
 enum { SITE_WORKERS_MAX = 1024, SITE_USER_MAX = 32, SITE_BLOCK_SIZE_MAX = 1 << 20 };
 
@@ -95,8 +96,8 @@ static void read_received_domain(struct compile *c, const struct ast_option *o)
     out->received_domain = arena_str(c->arena, o->value);
 }
 
-/* Oracle's bits; 1 is all four tables there, and in PMDF those two that it knew of. What 1
- * means is settled when the dialect is known. */
+/* Oracle's bits; 1 is all four tables there, and in PMDF those two that it knew of. What
+ * 1 means is settled when the dialect is known. */
 static void read_access_orcpt(struct compile *c, const struct ast_option *o)
 {
     struct site_options *out = &c->s->options;
@@ -114,13 +115,26 @@ static void read_mapping_paranoia(struct compile *c, const struct ast_option *o)
         code = v.len == 1 ? (unsigned char)v.ptr[0] : '|';
     }
     if (code != 0 && (code <= ' ' || code > '~' || code == '|' || code == '@')) {
-        diag_error(c->diags, o->value_at, "option-range",
-                   "'%.*s' needs the code of a printable character other than '|' and '@', "
-                   "or 0 for none",
-                   STR_ARG(o->name));
+        diag_error(
+            c->diags, o->value_at, "option-range",
+            "'%.*s' needs the code of a printable character other than '|' and '@', "
+            "or 0 for none",
+            STR_ARG(o->name));
         return;
     }
     out->mapping_paranoia = (char)code;
+}
+
+/* Message-ids (bit 6) are left alone; what later bits mean is not known. */
+static void read_reverse_bits(struct compile *c, const struct ast_option *o)
+{
+    struct site_options *out = &c->s->options;
+    read_number(c, o, 255, &out->use_reverse_database, &out->use_reverse_database_at);
+    if ((out->use_reverse_database & ~(unsigned)REVERSE_BITS) != 0) {
+        diag_warning(c->diags, o->value_at, "unhonoured-option",
+                     "of the bits of 'USE_REVERSE_DATABASE' 1, 2, 4, 8, 16 and 32 are "
+                     "honoured; message-ids are not reversed");
+    }
 }
 
 static void read_option(struct compile *c, const struct ast_option *o)
@@ -174,6 +188,12 @@ static void read_option(struct compile *c, const struct ast_option *o)
     case OPTION_SITE_ACCESS_ORCPT:
         read_access_orcpt(c, o);
         break;
+    case OPTION_SITE_USE_REVERSE_DATABASE:
+        read_reverse_bits(c, o);
+        break;
+    case OPTION_SITE_REVERSE_ENVELOPE:
+        read_number(c, o, 1, &out->reverse_envelope, &out->reverse_envelope_at);
+        break;
     case OPTION_SITE_MAPPING_PARANOIA:
         read_mapping_paranoia(c, o);
         break;
@@ -213,6 +233,8 @@ void site_options_compile(struct compile *c, const struct ast *ast)
                               .block_size = 1024,
                               .access_errors = 1,
                               .mapping_paranoia = '?',
+                              .use_reverse_database = REVERSE_AFTER | REVERSE_FORWARD,
+                              .reverse_envelope = 1,
                               .log_format = 1,
                               .exproute_forward = 1,
                               .improute_forward = 1,

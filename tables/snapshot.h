@@ -55,12 +55,14 @@ struct site_options {
     unsigned access_errors;      /* 0: a refusal does not say that it is one */
     unsigned access_orcpt;       /* which probes have the recipient as given: Oracle's
                                     bits 2, 4, 8, 16 */
+    unsigned use_reverse_database; /* bits of tables/reverse.h; default 5 */
+    unsigned reverse_envelope;     /* 0: senders of envelopes are not reversed */
     char mapping_paranoia;       /* stands for '|' in addresses; NUL: '|' stays */
     struct span block_size_at, block_limit_at, line_limit_at, exproute_forward_at,
         improute_forward_at, percent_bang_local_at, dialect_at, silence_at, user_at,
         workers_at, log_format_at, queue_directory_at, maildir_root_at, control_socket_at,
         dnssec_anchor_at, received_domain_at, access_errors_at, access_orcpt_at,
-        mapping_paranoia_at;
+        mapping_paranoia_at, use_reverse_database_at, reverse_envelope_at;
 };
 
 /* Certificate files of the default profile (tls.cnf [*], else PMDF's server-pub.pem
@@ -102,6 +104,7 @@ struct snapshot {
     struct service *services;
     unsigned service_count;
     struct map *general;      /* case-blind -> struct general_entry */
+    struct map *reverse;      /* case-blind -> struct reverse_entry */
     struct map *mappings;     /* case-blind -> struct mapping; see tables/mapping.h */
     struct map *localdomains; /* case-blind "dom" or ".dom" -> struct span* */
     struct site_options options;

@@ -166,6 +166,7 @@ static void print_text(const struct explaining *x)
     if (x->e.delivery.host.len > 0) {
         print_delivery(x);
     }
+    explain_sender_text(x);
     for (size_t i = 0; i < x->notes.n; i++) {
         print_row("NOT HONOURED", "%.*s", STR_ARG(x->notes.at[i]));
     }

@@ -108,7 +108,7 @@ static void add_line(struct reading *r, str name, str line)
     *vec_add(r->d->arena, r->old ? &p->old : &p->new) = (struct diff_item){.text = line};
 }
 
-/* "NAME=value" is compared by name, a line of the general database by its key; a line of
+/* "NAME=value" is compared by name, a line of a database by its key; a line of
  * a list, or an entry of a table, whole. */
 static void read_line(struct reading *r, str line)
 {
@@ -128,7 +128,7 @@ static void read_line(struct reading *r, str line)
     } else if (str_eq(r->file, STR("mappings")) && !ascii_is_space(line.ptr[0])) {
         r->group = line;
         part_of(r, line);
-    } else if (str_eq(r->file, STR("general"))) {
+    } else if (str_eq(r->file, STR("general")) || str_eq(r->file, STR("reverse"))) {
         str value = line, key = STR("");
         str_word(&value, &key);
         add_line(r, key, str_trim(value));

@@ -19,4 +19,10 @@ struct explaining {
 /* Prints it as one JSON object. */
 void explain_json(const struct explaining *x);
 
+struct record;
+/* explain_sender.c: the envelope sender on its way out; nothing, or null, when none was
+ * given or the recipient is refused. */
+void explain_sender_text(const struct explaining *x);
+void explain_sender_json(const struct explaining *x, struct record *out);
+
 #endif

@@ -110,6 +110,7 @@ void explain_json(const struct explaining *x)
     record_session(x, &out);
     record_route(x, &out);
     record_delivery(x, &out);
+    explain_sender_json(x, &out);
     record_open(&out, "not_honoured", '[');
     for (size_t i = 0; i < x->notes.n; i++) {
         record_str(&out, NULL, x->notes.at[i]);

@@ -7,7 +7,7 @@ import re
 import sqlite3
 
 import kit
-from harness import RouterTest, free_port
+from harness import OPTION_DAT, RouterTest, free_port
 from peers import Aiosmtpd
 
 RULES = ['.inside.test $R$U%company.test@tcp-plain',
@@ -25,7 +25,7 @@ HEADER = ('From: Ann <ann@pc.inside.test>\r\nTo: bob@plain.test, joe\r\n'
 
 
 class Headers(RouterTest):
-    def begin(self, keywords=''):
+    def begin(self, keywords='', files=()):
         self.port = free_port()
         self.peer_at = self.peer(Aiosmtpd(tls='none'))
         to = 'smtp nomx daemon 127.0.0.1 port %d logging' % self.peer_at.port
@@ -36,7 +36,8 @@ class Headers(RouterTest):
                     'tcp_lines %s maxheaderaddrs 1 headerlabelalign 12 addreturnpath\n'
                     'tcp-lines' % to]
         self.it = self.router(
-            kit.site(RULES, channels, [kit.service('SMTP', 'tcp_local', self.port)], OURS))
+            kit.site(RULES, channels, [kit.service('SMTP', 'tcp_local', self.port)], OURS,
+                     files=files))
         self.it.start()
         return self.it
 
@@ -100,6 +101,36 @@ class Headers(RouterTest):
         self.peer_at.replies['RCPT'] = '550 5.1.1 nobody'
         self.send('bob@routed.test', 'ann@ours.test')
         self.assertIn('bob@routed.test', str(self.it.wait_mails(1)[0]))
+
+    # --- reversal ---
+
+    def test_reversal(self):
+        self.begin(files={
+            'mappings': 'REVERSE\n\n  *@plain.test  $Y$0@shown.test\n'
+                        '  bad@*  $Yno$ address\n  *@only.test  $:B$Y$0@header.test\n',
+            'reverse': 'sue@plain.test  Sue.Example@shown.test\n'})
+        header = ('From: Sue <sue@plain.test>\r\nTo: bob@plain.test, u@only.test\r\n'
+                  'Reply-To: bad@company.test\r\n\r\n')
+        self.send('bob@plain.test', 'sue@plain.test', header)
+        sender, to, got, body = self.received('plain.test')
+        self.assertEqual((sender, to), ('Sue.Example@shown.test', ['bob@plain.test']))
+        self.assertIn('\r\nFrom: Sue <Sue.Example@shown.test>\r\n'
+                      'To: bob@shown.test, u@header.test\r\n'
+                      'Reply-To: bad@company.test\r\n', got)
+        self.assertEqual(body, b'hello\r\n')
+        self.it.wait_event('error', what='address not reversed', rule='mappings:4',
+                           reason='the answer is no whole address')
+
+    def test_reversal_of_headers_only(self):
+        self.begin(files={
+            'option.dat': OPTION_DAT + 'USE_REVERSE_DATABASE=13\nREVERSE_ENVELOPE=0\n',
+            'mappings': 'REVERSE\n\n  tcp_local|tcp_plain|*@company.test  $Y$0@shown.test\n'})
+        self.send(['bob@plain.test', 'eve@routed.test'])
+        sender, _, got, _ = self.received('plain.test')
+        self.assertEqual(sender, 'ann@company.test')
+        self.assertIn('\r\nFrom: Ann <ann@shown.test>\r\n', got)
+        _, _, got, _ = self.received('routed.test')
+        self.assertIn('\r\nFrom: Ann <@gate.test:ann@company.test>\r\n', got)
 
     # --- later ---
 

@@ -47,7 +47,15 @@ static const char CONFIG[] = "inside.test  $U%$D@in-daemon\n"
                              "lines-daemon\n"
                              "\n"
                              "tcp_path smtp addreturnpath maxprocchars 100\n"
-                             "path-daemon\n";
+                             "path-daemon\n"
+                             "!== mappings\n"
+                             "REVERSE\n"
+                             "\n"
+                             "  *@hidden.test   $Y$0@company.test\n"
+                             "  \"*\"@shy.test  $Y$0@company.test\n"
+                             "  *@shy.test      $Y$0\n"
+                             "!== reverse\n"
+                             "ann@home.test    \"Ann Example\"@company.test\n";
 
 /* Made once: the same for all inputs. */
 static struct snapshot *snapshot(void)
@@ -129,9 +137,12 @@ static enum header_verdict rewrite(const struct header_context *c, str header,
                                    struct buf *out)
 {
     unsigned work = HEADER_WORK_MAX;
+    struct reversal reversal = {.work = REVERSE_WORK_MAX};
+    struct header_context with = *c;
     struct arena *a = arena_new();
+    with.reversal = &reversal;
     buf_init(out, MADE_MAX);
-    enum header_verdict v = header_rewrite(c, header, &work, a, out);
+    enum header_verdict v = header_rewrite(&with, header, &work, a, out);
     check(v == HEADER_CHANGED || out->len == 0);
     arena_free(&a);
     return v;

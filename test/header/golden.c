@@ -1,9 +1,10 @@
-/* Golden headers: for each <name>.cnf in test/header, the cases of <name>.headers. One
- * reads
+/* Golden headers: for each <name>.cnf in test/header (behind it, other files may follow,
+ * as the memory loader reads them), the cases of <name>.headers. One reads
  *   === from CHANNEL to CHANNEL [sender ADDRESS] [rcpt ADDRESS]
  *   a header as it came in
  *   --- [sender <ADDRESS> [MAIL FROM:<...>]] [RCPT TO:<...>] same|changed|too much
  *   the header as it leaves, if it changed
+ *   !!! FILE:LINE: what the reversal could not use
  * and what stands behind --- is compared, lines that begin with '#' are not part of it.
  * Each case is run twice: what has left is received once more from the same channel, and
  * must then stay as it is.
@@ -17,6 +18,7 @@
 #include "router/header_rewrite.h"
 #include "router/outgoing.h"
 #include "tables/shown.h"
+#include "test/config/memory_loader.h"
 
 enum { OUTPUT_MAX = 1 << 20 };
 
@@ -80,11 +82,11 @@ static void put_envelope(const struct golden *g, const struct header_case *c,
 }
 
 static enum header_verdict rewrite(const struct golden *g, const struct header_case *c,
-                                   str given, struct buf *out)
+                                   str given, struct reversal *reversal, struct buf *out)
 {
     unsigned work = HEADER_WORK_MAX;
     struct header_context ctx = {g->snapshot, c->source, c->destination,
-                                 .sender = c->sender};
+                                 .sender = c->sender, .reversal = reversal};
     ctx.bare_domain = outgoing_bare_domain(g->snapshot, c->source, STR("client.test"),
                                            STR(""), STR("192.0.2.9"), g->arena);
     return header_rewrite(&ctx, given, &work, g->arena, out);
@@ -94,7 +96,8 @@ static void check_stable(struct golden *g, const struct header_case *c, str left
 {
     struct buf out;
     buf_init(&out, OUTPUT_MAX);
-    enum header_verdict v = rewrite(g, c, left, &out);
+    struct reversal reversal = {.work = REVERSE_WORK_MAX};
+    enum header_verdict v = rewrite(g, c, left, &reversal, &out);
     if (v == HEADER_CHANGED) {
         printf("# %.*s: the second time it becomes\n# %.*s\n", STR_ARG(c->line),
                STR_ARG(buf_slice(&out)));
@@ -112,7 +115,8 @@ static void put_answer(struct golden *g, const struct header_case *c, struct buf
     };
     struct buf made;
     buf_init(&made, OUTPUT_MAX);
-    enum header_verdict v = rewrite(g, c, c->given, &made);
+    struct reversal reversal = {.work = REVERSE_WORK_MAX};
+    enum header_verdict v = rewrite(g, c, c->given, &reversal, &made);
     buf_puts(out, "---");
     put_envelope(g, c, out);
     buf_printf(out, " %s\n", VERDICTS[v]);
@@ -120,6 +124,12 @@ static void put_answer(struct golden *g, const struct header_case *c, struct buf
         if (made.data[i] != '\r') {
             buf_putc(out, made.data[i]);
         }
+    }
+    if (reversal.problem) {
+        buf_printf(
+            out, "!!! %.*s: %s\n",
+            STR_ARG(span_text(g->arena, g->snapshot->sources, reversal.problem_at)),
+            reversal.problem);
     }
     if (v == HEADER_CHANGED) {
         check_stable(g, c, buf_slice(&made));
@@ -206,7 +216,12 @@ static bool run_config(const char *config)
     struct golden g = {.arena = arena_new(), .stable = true};
     struct diags *diags;
     bool unreadable;
-    struct snapshot_request req = {.path = str_from(config)};
+    struct memory_loader memory;
+    struct snapshot_request req = {.path = STR(MEMORY_LOADER_MAIN),
+                                   .loader = &memory.loader};
+    str text = STR(""), reason;
+    loader_files.read(&loader_files, g.arena, str_from(config), &text, &reason);
+    memory_loader_init(&memory, text);
     struct snapshot *s = snapshot_load(&req, g.arena, &diags, &unreadable);
     g.snapshot = s;
     for (const struct diag *d = diags_first(diags); !s && d; d = d->next) {

@@ -53,6 +53,22 @@ ok $? 'access tables that are not looked at'
 expect 'access tables are an error otherwise' 2 '' 'table SEND_ACCESS is not honoured yet' \
     explain -c "$work/later" ann@here.test --from-ip 203.0.113.7
 
+cp -r "$site" "$work/reversed"
+printf 'REVERSE\n\n  *@x.test $Y$0@shown.test\n  *@bad.test $Y\n' >"$work/reversed/mappings"
+expect 'a sender that is reversed' 0 '^sender       u@shown.test$' '' \
+    explain -c "$work/reversed" u@partner.test --from-ip 203.0.113.7 --sender u@x.test
+grep -q '^  reversed   mappings:3:3   \*@x.test   $Y$0@shown.test$' "$work/out"
+ok $? 'the line that reverses'
+expect 'a sender that stays' 0 '^sender       u@y.test$' '' \
+    explain -c "$work/reversed" u@partner.test --from-ip 203.0.113.7 --sender u@y.test
+expect 'an answer that is no address' 0 \
+    '^  not reversed: the answer is no whole address   mappings:4:3$' '' \
+    explain -c "$work/reversed" u@partner.test --from-ip 203.0.113.7 --sender u@bad.test
+expect 'a sender, JSON' 0 '"sender":{"shown":"u@shown.test","reversed":{"file":"mappings","line":3},"problem":null,"problem_at":null}' \
+    '' explain -c "$work/reversed" u@partner.test --from-ip 203.0.113.7 --sender u@x.test --json
+expect 'no sender of a recipient that is refused' 1 '"sender":null' '' \
+    explain -c "$work/reversed" u@elsewhere.test --from-ip 203.0.113.7 --sender u@x.test --json
+
 expect 'no client' 2 '' 'explain needs --from-ip' explain -c "$site" u@here.test
 expect 'no IP' 2 '' "'10.1' is no IP address" explain -c "$site" u@here.test --from-ip 10.1
 expect 'no name' 2 '' "'a b' is no host name" \
