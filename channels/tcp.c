@@ -9,8 +9,7 @@
 static void tcp_retire(void *state)
 {
     struct tcp_state *t = state;
-    tls_context_unref(&t->server);
-    tls_context_unref(&t->client);
+    tls_contexts_free(&t->tls);
     free(t);
 }
 
@@ -18,10 +17,9 @@ static bool tcp_prepare(const struct snapshot *s, void **state, struct diags *d)
 {
     struct tcp_state *t = calloc(1, sizeof *t);
     check(t);
-    bool server = tls_server_context(s, d, &t->server);
-    bool client = tls_client_context(s, d, &t->client);
+    t->tls = tls_contexts_new(s, d);
     bool anchor = dns_check_anchor(s, d);
-    if (server && client && anchor) {
+    if (t->tls && anchor) {
         *state = t;
         return true;
     }

@@ -9,8 +9,7 @@
 
 /* What one configuration needs, made by prepare(), immutable. */
 struct tcp_state {
-    struct tls_context *server; /* NULL: no certificate configured */
-    struct tls_context *client;
+    struct tls_contexts *tls;
 };
 
 extern const struct channel_kind kind_tcp;

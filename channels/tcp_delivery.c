@@ -356,7 +356,9 @@ static bool give_body(struct tcp_delivery *d)
 static void start_tls(struct tcp_delivery *d)
 {
     stream_deadline(d->stream, TLS_TIMEOUT_MS);
-    stream_start_tls(d->stream, d->state->client, false, str_from(d->name));
+    struct tls_context *tls =
+        tls_contexts_client(d->state->tls, d->channel->tls_client.profile);
+    stream_start_tls(d->stream, tls, false, str_from(d->name));
 }
 
 /* A connection made under one configuration does not carry mail of the next one. */

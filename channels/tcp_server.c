@@ -202,7 +202,8 @@ static void on_committed(struct enqueue *e, const struct outcome *o, void *arg)
 
 static bool answer_tls(struct tcp_session *s)
 {
-    struct tls_context *tls = session_tls_state(s->runtime, s->service_channel)->server;
+    struct tls_context *tls =
+        session_tls_context(s->runtime, s->service_channel, s->channel);
     session_flush(s);
     stream_deadline(s->stream, TLS_TIMEOUT_MS);
     check(tls); /* check refuses a channel that offers TLS without one */

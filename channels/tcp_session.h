@@ -38,10 +38,12 @@ struct tcp_session {
 
 /* What the machine has to know of the channel; its texts are in s. */
 struct smtp_server_policy session_policy(struct tcp_session *s);
-/* The TLS contexts are those of the channel that listens: a switch may have led to one
+/* The context for a session on this channel; NULL: its profile has no certificate. The
+ * contexts are those of the kind that listens (service): a switch may have led to a channel
  * of another kind. */
-const struct tcp_state *session_tls_state(const struct runtime *r,
-                                          const struct channel *service);
+struct tls_context *session_tls_context(const struct runtime *r,
+                                        const struct channel *service,
+                                        const struct channel *channel);
 /* The switches, each logged. Only the one by address gives trust. */
 void session_switch_by_ip(struct tcp_session *s);
 void session_switch_by_name(struct tcp_session *s);

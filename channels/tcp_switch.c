@@ -68,19 +68,21 @@ static bool same_name(const struct channel *a, const struct channel *b)
     return a && b && str_ieq(a->name, b->name);
 }
 
-const struct tcp_state *session_tls_state(const struct runtime *r,
-                                          const struct channel *service)
+struct tls_context *session_tls_context(const struct runtime *r,
+                                        const struct channel *service,
+                                        const struct channel *channel)
 {
-    return runtime_state(r, service);
+    const struct tcp_state *state = runtime_state(r, service);
+    return tls_contexts_server(state->tls, channel->tls_server.profile);
 }
 
-/* False: the channel offers TLS, but nothing listens there any more, and so the
- * configuration needed no certificate. */
+/* False: a handshake is due or offered on the channel, but nothing listens there (any
+ * more), and so the configuration needed no certificate. */
 static bool can_offer(const struct runtime *r, const struct channel *service,
-                      const struct channel *channel)
+                      const struct channel *channel, bool implicit_tls)
 {
-    return channel->opts.tls_server == TLS_LEVEL_NO ||
-           session_tls_state(r, service)->server;
+    return (channel->opts.tls_server == TLS_LEVEL_NO && !implicit_tls) ||
+           session_tls_context(r, service, channel) != NULL;
 }
 
 /* Gives nobody trust, and leads to no channel that would offer TLS without a certificate:
@@ -92,7 +94,7 @@ static const struct channel *name_switch(struct tcp_session *s, const struct run
     const struct channel *to =
         route_name_switch(r->snapshot, from, confirmed_name(s), a, rule);
     arena_free(&a);
-    return can_offer(r, from, to) ? to : from;
+    return can_offer(r, from, to, s->implicit_tls) ? to : from;
 }
 
 void session_switch_by_name(struct tcp_session *s)
@@ -154,7 +156,7 @@ bool session_renew(struct tcp_session *s)
     const struct channel *service = snapshot_channel(snap, s->service_channel->name);
     const struct channel *channel = snapshot_channel(snap, s->channel->name);
     if (!service || !channel || service->type != CHANNEL_TCP ||
-        !can_offer(now, service, channel)) {
+        !can_offer(now, service, channel, false)) {
         return false;
     }
     bool trusted, tls = smtp_server_is_tls(s->machine);

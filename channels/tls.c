@@ -1,255 +1,29 @@
-/* tls: contexts from certificate and key files, checked and explained before they are
- * used. Runs when a configuration is prepared and in `pointsman check`; the sessions
- * made from a context are in tls_filter.c. */
+/* tls: the contexts of a configuration: one for each profile and role. Runs when a
+ * configuration is prepared and in `pointsman check`; certificates come in by
+ * tls_files.c, parameters by tls_params.c; sessions are in tls_filter.c. */
 #include "channels/tls.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
+#include <openssl/provider.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/check.h"
 #include "channels/tls_context.h"
 
-enum { TLS_FILE_BYTES_MAX = 1024 * 1024 };
-
-/* One file named by the configuration, while it is being read. */
-struct tls_file {
-    const char *what; /* "certificate file", "key file" */
-    str path;
-    struct span at;
-    struct diags *diags;
-    struct buf text;
-    mode_t mode;
+struct tls_contexts {
+    unsigned count;
+    struct tls_context **server, **client; /* by the index of the profile */
 };
 
-/* --- reading --- */
-
-static bool file_refuse(const struct tls_file *f, const char *why)
+static const struct tls_item *item_of(const struct tls_build *b, enum tls_option o)
 {
-    diag_error(f->diags, f->at, "tls-file", "%s '%.*s': %s", f->what, STR_ARG(f->path),
-               why);
-    return false;
+    return b->profile->settings[o].items;
 }
 
-static bool file_read_all(struct tls_file *f, int fd)
-{
-    for (;;) {
-        char *to = buf_reserve(&f->text, 4096);
-        if (to == NULL) {
-            return file_refuse(f, "is larger than 1 MiB");
-        }
-        ssize_t n = read(fd, to, 4096);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            return file_refuse(f, strerror(errno));
-        }
-        if (n == 0) {
-            return f->text.len > 0 || file_refuse(f, "is empty");
-        }
-        f->text.len += (size_t)n;
-    }
-}
-
-/* Reads the whole file as the user we run as; reports what is wrong with it. */
-static bool file_open(struct tls_file *f)
-{
-    char path[PATH_MAX];
-    if (f->path.len >= sizeof path) {
-        return file_refuse(f, strerror(ENAMETOOLONG));
-    }
-    snprintf(path, sizeof path, "%.*s", STR_ARG(f->path));
-    /* O_NONBLOCK: a FIFO put there must not stop us. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) {
-        return file_refuse(f, strerror(errno));
-    }
-    struct stat st;
-    bool ok;
-    if (fstat(fd, &st) != 0) {
-        ok = file_refuse(f, strerror(errno));
-    } else if (S_ISDIR(st.st_mode)) {
-        ok = file_refuse(f, "is a directory");
-    } else if (!S_ISREG(st.st_mode)) {
-        ok = file_refuse(f, "is not a regular file");
-    } else {
-        f->mode = st.st_mode;
-        ok = file_read_all(f, fd);
-    }
-    close(fd);
-    return ok;
-}
-
-/* Forgets the contents, which may be a key. */
-static void file_close(struct tls_file *f)
-{
-    if (f->text.data != NULL) {
-        OPENSSL_cleanse(f->text.data, f->text.cap);
-    }
-    buf_free(&f->text);
-}
-
-static struct tls_file file_named(const char *what, str path, struct span at,
-                                  struct diags *d)
-{
-    struct tls_file f = {.what = what, .path = path, .at = at, .diags = d};
-    buf_init(&f.text, TLS_FILE_BYTES_MAX + 4096);
-    return f;
-}
-
-/* --- certificate and key --- */
-
-void tls_take_error(char *out, size_t size)
-{
-    unsigned long code = ERR_get_error();
-    const char *reason = code == 0 ? NULL : ERR_reason_error_string(code);
-    if (reason != NULL) {
-        snprintf(out, size, "%s", reason);
-    } else if (code != 0 && ERR_SYSTEM_ERROR(code)) {
-        snprintf(out, size, "%s", strerror(ERR_GET_REASON(code)));
-    } else {
-        snprintf(out, size, "OpenSSL error %lX", code);
-    }
-    ERR_clear_error();
-}
-
-static bool file_refuse_openssl(const struct tls_file *f, const char *context)
-{
-    char reason[160], text[256];
-    tls_take_error(reason, sizeof reason);
-    snprintf(text, sizeof text, "%s: %s", context, reason);
-    return file_refuse(f, text);
-}
-
-static bool error_is_no_start_line(void)
-{
-    unsigned long code = ERR_peek_last_error();
-    return ERR_GET_LIB(code) == ERR_LIB_PEM &&
-           ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
-}
-
-/* Instead of OpenSSL's own, which would ask on the terminal. */
-static int on_passphrase(char *out, int size, int writing, void *arg)
-{
-    (void)out;
-    (void)size;
-    (void)writing;
-    *(bool *)arg = true;
-    return -1;
-}
-
-/* PMDF and others keep several objects in one file: all but certificates are passed
- * over by PEM_read_bio_X509(). */
-static bool context_add_chain(struct tls_context *c, struct tls_file *f, BIO *bio)
-{
-    bool encrypted = false;
-    for (;;) {
-        X509 *next = PEM_read_bio_X509(bio, NULL, on_passphrase, &encrypted);
-        if (next == NULL) {
-            break;
-        }
-        if (SSL_CTX_add0_chain_cert(c->ssl, next) != 1) {
-            X509_free(next);
-            return file_refuse_openssl(f, "a certificate of the chain is not accepted");
-        }
-    }
-    if (!error_is_no_start_line()) {
-        return file_refuse_openssl(f, "a certificate of the chain is malformed");
-    }
-    ERR_clear_error();
-    return true;
-}
-
-static void certificate_check_dates(const struct tls_file *f, const X509 *cert)
-{
-    if (X509_cmp_current_time(X509_get0_notAfter(cert)) < 0) {
-        diag_warning(f->diags, f->at, "tls-certificate-dates",
-                     "%s '%.*s': the certificate has expired", f->what, STR_ARG(f->path));
-    } else if (X509_cmp_current_time(X509_get0_notBefore(cert)) > 0) {
-        diag_warning(f->diags, f->at, "tls-certificate-dates",
-                     "%s '%.*s': the certificate is not valid yet", f->what,
-                     STR_ARG(f->path));
-    }
-}
-
-static bool context_use_certificate(struct tls_context *c, struct tls_file *f)
-{
-    BIO *bio = BIO_new_mem_buf(f->text.data, (int)f->text.len);
-    check(bio != NULL);
-    bool ok, encrypted = false;
-    X509 *cert = PEM_read_bio_X509_AUX(bio, NULL, on_passphrase, &encrypted);
-    if (cert == NULL && error_is_no_start_line()) {
-        ERR_clear_error();
-        ok = file_refuse(f, "holds no PEM certificate (-----BEGIN CERTIFICATE-----)");
-    } else if (cert == NULL) {
-        ok = file_refuse_openssl(f, "the certificate is malformed");
-    } else if (SSL_CTX_use_certificate(c->ssl, cert) != 1) {
-        ok = file_refuse_openssl(f, "the certificate is not accepted");
-    } else {
-        certificate_check_dates(f, cert);
-        ok = context_add_chain(c, f, bio);
-    }
-    X509_free(cert);
-    BIO_free(bio);
-    return ok;
-}
-
-static EVP_PKEY *key_parse(struct tls_file *f)
-{
-    static const char head[] = "PRIVATE KEY-----"; /* RSA, EC, ENCRYPTED and plain */
-    if (memmem(f->text.data, f->text.len, head, sizeof head - 1) == NULL) {
-        file_refuse(f, "holds no PEM private key (-----BEGIN PRIVATE KEY-----)");
-        return NULL;
-    }
-    BIO *bio = BIO_new_mem_buf(f->text.data, (int)f->text.len);
-    check(bio != NULL);
-    bool encrypted = false;
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, on_passphrase, &encrypted);
-    if (key == NULL && encrypted) {
-        file_refuse(f, "the key is encrypted; store it without a passphrase, readable "
-                       "only by the user the daemon runs as");
-    } else if (key == NULL) {
-        file_refuse_openssl(f, "the key is malformed or of an unknown kind");
-    }
-    ERR_clear_error();
-    BIO_free(bio);
-    return key;
-}
-
-static bool context_use_key(struct tls_context *c, struct tls_file *f)
-{
-    if (f->mode & (S_IROTH | S_IWOTH)) {
-        diag_warning(f->diags, f->at, "tls-key-mode",
-                     "%s '%.*s': every user of this machine can read it or change it "
-                     "(mode %03o); make it 640 or 600",
-                     f->what, STR_ARG(f->path), (unsigned)(f->mode & 0777));
-    }
-    EVP_PKEY *key = key_parse(f);
-    if (key == NULL) {
-        return false;
-    }
-    X509 *cert = SSL_CTX_get0_certificate(c->ssl);
-    bool ok = true;
-    if (cert != NULL && X509_check_private_key(cert, key) != 1) {
-        ERR_clear_error();
-        ok = file_refuse(f, "the key does not belong to the certificate");
-    } else if (SSL_CTX_use_PrivateKey(c->ssl, key) != 1) {
-        ok = file_refuse_openssl(f, "the key is not accepted");
-    }
-    EVP_PKEY_free(key);
-    return ok;
-}
-
-/* --- contexts --- */
+/* --- what a server answers in the handshake --- */
 
 /* ALPN (RFC 7301): no id is registered for SMTP relay. Who offers only other
  * protocols is a browser led here by somebody (ALPACA): refused. */
@@ -269,127 +43,177 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
     return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-/* Answers every name: one certificate for all (RFC 6066 3 allows to go on). The name
- * itself is read by the filter when the handshake is done. */
+static SSL_CTX *named_context(const struct tls_context *c, str name)
+{
+    char wild[256];
+    if (name.len > 0 && name.ptr[name.len - 1] == '.') {
+        name.len--;
+    }
+    SSL_CTX *found = map_get(c->names, name);
+    ptrdiff_t dot = str_find(name, '.');
+    if (found == NULL && dot > 0 && name.len < sizeof wild - 1) {
+        snprintf(wild, sizeof wild, "*%.*s", STR_ARG(str_from_pos(name, (size_t)dot)));
+        found = map_get(c->names, str_from(wild));
+    }
+    return found;
+}
+
+/* Answers every name; one that is not known sees the certificate of all (RFC 6066 3
+ * allows to go on). The name itself is read by the filter when the handshake is done. */
 static int on_server_name(SSL *ssl, int *alert, void *arg)
 {
-    (void)ssl;
+    const struct tls_context *c = arg;
+    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    SSL_CTX *other = name != NULL ? named_context(c, str_from(name)) : NULL;
     (void)alert;
-    (void)arg;
+    if (other != NULL) {
+        SSL_set_SSL_CTX(ssl, other);
+    }
     return SSL_TLSEXT_ERR_OK;
 }
 
-static void context_set_common(SSL_CTX *ssl)
+/* Sessions of one profile are never resumed under another one. */
+static void context_set_server(const struct tls_build *b, SSL_CTX *ssl)
 {
-    SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
-    SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-    SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF); /* tickets carry the state */
-    SSL_CTX_set_verify(ssl, SSL_VERIFY_NONE, NULL);
+    unsigned char id[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+    str name = b->profile->name;
+    check(EVP_Digest(name.ptr, name.len, id, &len, EVP_sha256(), NULL) == 1 &&
+          len <= SSL_MAX_SID_CTX_LENGTH);
+    SSL_CTX_set_session_id_context(ssl, id, len);
+    SSL_CTX_set_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_CTX_set_alpn_select_cb(ssl, on_alpn, NULL);
+    SSL_CTX_set_tlsext_servername_callback(ssl, on_server_name);
+    SSL_CTX_set_tlsext_servername_arg(ssl, b->context);
 }
 
-/* Never NULL, but ssl or bio may be when memory is exhausted; OpenSSL's queue says. */
-static struct tls_context *context_new(bool server)
+/* --- making a context --- */
+
+static bool library_refuse(struct tls_build *b, struct span at)
+{
+    char reason[160];
+    tls_take_error(reason, sizeof reason);
+    diag_error(b->diags, at, "tls-library", "OpenSSL cannot make a TLS context: %s",
+               reason);
+    return false;
+}
+
+/* A library context of the profile's own, with the providers it names and no others. */
+static bool context_load_providers(struct tls_build *b)
+{
+    struct tls_context *c = b->context;
+    const struct tls_item *item = item_of(b, TLS_OPTION_provider);
+    char name[64];
+    if (item == NULL) {
+        return true;
+    }
+    c->library = OSSL_LIB_CTX_new();
+    check(c->library != NULL);
+    for (; item != NULL; item = item->next) {
+        snprintf(name, sizeof name, "%.*s", STR_ARG(item->text));
+        OSSL_PROVIDER *p = c->provider_count < TLS_PROVIDERS_MAX
+                               ? OSSL_PROVIDER_load(c->library, name)
+                               : NULL;
+        if (p == NULL) {
+            ERR_clear_error();
+            diag_error(b->diags, item->at, "tls-provider",
+                       "OpenSSL cannot load the provider '%.*s'", STR_ARG(item->text));
+            return false;
+        }
+        c->providers[c->provider_count++] = p;
+    }
+    return true;
+}
+
+static SSL_CTX *ssl_new(struct tls_build *b)
+{
+    SSL_CTX *ssl =
+        SSL_CTX_new_ex(b->context->library, tls_propquery(b),
+                       b->context->server ? TLS_server_method() : TLS_client_method());
+    if (ssl == NULL) {
+        const struct tls_profile *p = b->profile;
+        const struct tls_setting *by = &p->settings[TLS_OPTION_provider];
+        by = by->at.source != 0 ? by : &p->settings[TLS_OPTION_propquery];
+        library_refuse(b, by->at);
+    }
+    return ssl;
+}
+
+static bool server_add_name(struct tls_build *b, const struct tls_item *sni)
+{
+    struct tls_item cert = {.text = sni->cert, .at = sni->at};
+    struct tls_item key = {.text = sni->key, .at = sni->at};
+    SSL_CTX *ssl = ssl_new(b);
+    if (ssl == NULL || !tls_use_params(b, ssl)) {
+        SSL_CTX_free(ssl);
+        return false;
+    }
+    context_set_server(b, ssl);
+    bool ok = tls_use_certificates(b, ssl, &cert, &key, X509_PURPOSE_SSL_SERVER);
+    if (map_add(b->context->names, arena_str(b->context->arena, sni->text), ssl) != ssl) {
+        diag_error(b->diags, sni->at, "repeated-option",
+                   "'sni' names '%.*s' a second time", STR_ARG(sni->text));
+        SSL_CTX_free(ssl);
+        ok = false;
+    }
+    return ok;
+}
+
+static bool server_add_names(struct tls_build *b)
+{
+    const struct tls_item *sni = item_of(b, TLS_OPTION_sni);
+    bool ok = true;
+    b->context->arena = arena_new();
+    b->context->names = map_new(b->context->arena, MAP_NOCASE);
+    for (; sni != NULL; sni = sni->next) {
+        ok = server_add_name(b, sni) && ok;
+    }
+    return ok;
+}
+
+static bool context_fill(struct tls_build *b)
+{
+    struct tls_context *c = b->context;
+    const struct tls_item *certs =
+        item_of(b, c->server ? TLS_OPTION_server_cert : TLS_OPTION_client_cert);
+    const struct tls_item *keys =
+        item_of(b, c->server ? TLS_OPTION_server_key : TLS_OPTION_client_key);
+    bool ok = tls_use_params(b, c->ssl);
+    if (c->server) {
+        context_set_server(b, c->ssl);
+    }
+    if (b->files == TLS_FILES_NONE) {
+        return ok;
+    }
+    ok = tls_use_certificates(b, c->ssl, certs, keys,
+                              c->server ? X509_PURPOSE_SSL_SERVER
+                                        : X509_PURPOSE_SSL_CLIENT) &&
+         ok;
+    /* After a fault in the parameters: they would be told again for each name. */
+    return ok && c->server ? server_add_names(b) : ok;
+}
+
+/* NULL: reported. */
+static struct tls_context *context_new(const struct tls_profile *p, bool server,
+                                       enum tls_files files, struct diags *d)
 {
     struct tls_context *c = calloc(1, sizeof *c);
     check(c != NULL);
     atomic_init(&c->refs, 1);
     c->server = server;
+    struct tls_build b = {.context = c, .profile = p, .files = files, .diags = d};
+    const struct tls_item *query = item_of(&b, TLS_OPTION_propquery);
+    if (query != NULL) {
+        snprintf(b.propquery, sizeof b.propquery, "%.*s", STR_ARG(query->text));
+    }
     ERR_clear_error();
-    c->ssl = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
+    bool ok = context_load_providers(&b) && (c->ssl = ssl_new(&b)) != NULL;
     c->bio = tls_filter_bio();
-    if (c->ssl != NULL) {
-        context_set_common(c->ssl);
+    if (!ok || c->bio == NULL || !context_fill(&b)) {
+        tls_context_unref(&c);
     }
+    ERR_clear_error();
     return c;
-}
-
-static bool context_is_complete(const struct tls_context *c, struct diags *d)
-{
-    if (c->ssl != NULL && c->bio != NULL) {
-        return true;
-    }
-    char reason[160];
-    tls_take_error(reason, sizeof reason);
-    diag_error(d, SPAN_NONE, "tls-library", "OpenSSL cannot make a TLS context: %s",
-               reason);
-    return false;
-}
-
-static bool context_load_files(struct tls_context *c, const struct tls_files *files,
-                               struct diags *d)
-{
-    struct tls_file cert =
-        file_named("certificate file", files->server_cert, files->server_cert_at, d);
-    struct tls_file key =
-        file_named("key file", files->server_key, files->server_key_at, d);
-    bool cert_ok = file_open(&cert) && context_use_certificate(c, &cert);
-    bool key_ok =
-        file_open(&key) && context_use_key(c, &key); /* report both in one run */
-    file_close(&cert);
-    file_close(&key);
-    return cert_ok && key_ok;
-}
-
-/* One file of the two without the other would silently lack STARTTLS. */
-static bool files_are_pair(const struct tls_files *files, struct diags *d)
-{
-    if (str_empty(files->server_cert)) {
-        diag_error(d, files->server_key_at, "tls-file",
-                   "key file '%.*s' is given without a certificate file (server_cert)",
-                   STR_ARG(files->server_key));
-        return false;
-    }
-    if (str_empty(files->server_key)) {
-        diag_error(d, files->server_cert_at, "tls-file",
-                   "certificate file '%.*s' is given without a key file (server_key)",
-                   STR_ARG(files->server_cert));
-        return false;
-    }
-    return true;
-}
-
-static void context_set_server(SSL_CTX *ssl)
-{
-    static const unsigned char id[] = "pointsman";
-    SSL_CTX_set_session_id_context(ssl, id, sizeof id - 1);
-    SSL_CTX_set_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE);
-    SSL_CTX_set_alpn_select_cb(ssl, on_alpn, NULL);
-    SSL_CTX_set_tlsext_servername_callback(ssl, on_server_name);
-}
-
-bool tls_server_context(const struct snapshot *s, struct diags *d,
-                        struct tls_context **out)
-{
-    *out = NULL;
-    if (str_empty(s->tls.server_cert) && str_empty(s->tls.server_key)) {
-        return true;
-    }
-    if (!files_are_pair(&s->tls, d)) {
-        return false;
-    }
-    struct tls_context *c = context_new(true);
-    if (!context_is_complete(c, d) || !context_load_files(c, &s->tls, d)) {
-        tls_context_unref(&c);
-        return false;
-    }
-    context_set_server(c->ssl);
-    *out = c;
-    return true;
-}
-
-bool tls_client_context(const struct snapshot *s, struct diags *d,
-                        struct tls_context **out)
-{
-    (void)s; /* verification and client certificates will be read from it */
-    struct tls_context *c = context_new(false);
-    if (!context_is_complete(c, d)) {
-        tls_context_unref(&c);
-        *out = NULL;
-        return false;
-    }
-    *out = c;
-    return true;
 }
 
 struct tls_context *tls_context_ref(struct tls_context *c)
@@ -398,24 +222,102 @@ struct tls_context *tls_context_ref(struct tls_context *c)
     return c;
 }
 
+static void context_free(struct tls_context *c)
+{
+    for (size_t i = 0; c->names != NULL && i < map_count(c->names); i++) {
+        SSL_CTX_free(map_at(c->names, i, NULL));
+    }
+    arena_free(&c->arena);
+    SSL_CTX_free(c->ssl);
+    BIO_meth_free(c->bio);
+    for (unsigned i = 0; i < c->provider_count; i++) {
+        OSSL_PROVIDER_unload(c->providers[i]);
+    }
+    OSSL_LIB_CTX_free(c->library);
+    free(c);
+}
+
 void tls_context_unref(struct tls_context **c)
 {
     struct tls_context *was = *c;
     *c = NULL;
     if (was != NULL &&
         atomic_fetch_sub_explicit(&was->refs, 1, memory_order_acq_rel) == 1) {
-        SSL_CTX_free(was->ssl);
-        BIO_meth_free(was->bio);
+        context_free(was);
+    }
+}
+
+/* --- those of a configuration --- */
+
+static bool profile_has_server(const struct tls_profile *p)
+{
+    return p->settings[TLS_OPTION_server_cert].items != NULL;
+}
+
+static struct tls_contexts *contexts_build(const struct snapshot *s, enum tls_files files,
+                                           struct diags *d)
+{
+    struct tls_contexts *c = calloc(1, sizeof *c);
+    check(c != NULL);
+    c->count = s->tls_profile_count;
+    c->server = calloc(c->count + 1, sizeof *c->server);
+    c->client = calloc(c->count + 1, sizeof *c->client);
+    check(c->server != NULL && c->client != NULL);
+    bool ok = true;
+    for (unsigned i = 0; i < c->count; i++) {
+        const struct tls_profile *p = s->tls_profiles[i];
+        unsigned before = diags_errors(d);
+        c->client[i] = context_new(p, false, files, d);
+        /* What both need is told once. */
+        if (profile_has_server(p) &&
+            (c->client[i] != NULL || before == diags_errors(d))) {
+            c->server[i] = context_new(p, true, files, d);
+        }
+        ok = ok && c->client[i] != NULL &&
+             (c->server[i] != NULL || !profile_has_server(p));
+    }
+    if (!ok) {
+        tls_contexts_free(&c);
+    }
+    return c;
+}
+
+struct tls_contexts *tls_contexts_new(const struct snapshot *s, struct diags *d)
+{
+    return contexts_build(s, TLS_FILES_ALL, d);
+}
+
+void tls_contexts_free(struct tls_contexts **c)
+{
+    struct tls_contexts *was = *c;
+    *c = NULL;
+    for (unsigned i = 0; was != NULL && i < was->count; i++) {
+        tls_context_unref(&was->server[i]);
+        tls_context_unref(&was->client[i]);
+    }
+    if (was != NULL) {
+        free(was->server);
+        free(was->client);
         free(was);
     }
 }
 
-bool tls_check_files(const struct snapshot *s, struct diags *d)
+struct tls_context *tls_contexts_server(const struct tls_contexts *c,
+                                        const struct tls_profile *p)
 {
-    struct tls_context *server = NULL, *client = NULL;
-    bool server_ok = tls_server_context(s, d, &server);
-    bool client_ok = tls_client_context(s, d, &client);
-    tls_context_unref(&server);
-    tls_context_unref(&client);
-    return server_ok && client_ok;
+    return c->server[p->index];
+}
+
+struct tls_context *tls_contexts_client(const struct tls_contexts *c,
+                                        const struct tls_profile *p)
+{
+    return c->client[p->index];
+}
+
+bool tls_check(const struct snapshot *s, enum tls_files files, struct diags *d)
+{
+    struct tls_contexts *c = contexts_build(s, files, d);
+    bool ok = c != NULL;
+    tls_contexts_free(&c);
+    return ok;
 }

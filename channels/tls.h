@@ -12,21 +12,30 @@
 #include "base/diag.h"
 #include "tables/snapshot.h"
 
-struct tls_context; /* counted */
+struct tls_context;  /* of one profile and role; counted */
+struct tls_contexts; /* all of one configuration */
 
-/* Opens certificate and key of the snapshot and builds the server context; reports
- * unreadable, malformed, mismatched files as errors naming file and reason, keys that
- * others may read as a warning. *out is NULL without errors when none is configured. */
-bool tls_server_context(const struct snapshot *s, struct diags *d,
-                        struct tls_context **out);
-/* The client context: any certificate will do until a verify keyword exists. */
-bool tls_client_context(const struct snapshot *s, struct diags *d,
-                        struct tls_context **out);
+/* What of the files that the profiles name is looked at. */
+enum tls_files {
+    TLS_FILES_ALL,   /* all must be in order */
+    TLS_FILES_CHECK, /* as ALL, but a key that this user may not read is only a warning */
+    TLS_FILES_NONE   /* none: for a machine that has none */
+};
+
+/* Opens what the profiles of the snapshot name and builds their contexts; reports all
+ * faults with their places. NULL after errors. */
+struct tls_contexts *tls_contexts_new(const struct snapshot *s, struct diags *d);
+void tls_contexts_free(struct tls_contexts **c);
+/* Borrowed. server: NULL when the profile has no certificate. */
+struct tls_context *tls_contexts_server(const struct tls_contexts *c,
+                                        const struct tls_profile *p);
+struct tls_context *tls_contexts_client(const struct tls_contexts *c,
+                                        const struct tls_profile *p);
 struct tls_context *tls_context_ref(struct tls_context *c);
 void tls_context_unref(struct tls_context **c);
 
-/* For `pointsman check`: builds and drops the contexts. */
-bool tls_check_files(const struct snapshot *s, struct diags *d);
+/* For `pointsman check`: builds and drops the contexts. False after errors. */
+bool tls_check(const struct snapshot *s, enum tls_files files, struct diags *d);
 
 /* --- the filter --- */
 struct tls_filter;

@@ -1,5 +1,6 @@
-/* tls_context: what tls.c (contexts from files) and tls_filter.c (one session) share.
- * Nobody else includes it. */
+/* tls_context: what the files of TLS share: tls.c (the contexts of a configuration),
+ * tls_files.c (certificates and keys), tls_params.c (protocols, ciphers, groups),
+ * tls_filter.c (one session). Nobody else includes it. */
 #ifndef CHANNELS_TLS_CONTEXT_H
 #define CHANNELS_TLS_CONTEXT_H
 
@@ -8,12 +9,45 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/map.h"
+#include "channels/tls.h"
+
+enum { TLS_PROVIDERS_MAX = 8 };
+
 struct tls_context {
     atomic_uint refs;
     bool server;
     SSL_CTX *ssl;
     BIO_METHOD *bio; /* reads and writes the buffers of a struct tls_filter */
+    /* server: what is shown to who asks for a name; "mail.here.test" or "*.here.test" ->
+     * SSL_CTX. NULL: there are none. */
+    struct map *names;
+    struct arena *arena; /* of names */
+    /* Providers are loaded into a library context of their own; NULL: the usual one. */
+    OSSL_LIB_CTX *library;
+    OSSL_PROVIDER *providers[TLS_PROVIDERS_MAX];
+    unsigned provider_count;
 };
+
+/* One context while it is made. */
+struct tls_build {
+    struct tls_context *context;
+    const struct tls_profile *profile;
+    enum tls_files files;
+    struct diags *diags;
+    char propquery[256]; /* "" : none */
+};
+
+/* tls_files.c: puts these certificates and their keys (no keys: they are in the files of
+ * the certificates) into ssl. purpose: X509_PURPOSE_SSL_SERVER or _CLIENT. Reports all
+ * that is wrong with them; false when an error was. */
+bool tls_use_certificates(struct tls_build *b, SSL_CTX *ssl, const struct tls_item *certs,
+                          const struct tls_item *keys, int purpose);
+/* tls_files.c: puts the parameters of a file into ssl. */
+bool tls_use_dh_params(struct tls_build *b, SSL_CTX *ssl, const struct tls_item *file);
+/* tls_params.c: protocols, ciphers, groups and all that is the same for every profile.
+ * Reports what the profile says wrong. */
+bool tls_use_params(struct tls_build *b, SSL_CTX *ssl);
 
 /* The BIO between OpenSSL and a filter's buffers; its data is the struct tls_filter.
  * NULL when memory is exhausted. */
@@ -22,5 +56,6 @@ BIO_METHOD *tls_filter_bio(void);
 /* The reason of the oldest error in this thread's OpenSSL queue, one line in English,
  * into out; clears the queue. */
 void tls_take_error(char *out, size_t size);
+const char *tls_propquery(const struct tls_build *b); /* NULL: none */
 
 #endif

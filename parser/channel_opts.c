@@ -51,6 +51,8 @@ static void assign(struct channel_opts *o, enum keyword_id id, const struct valu
     case KEYWORD_ID_##word: o->word = (type)v->number; o->word##_at = at; break;
 #define CHANNEL(word, ...)                                                               \
     case KEYWORD_ID_##word: o->word = v->text; o->word##_at = at; break;
+#define PROFILE(word, ...)                                                               \
+    case KEYWORD_ID_##word: o->word = v->text; o->word##_at = at; break;
 #define HOST(word, ...)                                                                  \
     case KEYWORD_ID_##word: o->word = v->text; o->word##_at = at; break;
 #define ADDRESS(word, ...)                                                               \
@@ -94,6 +96,7 @@ unsigned channel_opts_places(const struct channel_opts *o, enum keyword_id id,
 #define PARTLY(word, field, ...)  case KEYWORD_ID_##word: at[n++] = o->field##_at; break;
 #define INT(word, ...)            case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
 #define CHANNEL(word, ...)        case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
+#define PROFILE(word, ...)        case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
 #define HOST(word, ...)           case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
 #define ADDRESS(word, ...)        case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
 #define SERVERS(word, ...)        case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
@@ -123,6 +126,7 @@ static bool holds(const struct channel_opts *o, const struct channel_opts *built
 #define INT(word, ...)                                                                   \
     case KEYWORD_ID_##word: return o->word != built_in->word;
 #define CHANNEL(word, ...) case KEYWORD_ID_##word: return o->word.len > 0;
+#define PROFILE(word, ...) case KEYWORD_ID_##word: return o->word.len > 0;
 #define HOST(word, ...)    case KEYWORD_ID_##word: return o->word.len > 0;
 #define ADDRESS(word, ...) case KEYWORD_ID_##word: return o->word.len > 0;
 #define SERVERS(word, ...) case KEYWORD_ID_##word: return o->nameserver_count > 0;
@@ -141,6 +145,8 @@ static void print_argument(const struct channel_opts *o, enum keyword_id id,
 #define INT(word, ...)                                                                   \
     case KEYWORD_ID_##word: buf_printf(out, " %u", (unsigned)o->word); break;
 #define CHANNEL(word, ...)                                                               \
+    case KEYWORD_ID_##word: buf_printf(out, " %.*s", STR_ARG(o->word)); break;
+#define PROFILE(word, ...)                                                               \
     case KEYWORD_ID_##word: buf_printf(out, " %.*s", STR_ARG(o->word)); break;
 #define HOST(word, ...)                                                                  \
     case KEYWORD_ID_##word: buf_printf(out, " %.*s", STR_ARG(o->word)); break;
@@ -194,6 +200,8 @@ static str wanted(struct arena *a, const struct keyword *k)
         return arena_printf(a, "a number from %u to %u", k->min, k->max);
     case KEYWORD_KIND_CHANNEL:
         return STR("the name of a channel");
+    case KEYWORD_KIND_PROFILE:
+        return STR("the name of a section of tls.cnf");
     case KEYWORD_KIND_HOST:
         return STR("a host name or an address in brackets");
     case KEYWORD_KIND_ADDRESS:
@@ -334,6 +342,7 @@ static bool read_value(const struct applying *on, struct value *v)
         }
         return true;
     case KEYWORD_KIND_CHANNEL:
+    case KEYWORD_KIND_PROFILE:
         v->text = arg->text;
         return true;
     case KEYWORD_KIND_SERVERS:

@@ -16,6 +16,9 @@ static const struct keyword KEYWORDS[] = {
 #define CHANNEL(word, in_group, meaning)                                                 \
     ROW(word, CHANNEL, ONE, HONOURED, .group = in_group, .argument = "channel",          \
         .text = meaning)
+#define PROFILE(word, in_group, meaning)                                                 \
+    ROW(word, PROFILE, ONE, HONOURED, .group = in_group, .argument = "profile",          \
+        .text = meaning)
 #define HOST(word, arg, in_group, meaning)                                               \
     ROW(word, HOST, ONE, HONOURED, .group = in_group, .argument = arg, .text = meaning)
 #define ADDRESS(word, arg, in_group, meaning)                                            \

@@ -68,6 +68,7 @@ enum keyword_kind {
     KEYWORD_KIND_CHOICE,  /* sets one field, or several, to a value of the row */
     KEYWORD_KIND_INT,     /* a number from min to max */
     KEYWORD_KIND_CHANNEL, /* a channel name, resolved when all channels are known */
+    KEYWORD_KIND_PROFILE, /* a section of tls.cnf, resolved when that is read */
     KEYWORD_KIND_HOST,    /* host name or [address] */
     KEYWORD_KIND_ADDRESS, /* IP literal */
     KEYWORD_KIND_SERVERS, /* IP[@port]... */
@@ -79,6 +80,7 @@ enum keyword_kind {
 enum keyword_id {
 #define INT(word, ...)       KEYWORD_ID_##word,
 #define CHANNEL(word, ...)   KEYWORD_ID_##word,
+#define PROFILE(word, ...)   KEYWORD_ID_##word,
 #define HOST(word, ...)      KEYWORD_ID_##word,
 #define ADDRESS(word, ...)   KEYWORD_ID_##word,
 #define SERVERS(word, ...)   KEYWORD_ID_##word,
@@ -140,6 +142,7 @@ struct nameserver {
  *            maxprocchars; 0: not given
  *   uint16_t port;         25 unless given
  *   str tlsswitchchannel;  empty: none
+ *   str tlsprofile;        empty: [*]
  *   str daemon;            empty: none; "router": the official host
  *   str lastresort;        empty: none
  *   str interfaceaddress;  empty: any; else an IP literal
@@ -152,6 +155,9 @@ struct channel_opts {
     type word;                                                                           \
     struct span word##_at;
 #define CHANNEL(word, ...)                                                               \
+    str word;                                                                            \
+    struct span word##_at;
+#define PROFILE(word, ...)                                                               \
     str word;                                                                            \
     struct span word##_at;
 #define HOST(word, ...)                                                                  \

@@ -307,9 +307,7 @@ static void check_local(struct channels *on, const struct ast *ast)
     }
 }
 
-/* The argument, with its quotes if it has any, in the span of a keyword and its
- * argument. */
-static struct span argument_span(const struct diags *d, struct span at, str argument)
+struct span channel_argument_span(const struct diags *d, struct span at, str argument)
 {
     const struct source *s = sources_get(diags_sources(d), at.source);
     size_t end = (size_t)at.offset + at.length;
@@ -334,7 +332,8 @@ static void resolve_switches(struct channels *on)
         }
         str name = ch->opts.tlsswitchchannel;
         const struct channel *target = channel_resolve(
-            on->c, name, argument_span(on->c->diags, at, name), "unknown-channel");
+            on->c, name, channel_argument_span(on->c->diags, at, name),
+            "unknown-channel");
         if (target != NULL) {
             ch->tls_switch = on->list.at[target->index];
         } else {

@@ -8,6 +8,7 @@
 #include "base/diag.h"
 #include "base/str.h"
 #include "parser/keywords.h"
+#include "tables/tls_policy.h"
 
 /* The driver that serves a channel, derived from its name (PMDF 2.3.6). */
 enum channel_type {
@@ -26,6 +27,7 @@ struct channel {
     str official_host;
     str local_alias;            /* empty: use snapshot->local_host */
     struct channel *tls_switch; /* resolved tlsswitchchannel, NULL: none */
+    struct tls_policy tls_server, tls_client; /* what holds for TLS, flattened */
     bool final;                 /* delivers here: a destination that is ours by kind */
     struct span span;           /* the channel name on its line */
 };

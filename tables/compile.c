@@ -128,7 +128,7 @@ static void run_passes(struct compile *c, const struct inputs *in,
     channel_compile(c, in->main);
     site_options_compile(c, in->beside[INPUT_OPTIONS]);
     services_compile(c, in->beside[INPUT_SERVICES]);
-    tls_files_compile(c, in->beside[INPUT_TLS]);
+    tls_profiles_compile(c, in->beside[INPUT_TLS]);
     local_domains_compile(c, in->beside[INPUT_LOCALDOMAINS]);
     mapping_compile(c, in->beside[INPUT_MAPPINGS]);
     general_compile(c, in->beside[INPUT_GENERAL]);

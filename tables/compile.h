@@ -31,11 +31,14 @@ void channel_compile(struct compile *c, const struct ast *ast);
 /* The channel of that name, or NULL; that is reported then, with the nearest name. */
 const struct channel *channel_resolve(struct compile *c, str name, struct span at,
                                       const char *slug);
-/* services.c, site_options.c, tls_files.c, local_domains.c: one file each; ast is NULL
+/* The argument, with its quotes if it has any, in the span of a keyword and its
+ * argument. */
+struct span channel_argument_span(const struct diags *d, struct span at, str argument);
+/* services.c, site_options.c, tls_profile.c, local_domains.c: one file each; ast is NULL
  * when the file is not there. */
 void services_compile(struct compile *c, const struct ast *ast);
 void site_options_compile(struct compile *c, const struct ast *ast);
-void tls_files_compile(struct compile *c, const struct ast *ast);
+void tls_profiles_compile(struct compile *c, const struct ast *ast);
 void local_domains_compile(struct compile *c, const struct ast *ast);
 /* general.c: `general` into s->general. ast is NULL when there is none. */
 void general_compile(struct compile *c, const struct ast *ast);

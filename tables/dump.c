@@ -40,18 +40,23 @@ static void dump_channel(const struct snapshot *s, const struct channel *ch, siz
 }
 
 /* Paths in the configuration folder are written without it. */
-static void dump_path(const struct snapshot *s, const char *name, str path,
-                      struct span at, struct buf *out)
+static str path_shown(const struct snapshot *s, str path)
 {
     str folder = s->directory;
-    if (at.source == 0) {
-        return;
-    }
     if (str_starts(path, folder) && path.len > folder.len + 1 && folder.len > 1 &&
         path.ptr[folder.len] == '/') {
         path = str_from_pos(path, folder.len + 1);
     }
-    buf_printf(out, "%s=%.*s\n", name, STR_ARG(path));
+    return path;
+}
+
+static void dump_path(const struct snapshot *s, const char *name, str path,
+                      struct span at, struct buf *out)
+{
+    if (at.source != 0) {
+        path = path_shown(s, path);
+        buf_printf(out, "%s=%.*s\n", name, STR_ARG(path));
+    }
 }
 
 static void dump_options(const struct snapshot *s, struct buf *out)
@@ -141,14 +146,55 @@ static void dump_services(const struct snapshot *s, struct buf *out)
     }
 }
 
+/* A path, or a URI, of which those of files have a path. */
+static void dump_place(const struct snapshot *s, str place, struct buf *out)
+{
+    str path = tls_file_path(place);
+    bool file = tls_is_uri(place) && path.len > 0;
+    path = path_shown(s, path.len > 0 ? path : place);
+    buf_printf(out, "%s%.*s", file ? "file:" : "", STR_ARG(path));
+}
+
+static void dump_tls_option(const struct snapshot *s, const struct tls_profile *p,
+                            enum tls_option o, struct buf *out)
+{
+    const char *name = tls_option_name(o);
+    const struct tls_item *item = p->settings[o].items;
+    if (item == NULL && p->settings[o].at.source != 0) {
+        buf_printf(out, "%s=none\n", name);
+    }
+    for (; item != NULL; item = item->next) {
+        buf_printf(out, "%s=%s", name, o == TLS_OPTION_fingerprint ? "sha256:" : "");
+        if (tls_option_is_path(o)) {
+            dump_place(s, item->text, out);
+        } else {
+            buf_printf(out, "%.*s", STR_ARG(item->text));
+        }
+        if (item->cert.len > 0) {
+            buf_puts(out, " : ");
+            dump_place(s, item->cert, out);
+            buf_puts(out, " : ");
+            dump_place(s, item->key, out);
+        }
+        buf_putc(out, '\n');
+    }
+}
+
+/* Sections as they are in force, so that what they inherit stands in each. */
 static void dump_tls(const struct snapshot *s, struct buf *out)
 {
     buf_puts(out, "!== tls.cnf\n");
-    if (s->tls.server_cert.len > 0) {
-        struct span any = {1, 0, 0};
-        buf_puts(out, "[*]\n");
-        dump_path(s, "server_cert", s->tls.server_cert, any, out);
-        dump_path(s, "server_key", s->tls.server_key, any, out);
+    for (unsigned i = 0; i < s->tls_profile_count; i++) {
+        const struct tls_profile *p = s->tls_profiles[i];
+        size_t before = out->len;
+        buf_printf(out, "[%.*s]\n", STR_ARG(p->name));
+        size_t head = out->len;
+        for (unsigned o = 0; o < TLS_OPTIONS; o++) {
+            dump_tls_option(s, p, o, out);
+        }
+        if (i == 0 && out->len == head) {
+            out->len = before; /* nothing in [*] */
+        }
     }
 }
 

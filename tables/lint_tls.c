@@ -45,22 +45,54 @@ static void lint_tls_switch(struct compile *c, const struct channel *ch,
     }
 }
 
-static void lint_certificate(struct compile *c)
+/* Told once for each profile: by the first channel that needs its certificate. */
+static void lint_certificate(struct compile *c, const struct channel *ch,
+                             const struct reach *reach, bool *told)
 {
+    const struct tls_profile *p = ch->tls_server.profile;
     struct span why = SPAN_NONE;
-    if (c->s->tls.server_cert.len > 0 || !snapshot_needs_certificate(c->s, &why)) {
+    if (told[p->index] || p->settings[TLS_OPTION_server_cert].items != NULL ||
+        !reach_offers_tls(reach, ch, &why)) {
         return;
     }
+    told[p->index] = true;
     diag_error(
         c->diags, why, "no-certificate",
         "clients are offered TLS because of this, but there is no certificate; set "
-        "server_cert and server_key in section [*] of tls.cnf");
+        "server_cert and server_key in section [%.*s] of tls.cnf",
+        STR_ARG(p->name));
+}
+
+/* A section that is nobody's: mostly a slip in its name. */
+static void lint_profiles(struct compile *c)
+{
+    const struct snapshot *s = c->s;
+    bool *used = arena_array(c->arena, bool, s->tls_profile_count);
+    for (unsigned i = 0; i < s->channel_count; i++) {
+        const struct tls_profile *p = s->channels[i]->tls_server.profile;
+        for (; p != NULL && !used[p->index]; p = p->parent) {
+            used[p->index] = true;
+        }
+    }
+    for (unsigned i = 1; i < s->tls_profile_count; i++) {
+        const struct tls_profile *p = s->tls_profiles[i];
+        if (!used[i] && diags_errors(c->diags) == 0) { /* else they may be the reason */
+            diag_warning(c->diags, p->at, "tls-profile-unused",
+                         "no channel has 'tlsprofile %.*s', and no section that one has "
+                         "inherits from it",
+                         STR_ARG(p->name));
+        }
+    }
 }
 
 void lint_tls(struct compile *c, const struct reach *reach)
 {
+    bool *told = arena_array(c->arena, bool, c->s->tls_profile_count);
     for (unsigned i = 0; i < c->s->channel_count; i++) {
         lint_tls_switch(c, c->s->channels[i], reach);
     }
-    lint_certificate(c);
+    for (unsigned i = 0; i < c->s->channel_count; i++) {
+        lint_certificate(c, c->s->channels[i], reach, told);
+    }
+    lint_profiles(c);
 }

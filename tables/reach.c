@@ -55,3 +55,13 @@ void reach_sources(const struct snapshot *s, struct arena *a, struct reach *out)
         }
     }
 }
+
+bool reach_offers_tls(const struct reach *r, const struct channel *c, struct span *why)
+{
+    if (r->implicit_tls[c->index] != NULL) {
+        *why = r->implicit_tls[c->index]->span;
+        return true;
+    }
+    *why = c->tls_server.level_at;
+    return r->plain[c->index] != NULL && c->tls_server.level != TLS_LEVEL_NO;
+}

@@ -18,4 +18,8 @@ void reach_sources(const struct snapshot *s, struct arena *a, struct reach *out)
  * "." and "$*": whoever it is never switches. */
 bool reach_takes_clients(const struct rule_record *r, const struct template *t);
 
+/* Can a client on this channel begin TLS? Then it needs a certificate; *why is the line
+ * that makes it so. */
+bool reach_offers_tls(const struct reach *r, const struct channel *c, struct span *why);
+
 #endif

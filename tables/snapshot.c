@@ -1,8 +1,6 @@
 /* snapshot: counting references and looking names up. It is filled by compile.c. */
 #include "tables/snapshot.h"
 
-#include "tables/reach.h"
-
 struct snapshot *snapshot_ref(struct snapshot *s)
 {
     atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
@@ -59,24 +57,4 @@ bool snapshot_is_local_domain(const struct snapshot *s, str domain)
 str snapshot_where(struct arena *a, const struct snapshot *s, struct span span)
 {
     return span_text(a, s->sources, span);
-}
-
-bool snapshot_needs_certificate(const struct snapshot *s, struct span *why)
-{
-    struct arena *a = arena_new();
-    struct reach reach;
-    bool needed = false;
-    reach_sources(s, a, &reach);
-    for (unsigned i = 0; i < s->channel_count && !needed; i++) {
-        if (reach.implicit_tls[i] != NULL) {
-            *why = reach.implicit_tls[i]->span;
-            needed = true;
-        } else if (reach.plain[i] != NULL &&
-                   s->channels[i]->opts.tls_server != TLS_LEVEL_NO) {
-            *why = s->channels[i]->opts.tls_server_at;
-            needed = true;
-        }
-    }
-    arena_free(&a);
-    return needed;
 }

@@ -65,14 +65,6 @@ struct site_options {
         mapping_paranoia_at, use_reverse_database_at, reverse_envelope_at;
 };
 
-/* Certificate files of the default profile (tls.cnf [*], else PMDF's server-pub.pem
- * and server-priv.pem beside the main file). Absolute paths; empty: none. They are
- * opened by channels/tls when the configuration is prepared. */
-struct tls_files {
-    str server_cert, server_key;
-    struct span server_cert_at, server_key_at;
-};
-
 /* What became of the compiled image beside the main file; see tables/image.h. */
 enum image_verdict {
     IMAGE_NONE,  /* there is none, or it was not asked for */
@@ -108,7 +100,8 @@ struct snapshot {
     struct map *mappings;     /* case-blind -> struct mapping; see tables/mapping.h */
     struct map *localdomains; /* case-blind "dom" or ".dom" -> struct span* */
     struct site_options options;
-    struct tls_files tls;
+    const struct tls_profile **tls_profiles; /* in file order; [0] is [*], always there */
+    unsigned tls_profile_count;
     const struct inputs *inputs; /* what it was compiled from */
     struct image_status image;   /* FRESH: the snapshot comes from it */
     str local_host;              /* official host of the first channel */
@@ -150,8 +143,5 @@ const struct span *snapshot_local_domain(const struct snapshot *s, str domain);
 bool snapshot_is_local_domain(const struct snapshot *s, str domain);
 /* "file:line" of a span, formatted into a. */
 str snapshot_where(struct arena *a, const struct snapshot *s, struct span span);
-/* Can this channel (as source) ever offer TLS: some service starts on it or can be
- * switched to it. Used to demand a certificate. */
-bool snapshot_needs_certificate(const struct snapshot *s, struct span *why);
 
 #endif

@@ -91,7 +91,8 @@ int cmd_check(const struct invocation *in)
     }
     configuration_load(&c, in, CONFIGURATION_SOURCES);
     if (c.snapshot) {
-        tls_check_files(c.snapshot, c.diags);
+        tls_check(c.snapshot, in->options.no_files ? TLS_FILES_NONE : TLS_FILES_CHECK,
+                  c.diags);
         dns_check_anchor(c.snapshot, c.diags);
     }
     messages_print(c.diags,

@@ -15,7 +15,7 @@ static const struct command commands[] = {
      "  pointsman check -c ./new --strict\n"
      "  pointsman check --relay\n",
      TAKES_STRICT | TAKES_ALLOW | TAKES_FORMAT | TAKES_JSON | TAKES_MAX_ERRORS |
-         TAKES_SILENCE | TAKES_RELAY,
+         TAKES_SILENCE | TAKES_RELAY | TAKES_NO_FILES,
      0, 0, cmd_check},
     {"compile", "", "the configuration as an image that loads at once",
      "Writes it beside the main file, under its name with the ending .image. There\n"

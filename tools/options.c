@@ -71,6 +71,8 @@ static const struct option_row rows[] = {
          "where to write: an image, or a folder (print)"),
     FLAG(TAKES_RELAY, 0, "relay", relay, true,
          "tell who may relay and why, and what is ours"),
+    FLAG(TAKES_NO_FILES, 0, "no-files", no_files, true,
+         "leave out certificates, keys and CAs"),
     READ(TAKES_FORMAT, "format", "FORMAT", format_apply,
          "text, json (one object a line) or sarif"),
     READ(TAKES_MAX_ERRORS, "max-errors", "N", max_errors_apply,

@@ -38,6 +38,7 @@ enum {
     TAKES_OUTPUT = 1 << 20,
     TAKES_FLAGS = 1 << 21,
     TAKES_RELAY = 1 << 22,
+    TAKES_NO_FILES = 1 << 23,
     TAKES_WORDS = 1 << 19 /* what follows the command is left to it */
 };
 
@@ -56,7 +57,7 @@ struct tool_options {
     const char *output;                               /* -o; NULL: the usual place */
     const char *addresses;                            /* a file of them, NULL: none */
     const char *flags;                                /* of a mapping; NULL: none */
-    bool help, version, strict, allow_unhonoured, trace, json, tls, relay;
+    bool help, version, strict, allow_unhonoured, trace, json, tls, relay, no_files;
     enum tool_format format; /* where json is false */
     unsigned max_errors;     /* 0: no limit */
     const char *silence[TOOL_SILENCE_MAX];

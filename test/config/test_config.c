@@ -5,9 +5,9 @@
  *   bad/SLUG[--VARIANT]   says [SLUG]; .err is all it says. Loads unless there is an
  *                   error; never under --strict. .allow.err, if there, is what it says
  *                   under --allow-unhonoured.
- *   keywords/KEYWORD.cnf   as good/, one for each honoured keyword: alone, against
+ *   keywords/KEYWORD   as good/, one for each honoured keyword: alone, against
  *                   another word of its group, from defaults and over them
- *   keyword-arguments/KEYWORD.cnf   one for each that takes an argument: each line that
+ *   keyword-arguments/KEYWORD   one for each that takes an argument: each line that
  *                   has it is an error; .err is what is said
  * UPDATE_GOLDEN=1 in the environment writes the expectations instead. */
 #include <dirent.h>
@@ -253,8 +253,12 @@ static unsigned test_shows(const char *folder, str name, str path)
     bool honoured =
         k != NULL && k->status == KEYWORD_HONOURED && str_eq(word, str_from(k->name));
     struct buf text;
+    char main_file[600];
+    bool folder_case = stem_of(path).len == path.len;
+    snprintf(main_file, sizeof main_file, "%.*s%s", STR_ARG(path),
+             folder_case ? "/pointsman.cnf" : "");
     buf_init(&text, TEXT_MAX);
-    read_file(path.ptr, &text);
+    read_file(main_file, &text);
     unsigned shown = count_word(buf_slice(&text), word);
     result(honoured && shown > 0, folder, name, "shows a keyword that is honoured");
     buf_free(&text);
@@ -281,9 +285,11 @@ static void test_arguments(const char *folder, str name, str path)
 
 static void test_has_case(const char *folder, const struct keyword *k)
 {
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s.cnf", folder, k->name);
-    result(access(path, F_OK) == 0, folder, str_from(k->name), "is there");
+    char file[520], path[512];
+    snprintf(path, sizeof path, "%s/%s", folder, k->name);
+    snprintf(file, sizeof file, "%s.cnf", path);
+    result(access(file, F_OK) == 0 || access(path, F_OK) == 0, folder,
+           str_from(k->name), "is there");
 }
 
 /* A keyword that begins to be honoured needs its cases: copy those of a neighbour. */

@@ -112,24 +112,28 @@ static void knows_where_sessions_begin(void **state)
     assert_null(reach.plain[3]);
     assert_null(reach.plain[4]);
     assert_null(reach.implicit_tls[1]);
-    assert_false(snapshot_needs_certificate(f.snapshot, &why));
+    assert_false(reach_offers_tls(&reach, f.snapshot->channels[1], &why));
     unload(&f);
 }
 
 static void needs_a_certificate(void **state)
 {
     struct fixture f;
+    struct reach reach;
     struct span why;
     (void)state;
     load(&f, TEXT(CHANNELS "!== dispatcher.cnf\n[SERVICE=SMTPS]\nTLS_PORT=465\n"
                            "PARAMETER=CHANNEL=tcp_local\n"
                            "!== server-pub.pem\nx\n"));
     assert_non_null(f.snapshot);
-    assert_true(snapshot_needs_certificate(f.snapshot, &why));
+    reach_sources(f.snapshot, f.arena, &reach);
+    assert_true(reach_offers_tls(&reach, f.snapshot->channels[1], &why));
     str where = snapshot_where(f.arena, f.snapshot, why);
     assert_true(str_eq(where, STR("dispatcher.cnf:2")));
     /* the pair is taken when either file is there */
-    assert_true(str_eq(f.snapshot->tls.server_key, STR("/memory/server-priv.pem")));
+    const struct tls_profile *all = f.snapshot->tls_profiles[0];
+    assert_true(str_eq(all->settings[TLS_OPTION_server_key].items->text,
+                       STR("/memory/server-priv.pem")));
     unload(&f);
 }
 
