@@ -218,6 +218,29 @@ static bool read_client(struct explaining *x)
     return reason == NULL;
 }
 
+/* Is there a service of that name? Else says so, with the nearest one. */
+static bool service_exists(const struct snapshot *s, const char *name)
+{
+    const struct service *near = NULL;
+    unsigned limit = 2;
+    for (unsigned i = 0; i < s->service_count; i++) {
+        if (str_ieq(s->services[i].name, str_from(name))) {
+            return true;
+        }
+        unsigned distance = str_distance(s->services[i].name, str_from(name), limit);
+        if (distance <= limit) {
+            near = &s->services[i];
+            limit = distance;
+        }
+    }
+    fprintf(stderr, "pointsman: there is no service '%s'", name);
+    if (near) {
+        fprintf(stderr, "; did you mean '%.*s'?", STR_ARG(near->name));
+    }
+    fputc('\n', stderr);
+    return false;
+}
+
 static bool find_service(struct explaining *x)
 {
     const char *name = x->in->options.service;
@@ -230,7 +253,7 @@ static bool find_service(struct explaining *x)
     if (s->service_count == 0) {
         fputs("pointsman: there is no service in dispatcher.cnf: nobody can connect\n",
               stderr);
-    } else {
+    } else if (!name || service_exists(s, name)) {
         fprintf(stderr, "pointsman: no service%s%s takes a connection from %.*s\n",
                 name ? " " : "", name ? name : "", STR_ARG(x->request.client_ip));
     }

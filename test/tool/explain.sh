@@ -78,8 +78,10 @@ expect 'no sender' 2 '' "the sender 'a@' has no domain" \
     explain -c "$site" u@here.test --from-ip 10.1.2.3 --sender a@
 expect 'the empty sender' 0 '^verdict  *accepted' '' \
     explain -c "$site" u@here.test --from-ip 10.1.2.3 --sender '<>'
-expect 'an unknown service' 2 '' 'no service NONE takes a connection from 10.1.2.3' \
-    explain -c "$site" u@here.test --from-ip 10.1.2.3 --service NONE
+expect 'an unknown service' 2 '' "there is no service 'OTHER'$" \
+    explain -c "$site" u@here.test --from-ip 10.1.2.3 --service OTHER
+expect 'a service by nearly its name' 2 '' "there is no service 'SUMBIT'; did you mean 'SUBMIT'?" \
+    explain -c "$site" u@here.test --from-ip 10.1.2.3 --service SUMBIT
 expect 'a service of another address family' 2 '' 'no service SUBMIT takes a connection from ::1' \
     explain -c "$site" u@here.test --from-ip ::1 --service SUBMIT
 expect 'two addresses' 2 '' "too many arguments: 'b'" explain -c "$site" a b --from-ip 10.1.2.3
