@@ -175,7 +175,9 @@ static void check_tls(struct channels *on, const struct channel_opts *o)
     if (server) {
         diag_note(on->c->diags, d, base->tls_server_at, "the default it is weaker than");
     }
-    if (client) {
+    bool told = server && base->tls_server_at.source == base->tls_client_at.source &&
+                base->tls_server_at.offset == base->tls_client_at.offset;
+    if (client && !told) {
         diag_note(on->c->diags, d, base->tls_client_at,
                   server ? "another default that is lost"
                          : "the default it is weaker than");
