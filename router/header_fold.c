@@ -64,18 +64,22 @@ static void put_word(struct fold *f, str gap, str word, size_t room)
         put(f, word);
         return;
     }
+    if (gap_width(gap) == 0) {
+        gap = STR(" "); /* a bare CR or LF: two words stay two */
+    }
     if (f->column + gap_width(gap) + word.len + room > f->shape->width) {
         f->ok = f->ok && buf_puts(f->out, "\r\n");
         f->column = 0;
         put_blanks(f, f->indent);
-        gap = f->indent > 0 ? STR("") : gap_width(gap) > 0 ? gap : STR(" ");
+        gap = f->indent > 0 ? STR("") : gap;
     }
     put_gap(f, gap);
     put(f, word);
 }
 
-/* The end of the word at `at`; what is quoted is not taken apart, but a backslash does not
- * quote a line end: behind a word that ends with one, a fold would be an empty line. */
+/* The end of the word at `at`; what is quoted is not taken apart, but a backslash does
+ * not quote a line end: behind a word that ends with one, a fold would be an empty line.
+ */
 static size_t word_end(str text, size_t at)
 {
     bool quoted = false;

@@ -106,15 +106,24 @@ struct pieces {
     bool changed;
 };
 
-/* raw with text in the place of the address in it. */
+static char *put_part(char *to, str part)
+{
+    memcpy(to, part.ptr, part.len);
+    return to + part.len;
+}
+
+/* raw with text in the place of the address in it. Not by printf: it may hold a NUL. */
 static str item_replaced(struct rewriting *r, const struct header_item *item, str text)
 {
     size_t before = (size_t)(item->spot.ptr - item->raw.ptr);
     bool brackets = !item->angle && text.len > 0 && text.ptr[0] == '@';
-    str rest = str_from_pos(item->raw, before + item->spot.len);
-    return arena_printf(r->arena, "%.*s%s%.*s%s%.*s", (int)before, item->raw.ptr,
-                        brackets ? "<" : "", STR_ARG(text), brackets ? ">" : "",
-                        STR_ARG(rest));
+    char *out = arena_bytes(r->arena, item->raw.len + text.len + 2), *end = out;
+    end = put_part(end, str_sub(item->raw, 0, before));
+    end = put_part(end, brackets ? STR("<") : STR(""));
+    end = put_part(end, text);
+    end = put_part(end, brackets ? STR(">") : STR(""));
+    end = put_part(end, str_from_pos(item->raw, before + item->spot.len));
+    return str_n(out, (size_t)(end - out));
 }
 
 /* Counts one address; false: there were too many before it. */

@@ -1,7 +1,8 @@
 /* Fuzzes the rewriting of headers. The first octet chooses the channels, the rest is a
  * header. What must hold is checked: fields and items put together are what they were
  * taken from; what is made ends in no empty line that was not there, has no control
- * character more than what it was made of, and stays as it is when it comes by again. */
+ * character more than what it was made of, stays as it is when it comes by again, and is,
+ * but for addresses and blanks, what it was. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -133,6 +134,82 @@ static size_t controls(str text)
     return n;
 }
 
+/* --- what stays, whatever becomes of the addresses --- */
+
+static void put_solid(struct buf *out, str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (memchr(" \t\r\n", text.ptr[i], 4) == NULL) {
+            check(buf_putc(out, text.ptr[i]));
+        }
+    }
+}
+
+/* What stands around the addresses of a list, without blanks and empty elements. */
+static void put_frame(struct buf *out, str value, struct arena *a)
+{
+    struct header_items items;
+    if (!header_addresses(value, a, &items)) {
+        put_solid(out, value);
+        return;
+    }
+    for (size_t i = 0; i < items.list.n; i++) {
+        const struct header_item *item = &items.list.at[i];
+        str raw = item->raw, spot = item->spot;
+        if (spot.ptr != NULL) {
+            size_t before = (size_t)(spot.ptr - raw.ptr);
+            put_solid(out, str_sub(raw, 0, before - item->angle));
+            check(buf_putc(out, '@'));
+            put_solid(out, str_from_pos(raw, before + spot.len + item->angle));
+        } else if (str_trim(raw).len == 0 && (item->end == ',' || item->end == '\0')) {
+            continue;
+        } else {
+            put_solid(out, raw);
+        }
+        if (item->end != '\0') {
+            check(buf_putc(out, item->end));
+        }
+    }
+    if (out->len > 0 && out->data[out->len - 1] == ',') {
+        out->len--;
+    }
+}
+
+static bool same_by(void (*put)(struct buf *, str, struct arena *), str x, str y)
+{
+    struct buf a, b;
+    struct arena *arena = arena_new();
+    buf_init(&a, 2 * MADE_MAX);
+    buf_init(&b, 2 * MADE_MAX);
+    put(&a, x, arena);
+    put(&b, y, arena);
+    bool same = str_eq(buf_slice(&a), buf_slice(&b));
+    buf_free(&a);
+    buf_free(&b);
+    arena_free(&arena);
+    return same;
+}
+
+static void put_all(struct buf *out, str value, struct arena *a)
+{
+    (void)a;
+    put_solid(out, value);
+}
+
+/* Field by field: the same name, and the same text but for addresses and blanks. */
+static void check_frames(str before, str after)
+{
+    struct header_field x, y;
+    while (header_field_next(&before, &x)) {
+        check(header_field_next(&after, &y));
+        check(str_eq(x.name, y.name));
+        bool named = x.name.len > 0;
+        str from = named ? x.value : x.raw, to = named ? y.value : y.raw;
+        check(same_by(put_all, from, to) || (named && same_by(put_frame, from, to)));
+    }
+    check(!header_field_next(&after, &y));
+}
+
 static enum header_verdict rewrite(const struct header_context *c, str header,
                                    struct buf *out)
 {
@@ -156,6 +233,11 @@ static void check_rewrite(const struct header_context *c, str header)
         check(empty_line(header) >= 0 || empty_line(made) < 0);
         check(controls(made) <= controls(header));
         check(!str_eq(made, header));
+        const struct channel_opts *o = &c->destination->opts;
+        if (o->maxheaderaddrs == 0 && o->maxheaderchars == 0 && !o->add_return_path &&
+            !c->source->opts.drop_blank) {
+            check_frames(header, made);
+        }
         bool form_822 = c->destination->opts.header_form == ADDRESS_FORM_822;
         if (rewrite(c, made, &twice) == HEADER_CHANGED && form_822) {
             /* other forms may be data to the source, and be completed again */
