@@ -62,6 +62,7 @@ expect 'stale: the sources are used' 0 'u@other.test' \
 expect 'check tells that it is stale' 0 \
     "^image $image is stale and will not be used: 'more' has changed since$" '' \
     check -c "$site"
+touch -d '1 hour ago' "$site/more" "$site/pointsman.cnf" # the next image is to be the same
 expect 'made again' 0 '2 rules' '' compile -c "$site"
 expect 'and used' 0 'u@other.test' '' rewrite -c "$site" u@ours.test
 [ ! -s "$work/err" ]
