@@ -109,3 +109,67 @@ bool clock_period_ms(str text, int64_t *out)
     *out = total;
     return true;
 }
+
+/* The digits behind a decimal point: value / scale. */
+static bool fraction(str digits, int64_t *value, int64_t *scale)
+{
+    enum { DIGITS_MAX = 9 };
+    *value = 0;
+    *scale = 1;
+    for (size_t i = 0; i < digits.len; i++) {
+        if (!ascii_is_digit(digits.ptr[i])) {
+            return false;
+        }
+        if (i < DIGITS_MAX) { /* what is smaller does not show */
+            *value = *value * 10 + (digits.ptr[i] - '0');
+            *scale *= 10;
+        }
+    }
+    return digits.len > 0;
+}
+
+bool clock_duration_ms(str text, int64_t unit_ms, int64_t max_ms, int64_t *out)
+{
+    int64_t ms, part = 0, scale = 1;
+    uint64_t whole = 0;
+    ptrdiff_t point = str_find(text, '.');
+    str left = point < 0 ? text : str_sub(text, 0, (size_t)point);
+    if (!clock_period_ms(text, &ms)) {
+        bool good = (point == 0 && text.len > 1) ||
+                    str_number(left, (uint64_t)(max_ms / unit_ms), &whole);
+        if (!good || (point >= 0 &&
+                      !fraction(str_from_pos(text, (size_t)point + 1), &part, &scale))) {
+            return false;
+        }
+        ms = (int64_t)whole * unit_ms + (part * unit_ms + scale / 2) / scale;
+    }
+    if (ms > max_ms) {
+        return false;
+    }
+    *out = ms;
+    return true;
+}
+
+void clock_duration_print(int64_t ms, char *out, size_t size)
+{
+    enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
+    long long hours = ms / HOUR, minutes = ms % HOUR / MINUTE,
+              seconds = ms % MINUTE / SECOND;
+    size_t n = 0;
+    if (ms % SECOND != 0) {
+        snprintf(out, size, "%lld.%06lld", (long long)(ms / MINUTE),
+                 (long long)((ms % MINUTE * 1000000 + MINUTE / 2) / MINUTE));
+        return;
+    }
+    const struct {
+        long long count;
+        char letter;
+    } parts[] = {{hours, 'H'}, {minutes, 'M'}, {seconds, 'S'}};
+    n += (size_t)snprintf(out, size, "PT");
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0] && n < size; i++) {
+        if (parts[i].count > 0 || (i == 2 && ms == 0)) {
+            n += (size_t)snprintf(out + n, size - n, "%lld%c", parts[i].count,
+                                  parts[i].letter);
+        }
+    }
+}

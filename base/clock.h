@@ -23,5 +23,13 @@ void clock_rfc3339(int64_t ms, char *out, size_t size);
 /* Parses an ISO 8601 period of days, hours, minutes, seconds ("P1DT4H", "PT10S",
  * lower case too) into milliseconds. */
 bool clock_period_ms(str text, int64_t *out);
+/* Parses the value of an option that is a time: a number of units, with a fraction if
+ * need be ("0.5", "16%A"), or an ISO 8601 period. Rounded to milliseconds; at most
+ * max_ms. */
+bool clock_duration_ms(str text, int64_t unit_ms, int64_t max_ms, int64_t *out);
+/* Writes a time that is not negative so that clock_duration_ms() with the unit minutes
+ * reads it back: a period, or, where it is no whole number of seconds, minutes with a
+ * fraction. out needs 40 bytes. */
+void clock_duration_print(int64_t ms, char *out, size_t size);
 
 #endif

@@ -222,6 +222,41 @@ bool str_u64(str s, uint64_t max, uint64_t *out)
     return true;
 }
 
+/* The value of a digit, or 36. */
+static unsigned digit_value(char c)
+{
+    c = ascii_lower(c);
+    return ascii_is_digit(c)      ? (unsigned)(c - '0')
+           : c >= 'a' && c <= 'z' ? (unsigned)(c - 'a') + 10
+                                  : 36;
+}
+
+bool str_number(str s, uint64_t max, uint64_t *out)
+{
+    ptrdiff_t percent = str_find(s, '%');
+    uint64_t base = 10, value = 0;
+    if (percent < 0) {
+        return str_u64(s, max, out);
+    }
+    str digits = str_from_pos(s, (size_t)percent + 1);
+    if (!str_u64(str_sub(s, 0, (size_t)percent), 36, &base) || base < 2 ||
+        digits.len == 0) {
+        return false;
+    }
+    for (size_t i = 0; i < digits.len; i++) {
+        unsigned digit = digit_value(digits.ptr[i]);
+        if (digit >= base || value > (UINT64_MAX - digit) / base) {
+            return false;
+        }
+        value = value * base + digit;
+        if (value > max) {
+            return false;
+        }
+    }
+    *out = value;
+    return true;
+}
+
 enum { DISTANCE_MAX_LEN = 127 }; /* longer words are nobody's typing mistake */
 
 static unsigned min3(unsigned a, unsigned b, unsigned c)

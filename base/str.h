@@ -62,6 +62,9 @@ bool str_word(str *rest, str *word);
 bool str_split(str *rest, char sep, str *part);
 /* Parses an unsigned decimal, whole slice, no sign, no blanks, at most max. */
 bool str_u64(str s, uint64_t max, uint64_t *out);
+/* The same, or in another base as PMDF's option files have it: base '%' digits, "16%1F";
+ * base 2 to 36. */
+bool str_number(str s, uint64_t max, uint64_t *out);
 /* A hash of the bytes / of the bytes folded to lower case; all its bits are good. The
  * same in each run on machines of one byte order: somebody may look for texts with equal
  * hashes, so what a peer can fill with names is bounded. */

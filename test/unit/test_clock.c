@@ -73,6 +73,82 @@ static void test_periods(void **state)
     }
 }
 
+static void test_durations(void **state)
+{
+    (void)state;
+    enum { MINUTE = 60000, HOUR = 60 * MINUTE };
+    static const struct {
+        const char *text;
+        int64_t unit_ms, ms; /* -1: refused */
+    } cases[] = {{"10", MINUTE, 600000},
+                 {"0", MINUTE, 0},
+                 {"10", 10, 100}, /* hundredths of a second */
+                 {"0.5", MINUTE, 30000},
+                 {".5", MINUTE, 30000},
+                 {"0.083333", MINUTE, 5000},
+                 {"0.001666", MINUTE, 100},
+                 {"1.00000000000001", MINUTE, 60000},
+                 {"16%1E", 1000, 30000},
+                 {"2%101", 1000, 5000},
+                 {"60", MINUTE, HOUR},
+                 {"60.1", MINUTE, -1},
+                 {"PT10S", MINUTE, 10000},
+                 {"pt1m30s", 1000, 90000},
+                 {"PT1H", MINUTE, HOUR},
+                 {"PT61M", MINUTE, -1},
+                 {"P1D", MINUTE, -1},
+                 {"61", MINUTE, -1},
+                 {"", MINUTE, -1},
+                 {".", MINUTE, -1},
+                 {"5.", MINUTE, -1},
+                 {"5.x", MINUTE, -1},
+                 {"-1", MINUTE, -1},
+                 {"+1", MINUTE, -1},
+                 {"1 ", MINUTE, -1},
+                 {"1m", MINUTE, -1},
+                 {"37%1", MINUTE, -1},
+                 {"1%1", MINUTE, -1},
+                 {"2%2", MINUTE, -1},
+                 {"16%", MINUTE, -1},
+                 {"%5", MINUTE, -1},
+                 {"99999999999999999999", MINUTE, -1}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        int64_t ms = -1;
+        bool good =
+            clock_duration_ms(str_from(cases[i].text), cases[i].unit_ms, HOUR, &ms);
+        if (good != (cases[i].ms >= 0) || ms != cases[i].ms) {
+            fail_msg("%s gave %lld", cases[i].text, (long long)ms);
+        }
+    }
+}
+
+/* What is printed reads back to the same. */
+static void test_durations_print(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t ms;
+        const char *text;
+    } cases[] = {{0, "PT0S"},       {10000, "PT10S"},        {600000, "PT10M"},
+                 {3600000, "PT1H"}, {90061000, "PT25H1M1S"}, {3605000, "PT1H5S"},
+                 {100, "0.001667"}, {1, "0.000017"},         {61001, "1.016683"}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char out[40];
+        int64_t ms = -1;
+        clock_duration_print(cases[i].ms, out, sizeof out);
+        assert_string_equal(out, cases[i].text);
+        assert_true(clock_duration_ms(str_from(out), 60000, INT64_MAX, &ms));
+        assert_int_equal(ms, cases[i].ms);
+    }
+    for (int64_t ms = 0; ms < 200000; ms += 7) {
+        char out[40];
+        int64_t back = -1;
+        clock_duration_print(ms, out, sizeof out);
+        assert_true(clock_duration_ms(str_from(out), 60000, INT64_MAX, &back));
+        assert_int_equal(back, ms);
+    }
+}
+
 static int64_t fixed_now(const struct clock *c)
 {
     (void)c;
@@ -90,8 +166,8 @@ static void test_clocks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dates),
-        cmocka_unit_test(test_periods),
+        cmocka_unit_test(test_dates),     cmocka_unit_test(test_periods),
+        cmocka_unit_test(test_durations), cmocka_unit_test(test_durations_print),
         cmocka_unit_test(test_clocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

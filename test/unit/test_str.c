@@ -188,6 +188,32 @@ static void test_numbers(void **state)
     }
 }
 
+static void test_based_numbers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t max;
+        int64_t value; /* -1: refused */
+    } cases[] = {{"10", 10, 10},      {"11", 10, -1},      {"16%FF", 255, 255},
+                 {"16%ff", 255, 255}, {"16%100", 255, -1}, {"2%1010", 10, 10},
+                 {"36%z", 99, 35},    {"10%42", 42, 42},   {"2%2", 9, -1},
+                 {"37%1", 9, -1},     {"1%0", 9, -1},      {"0%0", 9, -1},
+                 {"16%", 9, -1},      {"%1", 9, -1},       {"16%1%1", 99, -1},
+                 {"16% 1", 9, -1},    {"", 9, -1},         {"0x1F", 99, -1}};
+    uint64_t value;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        bool good = str_number(str_from(cases[i].text), cases[i].max, &value);
+        if (good != (cases[i].value >= 0) ||
+            (good && value != (uint64_t)cases[i].value)) {
+            fail_msg("%s", cases[i].text);
+        }
+    }
+    assert_true(str_number(STR("16%FFFFFFFFFFFFFFFF"), UINT64_MAX, &value));
+    assert_true(value == UINT64_MAX);
+    assert_false(str_number(STR("16%10000000000000000"), UINT64_MAX, &value));
+}
+
 static void test_distance(void **state)
 {
     (void)state;
@@ -276,6 +302,7 @@ int main(void)
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_splitting),
         cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_based_numbers),
         cmocka_unit_test(test_distance),
         cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_ascii),
