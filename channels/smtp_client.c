@@ -20,6 +20,7 @@ struct smtp_client *smtp_client_new(const struct smtp_client_options *o,
     }
     m->state = CLIENT_GREETING;
     m->tls_level = o->tls;
+    m->times = o->times;
     m->tls = o->implicit_tls;
     smtp_reply_init(&m->reply);
     buf_init(&m->out, CLIENT_OUT_MAX);
@@ -457,14 +458,51 @@ unsigned smtp_client_replies(const struct smtp_client *m)
     return m->replies;
 }
 
+/* What was configured for the present state; 0: nothing. */
+static unsigned client_configured_ms(const struct smtp_client *m)
+{
+    switch (m->state) {
+    case CLIENT_GREETING:
+    case CLIENT_EHLO:
+    case CLIENT_HELO:
+    case CLIENT_STARTTLS:
+    case CLIENT_RSET:
+    case CLIENT_DATA:
+        return m->times.reply;
+    case CLIENT_MAIL:
+        return m->times.mail;
+    case CLIENT_RCPT:
+        return m->times.rcpt;
+    case CLIENT_BODY:
+        return m->times.sending;
+    case CLIENT_DOT:
+        return m->times.dot;
+    default:
+        return 0;
+    }
+}
+
+/* What a large message with many recipients gets more. */
+static uint64_t client_dot_more_ms(const struct smtp_client *m)
+{
+    const struct smtp_client_times *t = &m->times;
+    uint64_t blocks = t->block_bytes > 0 ? m->msg->size_bytes / t->block_bytes : 0;
+    uint64_t each = t->dot_per_address + blocks * t->dot_per_address_block;
+    return blocks * t->dot_per_block + m->accepted * each;
+}
+
 unsigned smtp_client_timeout_ms(const struct smtp_client *m)
 {
+    enum { TIMEOUT_MAX_MS = 24 * 60 * 60 * 1000 };
     static const unsigned timeouts_ms[] = {
 #define STATE_ROW(name, timeout_ms, text) timeout_ms,
         CLIENT_STATES(STATE_ROW)
 #undef STATE_ROW
     };
-    return timeouts_ms[m->state];
+    uint64_t ms = client_configured_ms(m);
+    ms = ms > 0 ? ms : timeouts_ms[m->state];
+    ms += m->state == CLIENT_DOT ? client_dot_more_ms(m) : 0;
+    return ms < TIMEOUT_MAX_MS ? (unsigned)ms : TIMEOUT_MAX_MS;
 }
 
 const char *smtp_client_state_text(const struct smtp_client *m)

@@ -44,10 +44,21 @@ struct smtp_client_message {
     bool eight_bit;      /* holds octets >= 0x80 */
 };
 
+/* How long to wait, in milliseconds; 0: as RFC 5321 4.5.3.2 says. */
+struct smtp_client_times {
+    unsigned reply, mail, rcpt; /* for the reply to MAIL, to RCPT, to all else */
+    unsigned sending;           /* for the peer to take a piece of the message */
+    unsigned dot;               /* for the reply to the message, */
+    unsigned dot_per_address, dot_per_block, dot_per_address_block; /* and what is added
+                                   for each recipient and block */
+    unsigned block_bytes;
+};
+
 struct smtp_client_options {
     str helo_name; /* our name on this channel */
     enum tls_level tls;
     bool implicit_tls; /* already under TLS when the greeting comes */
+    struct smtp_client_times times;
 };
 
 struct smtp_client;

@@ -43,6 +43,7 @@ struct smtp_client {
     enum client_state state;
     enum smtp_client_ask ask;
     enum tls_level tls_level;
+    struct smtp_client_times times;
     char helo[ADDRESS_DOMAIN_MAX + 3];
     struct smtp_reply reply;
     unsigned replies; /* whole ones, of the session */

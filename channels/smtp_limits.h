@@ -6,9 +6,10 @@
 
 #include <stdbool.h>
 
-#include "parser/keywords.h"
+#include "tables/channel.h"
 
-/* The keywords of the source channel; each is named as its field. */
+/* The keywords of the source channel; each is named as its field. Four of them have a
+ * twin in the option file of the channel: the smaller one counts. */
 struct smtp_limits {
     unsigned transactionlimit;           /* transactions of a session; 450 for more */
     unsigned disconnecttransactionlimit; /* then 421 at the next MAIL or RSET */
@@ -18,16 +19,19 @@ struct smtp_limits {
     unsigned disconnectrecipientlimit;   /* accepted in a session; then 421 */
     unsigned disconnectrejectlimit;      /* refused in a session; then 421 */
     unsigned disconnectbadcommandlimit;  /* bad commands of a session; 421 at the next */
+    /* the number is that of the option */
+    bool transactions_by_option, recipients_by_option, cutoff_by_option,
+        rejects_by_option;
 };
 /* What the channel says. */
-struct smtp_limits smtp_limits_of(const struct channel_opts *o);
+struct smtp_limits smtp_limits_of(const struct channel *c);
 
 /* Of one session, whatever channels it has had. */
 struct smtp_counts {
     unsigned transactions, recipients, rejects, bad_commands;
 };
 
-/* What to say, and which keyword says so. */
+/* What to say, and which keyword or option says so. */
 struct smtp_limit_hit {
     const char *keyword;
     unsigned code, enhanced[3]; /* 421: the session ends */

@@ -110,7 +110,9 @@ void server_close(struct smtp_server *m, const char *reason)
 
 void smtp_server_greet(struct smtp_server *m)
 {
-    if (!buf_printf(&m->out, "220 %.*s ESMTP\r\n", STR_ARG(m->policy.local_name))) {
+    str more = m->policy.banner_addition;
+    if (!buf_printf(&m->out, "220 %.*s ESMTP%s%.*s\r\n", STR_ARG(m->policy.local_name),
+                    more.len > 0 ? " " : "", STR_ARG(more))) {
         server_close(m, "flood");
     }
 }
@@ -127,6 +129,10 @@ void smtp_server_shut(struct smtp_server *m, const char *text)
 
 static bool server_take_name(struct smtp_server *m, str name)
 {
+    if (m->policy.helo_max > 0 && name.len > m->policy.helo_max) {
+        server_error(m, 501, 5, 5, 4, "The name is too long");
+        return false;
+    }
     if (!smtp_helo_ok(name)) {
         server_error(m, 501, 5, 5, 4, "Give one name of at most 255 characters");
         return false;

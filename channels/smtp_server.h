@@ -46,6 +46,8 @@ struct smtp_server_policy {
                                   the host to complete; else refused, 553 */
     unsigned recipient_limit;  /* more are answered 452 4.5.3; at least 100 */
     struct smtp_limits limits; /* what the channel says besides */
+    str banner_addition;       /* at the end of the greeting; may be empty */
+    unsigned helo_max;         /* characters of a client's name; 0: SMTP_HELO_MAX */
 };
 
 /* Valid until the transaction ends. It ends without a word to the host when the client

@@ -23,8 +23,8 @@ enum {
     CLOSE_LINGER_MS = 5000,
     CHUNK = 64 * 1024, /* body octets given to the machine at a time */
     OUTPUT_HIGH_WATER = 256 * 1024,
-    MESSAGES_PER_CONNECTION = 100,
-    ADDRESSES_TRIED_MAX = 16 /* in one attempt; the rest waits for the next */
+    MESSAGES_PER_CONNECTION = 100, /* unless the channel's option file says otherwise */
+    ADDRESSES_TRIED_MAX = 16       /* in one attempt; the rest waits for the next */
 };
 
 struct tcp_delivery {
@@ -364,7 +364,9 @@ static void start_tls(struct tcp_delivery *d)
 /* A connection made under one configuration does not carry mail of the next one. */
 static bool may_go_on(const struct tcp_delivery *d)
 {
-    return d->messages < MESSAGES_PER_CONNECTION && !d->worker->stopping &&
+    unsigned limit = d->channel->tcp.attempt_transactions;
+    limit = limit > 0 ? limit : MESSAGES_PER_CONNECTION;
+    return d->messages < limit && !d->worker->stopping &&
            d->worker->current == d->runtime;
 }
 
@@ -502,13 +504,30 @@ static const struct stream_events delivery_events = {
 
 /* --- addresses --- */
 
+static struct smtp_client_options client_options(const struct tcp_delivery *d)
+{
+    const struct snapshot *s = d->runtime->snapshot;
+    const struct tcp_options *o = &d->channel->tcp;
+    bool named = o->banner_host.len > 0;
+    return (struct smtp_client_options){
+        .helo_name = named ? o->banner_host : channel_local_name(s, d->channel),
+        .tls = d->clear ? TLS_LEVEL_NO : d->channel->opts.tls_client,
+        .times = {.reply = o->status_receive_ms,
+                  .mail = o->status_mail_receive_ms,
+                  .rcpt = o->status_rcpt_receive_ms,
+                  .sending = o->data_transmit_ms,
+                  .dot = o->status_data_receive_ms,
+                  .dot_per_address = o->per_address_ms,
+                  .dot_per_block = o->per_block_ms,
+                  .dot_per_address_block = o->per_address_block_ms,
+                  .block_bytes = s->options.block_size},
+    };
+}
+
 static void delivery_connect(struct tcp_delivery *d)
 {
     int error = 0;
-    struct smtp_client_options o = {
-        .helo_name = channel_local_name(d->runtime->snapshot, d->channel),
-        .tls = d->clear ? TLS_LEVEL_NO : d->channel->opts.tls_client,
-    };
+    struct smtp_client_options o = client_options(d);
     smtp_client_free(&d->machine);
     take_message(d, d->job);
     d->machine = smtp_client_new(&o, &d->message);

@@ -10,6 +10,7 @@
 #include "channels/tcp_session.h"
 
 enum {
+    /* Unless the channel's option file says something else. */
     COMMAND_TIMEOUT_MS = 5 * 60 * 1000, /* RFC 5321 4.5.3.2.7 */
     DATA_TIMEOUT_MS = 5 * 60 * 1000,    /* for each DATA_STRIDE octets: a minimum rate */
     DATA_STRIDE = 16 * 1024,
@@ -239,6 +240,16 @@ static bool session_answer(struct tcp_session *s)
 
 /* --- the loop --- */
 
+/* How long the client has for what is next. */
+static unsigned session_timeout_ms(const struct tcp_session *s)
+{
+    const struct tcp_options *o = &s->channel->tcp;
+    if (smtp_server_in_data(s->machine)) {
+        return o->data_receive_ms > 0 ? o->data_receive_ms : DATA_TIMEOUT_MS;
+    }
+    return o->command_receive_ms > 0 ? o->command_receive_ms : COMMAND_TIMEOUT_MS;
+}
+
 /* The command deadline restarts with every reply, in DATA with every DATA_STRIDE
  * octets: a peer that drips octets does not keep a session for ever. */
 static void restart_deadline(struct tcp_session *s, bool replied)
@@ -248,7 +259,7 @@ static void restart_deadline(struct tcp_session *s, bool replied)
         return;
     }
     s->data_seen = 0;
-    stream_deadline(s->stream, data ? DATA_TIMEOUT_MS : COMMAND_TIMEOUT_MS);
+    stream_deadline(s->stream, session_timeout_ms(s));
 }
 
 static void session_idle(struct tcp_session *s)
@@ -349,7 +360,7 @@ static void on_tls(struct stream *stream, bool ok, const char *error, void *arg)
         return;
     }
     smtp_server_tls_started(s->machine, &policy);
-    stream_deadline(s->stream, COMMAND_TIMEOUT_MS);
+    stream_deadline(s->stream, session_timeout_ms(s));
     session_run(s, "", 0);
 }
 

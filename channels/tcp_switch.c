@@ -21,15 +21,20 @@ static uint64_t size_limit(const struct tcp_session *s)
 
 struct smtp_server_policy session_policy(struct tcp_session *s)
 {
-    snprintf(s->local_name, sizeof s->local_name, "%.*s",
-             STR_ARG(channel_local_name(s->runtime->snapshot, s->channel)));
+    const struct tcp_options *options = &s->channel->tcp;
+    str name = options->banner_host.len > 0
+                   ? options->banner_host
+                   : channel_local_name(s->runtime->snapshot, s->channel);
+    snprintf(s->local_name, sizeof s->local_name, "%.*s", STR_ARG(name));
     return (struct smtp_server_policy){
         .local_name = str_from(s->local_name),
         .tls = s->channel->opts.tls_server,
         .size_limit_bytes = size_limit(s),
         .bare_addresses = s->channel->opts.bare != BARE_REFUSED,
         .recipient_limit = RECIPIENT_LIMIT,
-        .limits = smtp_limits_of(&s->channel->opts),
+        .limits = smtp_limits_of(s->channel),
+        .banner_addition = options->banner_addition,
+        .helo_max = options->max_helo_length,
     };
 }
 
@@ -121,10 +126,16 @@ bool session_name_counts(const struct tcp_session *s)
     return s->channel == s->service_channel && name_counts(s, s->runtime, s->channel);
 }
 
+/* Do Received fields show names of clients? */
+static bool shows_names(const struct channel *c)
+{
+    return c->opts.ident != IDENT_NUMERIC && c->tcp.check_source;
+}
+
 bool session_name_known(struct tcp_session *s)
 {
     const struct channel_opts *o = &s->channel->opts;
-    return o->ident == IDENT_NUMERIC ||
+    return !shows_names(s->channel) ||
            tcp_ident_want(s->ident, s->runtime, s->channel,
                           o->forward_check != FORWARD_CHECK_NONE);
 }
@@ -179,7 +190,7 @@ void session_name_facts(const struct tcp_session *s, struct enqueue_session *fac
     const struct channel_opts *o = &s->channel->opts;
     bool doubted =
         o->forward_check != FORWARD_CHECK_NONE && !tcp_ident_confirmed(s->ident);
-    if (o->ident == IDENT_NUMERIC ||
+    if (!shows_names(s->channel) ||
         (doubted && o->forward_check == FORWARD_CHECK_DELETE)) {
         return;
     }

@@ -1,10 +1,13 @@
 /* loader_files: configuration files from the file system. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/vec.h"
 #include "parser/parse.h"
 
 static bool failed(struct arena *a, int error, str *reason)
@@ -164,9 +167,44 @@ static bool files_stamp(const struct loader *l, str path, struct loader_stamp *o
     return true;
 }
 
+static int compare_names(const void *a, const void *b)
+{
+    const str *left = a, *right = b;
+    size_t len = left->len < right->len ? left->len : right->len;
+    int order = memcmp(left->ptr, right->ptr, len);
+    return order != 0 ? order : (left->len > right->len) - (left->len < right->len);
+}
+
+static bool files_list(const struct loader *l, struct arena *a, str folder, str ending,
+                       str **names, size_t *count)
+{
+    (void)l;
+    VEC(str) found = {0};
+    const struct dirent *entry;
+    DIR *d = opendir(arena_str(a, folder).ptr);
+    if (d == NULL) {
+        return false;
+    }
+    while ((entry = readdir(d)) != NULL && found.n <= LOADER_NAMES_MAX) {
+        str name = str_from(entry->d_name);
+        if (name.len > ending.len &&
+            str_eq(str_from_pos(name, name.len - ending.len), ending)) {
+            *vec_add(a, &found) = arena_str(a, name);
+        }
+    }
+    closedir(d);
+    if (found.n > 0) {
+        qsort(found.at, found.n, sizeof *found.at, compare_names);
+    }
+    *names = found.at;
+    *count = found.n;
+    return found.n <= LOADER_NAMES_MAX;
+}
+
 const struct loader loader_files = {
     .read = files_read,
     .kind = files_kind,
     .stamp = files_stamp,
     .read_start = files_read_start,
+    .list = files_list,
 };

@@ -11,11 +11,21 @@ static const struct option_row OPTIONS[] = {
 #include "parser/options.def"
 };
 
+/* Is it a row for all names that begin so? */
+static bool is_family(const struct option_row *row)
+{
+    str name = str_from(row->name);
+    return name.ptr[name.len - 1] == '_';
+}
+
 const struct option_row *option_find(enum option_file file, str name)
 {
     for (size_t i = 0; i < OPTION_COUNT; i++) {
-        if (OPTIONS[i].file == file && str_ieq(str_from(OPTIONS[i].name), name)) {
-            return &OPTIONS[i];
+        const struct option_row *row = &OPTIONS[i];
+        str known = str_from(row->name);
+        if (row->file == file &&
+            (is_family(row) ? str_istarts(name, known) : str_ieq(name, known))) {
+            return row;
         }
     }
     return NULL;
@@ -27,7 +37,7 @@ const struct option_row *option_nearest(enum option_file file, str name,
     const struct option_row *best = NULL;
     unsigned least = max_distance + 1;
     for (size_t i = 0; i < OPTION_COUNT; i++) {
-        if (OPTIONS[i].file == file) {
+        if (OPTIONS[i].file == file && !is_family(&OPTIONS[i])) {
             unsigned d = str_distance(name, str_from(OPTIONS[i].name), max_distance);
             best = d < least ? &OPTIONS[i] : best;
             least = d < least ? d : least;

@@ -5,7 +5,7 @@
 
 #include "parser/keywords.h"
 
-enum option_file { OPTION_SITE, OPTION_SERVICE, OPTION_TLS };
+enum option_file { OPTION_SITE, OPTION_SERVICE, OPTION_TLS, OPTION_CHANNEL };
 
 /* One number per row: OPTION_SITE_USER. */
 enum option_id {

@@ -163,6 +163,14 @@ enum loader_kind loader_kind_of(const struct loader *l, str path)
     return there ? LOADER_FILE : LOADER_NOTHING;
 }
 
+bool loader_list(const struct loader *l, struct arena *a, str folder, str ending,
+                 str **names, size_t *count)
+{
+    *names = NULL;
+    *count = 0;
+    return l->list != NULL && l->list(l, a, folder, ending, names, count);
+}
+
 struct ast *parse_file(struct arena *a, const struct loader *loader,
                        struct sources *sources, str path, str name, enum syntax syntax,
                        struct diags *diags)

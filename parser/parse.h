@@ -11,7 +11,7 @@ enum loader_kind { LOADER_NOTHING, LOADER_FILE, LOADER_FOLDER };
 
 /* The largest file, and the most text one parse_file() reads: flex counts in int, spans
  * in 32 bits. */
-enum { LOADER_BYTES_MAX = 1 << 30 };
+enum { LOADER_BYTES_MAX = 1 << 30, LOADER_NAMES_MAX = 10000 };
 
 struct loader_stamp {
     uint64_t size;
@@ -38,12 +38,19 @@ struct loader {
     /* What can be told of a file without reading it; false if it cannot. NULL: images are
      * neither looked for nor made. */
     bool (*stamp)(const struct loader *, str path, struct loader_stamp *out);
+    /* The names in a folder that end so, sorted; at most LOADER_NAMES_MAX. False: it
+     * cannot be listed, or there are more. NULL: nothing can be. */
+    bool (*list)(const struct loader *, struct arena *, str folder, str ending,
+                 str **names, size_t *count);
     size_t bytes_max; /* of one parse_file(), includes counted each time; 0: as above */
 };
 /* Reads the file system. */
 extern const struct loader loader_files;
 /* kind(), or what read() tells about it. */
 enum loader_kind loader_kind_of(const struct loader *l, str path);
+/* list(), where the loader has it; else false. */
+bool loader_list(const struct loader *l, struct arena *a, str folder, str ending,
+                 str **names, size_t *count);
 
 enum syntax {
     SYNTAX_CONFIG,   /* rewrite rules, blank line, channel blocks */

@@ -192,6 +192,7 @@ static void add_channel(struct channels *on, const struct ast_block *b)
     ch->name = b->name;
     ch->span = b->name_at;
     ch->opts = on->base;
+    tcp_options_init(&ch->tcp);
     check_name(on, b->name, b->name_at);
     const struct channel *first = map_add(c->s->channels_by_name, b->name, ch);
     if (first != ch) {

@@ -8,6 +8,7 @@
 #include "base/diag.h"
 #include "base/str.h"
 #include "parser/keywords.h"
+#include "tables/tcp_options.h"
 #include "tables/tls_policy.h"
 
 /* The driver that serves a channel, derived from its name (PMDF 2.3.6). */
@@ -24,6 +25,7 @@ struct channel {
     str name;
     enum channel_type type;
     struct channel_opts opts;
+    struct tcp_options tcp; /* of its option file; what holds without one for others */
     str official_host;
     str local_alias;            /* empty: use snapshot->local_host */
     struct channel *tls_switch; /* resolved tlsswitchchannel, NULL: none */

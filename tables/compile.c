@@ -28,8 +28,7 @@ void compile_restriction(struct compile *c, struct span at, const char *fmt, ...
     }
 }
 
-/* An option nobody knows. What is written about TLS is meant to protect, so there it is
- * an error. */
+/* An option nobody knows: whatever it was to do, it would not be done. */
 static void unknown_option(struct compile *c, enum option_file file,
                            const struct ast_option *o)
 {
@@ -38,11 +37,9 @@ static void unknown_option(struct compile *c, enum option_file file,
     str text = arena_printf(c->arena, "there is no option '%.*s'%s%s%s", STR_ARG(o->name),
                             near != NULL ? "; did you mean '" : "",
                             near != NULL ? near->name : "", near != NULL ? "'?" : "");
-    if (file == OPTION_TLS) {
-        diag_error(c->diags, o->name_at, "unknown-tls-option", "%.*s", STR_ARG(text));
-    } else {
-        diag_warning(c->diags, o->name_at, "unknown-option", "%.*s", STR_ARG(text));
-    }
+    diag_error(c->diags, o->name_at,
+               file == OPTION_TLS ? "unknown-tls-option" : "unknown-option", "%.*s",
+               STR_ARG(text));
 }
 
 const struct option_row *compile_option(struct compile *c, enum option_file file,
@@ -126,6 +123,7 @@ static void run_passes(struct compile *c, const struct inputs *in,
     s->inputs = in;
     s->rules = rules != NULL ? rules : rewrite_compile(s, in->main->rules, c->diags);
     channel_compile(c, in->main);
+    tcp_options_compile(c, in);
     site_options_compile(c, in->beside[INPUT_OPTIONS]);
     services_compile(c, in->beside[INPUT_SERVICES]);
     tls_profiles_compile(c, in->beside[INPUT_TLS]);

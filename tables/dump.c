@@ -3,6 +3,7 @@
 
 #include "parser/channel_opts.h"
 #include "tables/general.h"
+#include "tables/inputs.h"
 #include "tables/mapping_table.h"
 #include "tables/reverse.h"
 #include "tables/rule_table.h"
@@ -249,6 +250,21 @@ static void dump_mappings(const struct snapshot *s, struct buf *out)
     }
 }
 
+/* The option files that say something that counts. */
+static void dump_tcp_options(const struct snapshot *s, struct buf *out)
+{
+    for (unsigned i = 0; i < s->channel_count; i++) {
+        const struct channel *ch = s->channels[i];
+        size_t before = out->len;
+        buf_printf(out, "!== %.*s" INPUT_CHANNEL_ENDING "\n", STR_ARG(ch->name));
+        size_t head = out->len;
+        tcp_options_print(&ch->tcp, out);
+        if (out->len == head) {
+            out->len = before;
+        }
+    }
+}
+
 void dump_beside(const struct snapshot *s, struct buf *out)
 {
     dump_options(s, out);
@@ -263,6 +279,7 @@ void dump_beside(const struct snapshot *s, struct buf *out)
     dump_general(s, out);
     dump_reverse(s, out);
     dump_mappings(s, out);
+    dump_tcp_options(s, out);
 }
 
 void dump_snapshot(const struct snapshot *s, struct buf *out)

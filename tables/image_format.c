@@ -113,5 +113,12 @@ void inputs_archive(struct archive *ar, struct inputs *inputs)
     for (unsigned i = 0; i < INPUT_FILES; i++) {
         ast_archive(ar, &inputs->beside[i]);
     }
+    for (struct input_channel **at = &inputs->channels, *in;
+         (in = *at = archive_node(ar, *at, sizeof **at)) != NULL; at = &in->next) {
+        archive_str(ar, &in->file);
+        ast_archive(ar, &in->ast);
+        ar->failed = ar->failed || in->ast == NULL ||
+                     in->file.len <= STR(INPUT_CHANNEL_ENDING).len;
+    }
     ar->failed = ar->failed || inputs->main == NULL;
 }

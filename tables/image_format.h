@@ -18,7 +18,7 @@
 #include "tables/rule_table.h"
 
 enum {
-    IMAGE_FORMAT = 2, /* raise it when anything in an image changes its meaning */
+    IMAGE_FORMAT = 3, /* raise it when anything in an image changes its meaning */
     IMAGE_ALIGN = 16,
     IMAGE_ORDER = 0x01020304,
     IMAGE_HEAD_MAX = 64 << 20

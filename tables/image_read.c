@@ -114,6 +114,40 @@ static bool source_fresh(const struct loader *loader, const struct image_source 
     return same;
 }
 
+static bool has_source(const struct image_head *head, str name)
+{
+    for (uint32_t i = 0; i < head->source_count; i++) {
+        if (str_eq(head->sources[i].name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Is there an option file of a channel that the image does not have? */
+static bool channel_files_fresh(const struct loader *loader,
+                                const struct image_head *head, struct arena *a, str *why)
+{
+    str *names;
+    size_t count;
+    if (loader->list == NULL) {
+        return true;
+    }
+    if (!input_channel_files(loader, a, head->directory, &names, &count)) {
+        *why = STR("the folder cannot be searched for option files of channels");
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        str path =
+            arena_printf(a, "%.*s/%.*s", STR_ARG(head->directory), STR_ARG(names[i]));
+        if (!has_source(head, names[i]) && loader_kind_of(loader, path) == LOADER_FILE) {
+            *why = arena_printf(a, "'%.*s' is new", STR_ARG(names[i]));
+            return false;
+        }
+    }
+    return true;
+}
+
 bool image_is_fresh(const struct loader *loader, const struct image_head *head,
                     struct arena *a, str *why)
 {
@@ -131,7 +165,7 @@ bool image_is_fresh(const struct loader *loader, const struct image_head *head,
             return false;
         }
     }
-    return true;
+    return channel_files_fresh(loader, head, a, why);
 }
 
 /* Is it whole by its size, ours, of this folder and not older than its sources? */

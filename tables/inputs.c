@@ -50,6 +50,53 @@ static struct ast *parse_beside(struct compile *c, enum input_file file)
                       c->diags);
 }
 
+str input_channel_name(str file)
+{
+    return str_sub(file, 0, file.len - STR(INPUT_CHANNEL_ENDING).len);
+}
+
+bool input_channel_files(const struct loader *loader, struct arena *a, str folder,
+                         str **names, size_t *count)
+{
+    return loader_list(loader, a, folder, STR(INPUT_CHANNEL_ENDING), names, count);
+}
+
+static void parse_channel(struct compile *c, str file, struct input_channel ***end)
+{
+    str path = locate_written(c, file);
+    if (loader_kind_of(c->loader, path) != LOADER_FILE) {
+        return;
+    }
+    struct input_channel *in = arena_new_of(c->arena, struct input_channel);
+    in->file = arena_str(c->arena, file);
+    in->ast = parse_file(c->arena, c->loader, c->s->sources, path, in->file,
+                         SYNTAX_OPTIONS, c->diags);
+    **end = in;
+    *end = &in->next;
+}
+
+/* All files that look like one, so that a slip in the name is seen; where the folder
+ * cannot be listed, those of the channels there are. */
+static void parse_channels(struct compile *c, struct inputs *out)
+{
+    struct input_channel **end = &out->channels;
+    str *names;
+    size_t count;
+    if (input_channel_files(c->loader, c->arena, c->s->directory, &names, &count)) {
+        for (size_t i = 0; i < count; i++) {
+            parse_channel(c, names[i], &end);
+        }
+        return;
+    }
+    for (const struct ast_block *b = out->main->blocks; b != NULL; b = b->next) {
+        if (b->kind == AST_CHANNEL) {
+            parse_channel(
+                c, arena_printf(c->arena, "%.*s" INPUT_CHANNEL_ENDING, STR_ARG(b->name)),
+                &end);
+        }
+    }
+}
+
 bool inputs_parse(struct compile *c, struct inputs *out)
 {
     out->main = parse_file(c->arena, c->loader, c->s->sources, c->s->main_file,
@@ -60,5 +107,6 @@ bool inputs_parse(struct compile *c, struct inputs *out)
     for (unsigned i = 0; i < INPUT_FILES; i++) {
         out->beside[i] = parse_beside(c, (enum input_file)i);
     }
+    parse_channels(c, out);
     return true;
 }

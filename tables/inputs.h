@@ -17,13 +17,29 @@ enum input_file {
     INPUT_FILES
 };
 
+/* What the name of a channel's option file ends with, behind the channel's name. */
+#define INPUT_CHANNEL_ENDING "_option"
+
+/* The option file of one channel, or of none there is. */
+struct input_channel {
+    str file; /* its name */
+    struct ast *ast;
+    struct input_channel *next;
+};
+
 struct inputs {
     struct ast *main;
     struct ast *beside[INPUT_FILES]; /* NULL: there is no such file */
+    struct input_channel *channels;  /* by name */
 };
 
 /* "option.dat": what the file is called, beside the main one. */
 const char *input_name(enum input_file file);
+/* The channel that an option file is for, by the file's name. */
+str input_channel_name(str file);
+/* The names of the option files of channels in a folder. False: they cannot be found. */
+bool input_channel_files(const struct loader *loader, struct arena *a, str folder,
+                         str **names, size_t *count);
 /* Parses all there are. False: the main file could not be read; it has been reported. */
 bool inputs_parse(struct compile *c, struct inputs *out);
 

@@ -82,6 +82,7 @@ enum tls_option tls_option_of(enum option_id id)
     switch (id) {
 #define TLS_ROW_SITE(...)
 #define TLS_ROW_SERVICE(...)
+#define TLS_ROW_CHANNEL(...)
 #define TLS_ROW_TLS(name, ...)                                                           \
     case OPTION_TLS_##name:                                                              \
         return TLS_OPTION_##name;
@@ -89,6 +90,7 @@ enum tls_option tls_option_of(enum option_id id)
 #include "parser/options.def"
 #undef TLS_ROW_SITE
 #undef TLS_ROW_SERVICE
+#undef TLS_ROW_CHANNEL
 #undef TLS_ROW_TLS
     default:
         return TLS_OPTIONS;

@@ -96,6 +96,13 @@ static const struct command commands[] = {
      "  pointsman keywords tlsswitchchannel\n"
      "  pointsman keywords --json\n",
      TAKES_JSON, 0, 1, cmd_keywords},
+    {"options", "[NAME]", "the options of the NAME=value files and what becomes of each",
+     "Without a name: one line for each option of option.dat, dispatcher.cnf, tls.cnf and\n"
+     "the option files of channels (<channel>_option). Status is as for keywords.\n"
+     "Exit: 0, or 1 when nobody knows the name.\n",
+     "  pointsman options COMMAND_RECEIVE_TIME\n"
+     "  pointsman options --json\n",
+     TAKES_JSON, 0, 1, cmd_options},
     {"print", "", "the configuration in its canonical form",
      "Prints what the configuration means after includes and defaults: all files, the\n"
      "name of each above it. With -o they are written into a folder, to be read again.\n"

@@ -113,7 +113,8 @@ static void add_line(struct reading *r, str name, str line)
 static void read_line(struct reading *r, str line)
 {
     ptrdiff_t equals = str_find(line, '=');
-    bool options = str_eq(r->file, STR("option.dat")) || str_eq(r->file, STR("tls.cnf"));
+    bool options = str_eq(r->file, STR("option.dat")) ||
+                   str_eq(r->file, STR("tls.cnf")) || str_iends(r->file, STR("_option"));
 
     if (line.len == 0 || str_eq(r->file, STR("dispatcher.cnf"))) {
         return; /* listeners are told by diff_services() */

@@ -95,6 +95,7 @@ int cmd_test(const struct invocation *in);
 int cmd_diff(const struct invocation *in);
 int cmd_graph(const struct invocation *in);
 int cmd_keywords(const struct invocation *in);
+int cmd_options(const struct invocation *in);
 int cmd_print(const struct invocation *in);
 int cmd_control(const struct invocation *in); /* status, reload, stop */
 int cmd_version(const struct invocation *in);

@@ -1,6 +1,8 @@
 /* memory_loader: see memory_loader.h. */
 #include "test/config/memory_loader.h"
 
+#include "base/vec.h"
+
 /* Takes the next file off *rest: its name, its text. */
 static bool next_file(str *rest, str *name, str *text)
 {
@@ -49,7 +51,27 @@ static bool memory_read(const struct loader *l, struct arena *a, str path, str *
     return false;
 }
 
+/* In the order of the text: the dump is sorted. */
+static bool memory_list(const struct loader *l, struct arena *a, str folder, str ending,
+                        str **names, size_t *count)
+{
+    const struct memory_loader *m = (const struct memory_loader *)l;
+    str rest = m->text, name, text;
+    VEC(str) found = {0};
+    (void)folder;
+    while (next_file(&rest, &name, &text)) {
+        if (name.len > ending.len && str_iends(name, ending) &&
+            found.n < LOADER_NAMES_MAX) {
+            *vec_add(a, &found) = arena_str(a, name);
+        }
+    }
+    *names = found.at;
+    *count = found.n;
+    return true;
+}
+
 void memory_loader_init(struct memory_loader *m, str text)
 {
-    *m = (struct memory_loader){.loader = {.read = memory_read}, .text = text};
+    *m = (struct memory_loader){.loader = {.read = memory_read, .list = memory_list},
+                                .text = text};
 }

@@ -148,7 +148,9 @@ static void run(unsigned bits, const char *data, size_t size, size_t piece)
     static const enum tls_level levels[] = {TLS_LEVEL_NO, TLS_LEVEL_MAY, TLS_LEVEL_MUST,
                                             TLS_LEVEL_MUST};
     struct peer p = {.level = levels[bits & 3], .handshake_ok = (bits & 8) != 0};
-    struct smtp_client_options o = {STR("c.example"), p.level, (bits & 4) != 0};
+    struct smtp_client_options o = {.helo_name = STR("c.example"),
+                                    .tls = p.level,
+                                    .implicit_tls = (bits & 4) != 0};
     p.was_tls = o.implicit_tls;
     p.message = (struct smtp_client_message){STR("ann@a.example"), p.recipients,
                                              (bits >> 5 & 3) + 1, 100, (bits & 16) != 0};

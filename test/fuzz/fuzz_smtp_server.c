@@ -45,7 +45,8 @@ static void check_message(str message)
 static void run(struct machine_host *h, unsigned bits, const uint8_t *data, size_t size,
                 size_t piece)
 {
-    static const struct smtp_limits limits = {3, 5, 2, 4, 2, 6, 4, 7};
+    static const struct smtp_limits limits = {3, 5, 2,     4,    2,     6,
+                                              4, 7, false, true, false, true};
     struct smtp_server_policy p = {.local_name = STR("mx.example"),
                                    .tls = level_of(bits & 3),
                                    .size_limit_bytes = (bits & 32) != 0 ? SIZE_LIMIT : 0,

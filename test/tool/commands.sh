@@ -90,6 +90,12 @@ expect 'keywords' 0 '^tlsswitchchannel  *channel  *honoured  ' '' keywords
 expect 'keywords, one, case-blind' 0 '^keyword    musttlsclient$' '' keywords MustTLSClient
 expect 'keywords, JSON' 0 '^{"name":"port","arguments":"number","status":"honoured",' '' \
     keywords --json port
+expect 'options' 0 '^COMMAND_RECEIVE_TIME  *<channel>_option  honoured  ' '' options
+expect 'options, one, case-blind' 0 '^BLOCK_SIZE  *option.dat' '' options Block_Size
+expect 'options, one of several files' 0 '^USER  *dispatcher.cnf  *no-effect' '' options user
+expect 'options, JSON' 0 '^{"name":"PORT","file":"dispatcher.cnf","status":"honoured",' '' \
+    options --json port
+expect 'options, unknown' 1 '' "did you mean 'BANNER_HOST'" options BANER_HOST
 expect 'keywords, unknown' 1 '' "did you mean 'switchchannel'" keywords swichchannel
 # print: what it prints says the same again
 expect 'print' 0 '^tcp_inner .*daemon \[127\.0\.0\.1\]' '' print -c "$good"
@@ -113,7 +119,7 @@ expect 'unknown command' 2 '' "did you mean 'check'" chekc
 expect 'unknown option' 2 '' "did you mean '--strict'" check --stric
 
 # Help fits a screen and ends with two examples.
-long=$(for command in '' check rewrite map match test explain diff graph keywords print status reload stop version; do
+long=$(for command in '' check rewrite map match test explain diff graph keywords options print status reload stop version; do
     # shellcheck disable=SC2086
     "$tool" $command --help >"$work/out" || echo "$command: exit $?"
     [ "$(wc -l <"$work/out")" -le 24 ] || echo "$command: more than 24 lines"

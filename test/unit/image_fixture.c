@@ -43,6 +43,13 @@ static bool fixture_stamp(const struct loader *l, str path, struct loader_stamp 
     return image_of(l, path) || f->below->stamp(f->below, path, out);
 }
 
+static bool fixture_list(const struct loader *l, struct arena *a, str folder, str ending,
+                         str **names, size_t *count)
+{
+    const struct loader *below = fixture_of(l)->below;
+    return loader_list(below, a, folder, ending, names, count);
+}
+
 bool image_fixture_make(struct image_fixture *f, const struct loader *below, str path)
 {
     struct snapshot_request request = {
@@ -54,7 +61,8 @@ bool image_fixture_make(struct image_fixture *f, const struct loader *below, str
     *f = (struct image_fixture){.loader = {.read = fixture_read,
                                            .read_start = fixture_read_start,
                                            .kind = fixture_kind,
-                                           .stamp = fixture_stamp},
+                                           .stamp = fixture_stamp,
+                                           .list = fixture_list},
                                 .below = below,
                                 .arena = arena_new()};
     struct snapshot *s = snapshot_load(&request, f->arena, &diags, &unreadable);

@@ -547,7 +547,7 @@ static void results(const struct run *r, char *out, size_t size)
 static void run_dialogue(const struct dialogue *d, size_t piece)
 {
     struct run r = {0};
-    struct smtp_client_options o = {STR("c.example"), d->tls, false};
+    struct smtp_client_options o = {.helo_name = STR("c.example"), .tls = d->tls};
     str rest = str_from(d->to), address;
     char got[2048];
     buf_init(&r.out, 1024 * 1024);
@@ -586,6 +586,51 @@ static void dialogues_do_not_depend_on_packets(void **state)
     }
 }
 
+/* Feeds a reply and tells how long the next may take. */
+static unsigned timeout_after(struct smtp_client *m, const char *reply)
+{
+    smtp_client_feed(m, reply, strlen(reply));
+    buf_clear(smtp_client_out(m));
+    return smtp_client_timeout_ms(m);
+}
+
+static void each_reply_has_its_time(void **state)
+{
+    (void)state;
+    for (int configured = 0; configured < 2; configured++) {
+        struct smtp_client_recipient to[] = {{.address = STR("b@b.example")},
+                                             {.address = STR("c@b.example")}};
+        struct smtp_client_message message = {STR("a@a.example"), to, 2, 10240, false};
+        struct smtp_client_options o = {.helo_name = STR("c.example"),
+                                        .tls = TLS_LEVEL_NO};
+        if (configured) {
+            o.times = (struct smtp_client_times){.reply = 1,
+                                                 .mail = 2,
+                                                 .rcpt = 3,
+                                                 .sending = 4,
+                                                 .dot = 5,
+                                                 .dot_per_address = 100,
+                                                 .dot_per_block = 1000,
+                                                 .dot_per_address_block = 10000,
+                                                 .block_bytes = 1024};
+        }
+        struct smtp_client *m = smtp_client_new(&o, &message);
+        assert_int_equal(smtp_client_timeout_ms(m), configured ? 1 : 300000);
+        assert_int_equal(timeout_after(m, "220 x\r\n"), configured ? 1 : 300000);
+        assert_int_equal(timeout_after(m, "250 x\r\n"), configured ? 2 : 300000);
+        assert_int_equal(timeout_after(m, "250 x\r\n"), configured ? 3 : 300000);
+        assert_int_equal(timeout_after(m, "250 x\r\n"), configured ? 3 : 300000);
+        assert_int_equal(timeout_after(m, "250 x\r\n"), configured ? 1 : 120000);
+        assert_int_equal(timeout_after(m, "354 x\r\n"), configured ? 4 : 180000);
+        smtp_client_body(m, "x\r\n", 3, true);
+        smtp_client_feed(m, "", 0);
+        assert_int_equal(smtp_client_timeout_ms(m),
+                         configured ? 5 + 2 * 100 + 10 * 1000 + 2 * 10 * 10000 : 600000);
+        smtp_client_lost(m, "enough");
+        smtp_client_free(&m);
+    }
+}
+
 static void many_recipients_go_in_windows(void **state)
 {
     (void)state;
@@ -595,7 +640,7 @@ static void many_recipients_go_in_windows(void **state)
         to[i].address = STR("b@b.example");
     }
     struct smtp_client_message message = {STR("a@a.example"), to, COUNT, 10, false};
-    struct smtp_client_options o = {STR("c.example"), TLS_LEVEL_NO, false};
+    struct smtp_client_options o = {.helo_name = STR("c.example"), .tls = TLS_LEVEL_NO};
     struct smtp_client *m = smtp_client_new(&o, &message);
     const char *open = "220 x\r\n250-x\r\n250 PIPELINING\r\n";
     smtp_client_feed(m, open, strlen(open));
@@ -632,7 +677,7 @@ static void refused_mail_stops_the_windows(void **state)
         to[i].address = STR("b@b.example");
     }
     struct smtp_client_message message = {STR("a@a.example"), to, COUNT, 10, false};
-    struct smtp_client_options o = {STR("c.example"), TLS_LEVEL_NO, false};
+    struct smtp_client_options o = {.helo_name = STR("c.example"), .tls = TLS_LEVEL_NO};
     struct smtp_client *m = smtp_client_new(&o, &message);
     const char *open = "220 x\r\n250-x\r\n250 PIPELINING\r\n550 5.7.1 no\r\n";
     smtp_client_feed(m, open, strlen(open));
@@ -655,7 +700,8 @@ static void body_is_encoded_across_parts(void **state)
     for (size_t piece = 1; piece < sizeof body; piece++) {
         struct smtp_client_recipient to = {STR("b@b"), {0}};
         struct smtp_client_message message = {STR(""), &to, 1, sizeof body - 1, false};
-        struct smtp_client_options o = {STR("c.example"), TLS_LEVEL_MUST, true};
+        struct smtp_client_options o = {
+            .helo_name = STR("c.example"), .tls = TLS_LEVEL_MUST, .implicit_tls = true};
         struct smtp_client *m = smtp_client_new(&o, &message);
         const char *open =
             "220 x\r\n250-x\r\n250 PIPELINING\r\n250 a\r\n250 b\r\n354 c\r\n";
@@ -680,7 +726,7 @@ static void peer_leaving_while_idle(void **state)
     (void)state;
     struct smtp_client_recipient to = {STR("b@b"), {0}};
     struct smtp_client_message message = {STR(""), &to, 1, 0, false};
-    struct smtp_client_options o = {STR("c.example"), TLS_LEVEL_NO, false};
+    struct smtp_client_options o = {.helo_name = STR("c.example"), .tls = TLS_LEVEL_NO};
     struct smtp_client *m = smtp_client_new(&o, &message);
     const char *open = "220 x\r\n250 x\r\n550 5.7.1 no\r\n";
     assert_int_equal(smtp_client_feed(m, open, strlen(open)), STEP_WAIT);
@@ -742,6 +788,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dialogues_do_not_depend_on_packets),
+        cmocka_unit_test(each_reply_has_its_time),
         cmocka_unit_test(many_recipients_go_in_windows),
         cmocka_unit_test(refused_mail_stops_the_windows),
         cmocka_unit_test(body_is_encoded_across_parts),

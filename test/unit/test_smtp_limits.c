@@ -88,24 +88,26 @@ static void bad_commands(void **state)
 
 static void from_the_channel(void **state)
 {
-    struct channel_opts o;
+    struct channel c = {0};
+    struct channel_opts *o = &c.opts;
     (void)state;
-    channel_opts_init(&o);
-    struct smtp_limits none = smtp_limits_of(&o);
+    channel_opts_init(o);
+    tcp_options_init(&c.tcp);
+    struct smtp_limits none = smtp_limits_of(&c);
     assert_int_equal(none.transactionlimit + none.disconnecttransactionlimit +
                          none.recipientlimit + none.recipientcutoff +
                          none.deferralrejectlimit + none.disconnectrecipientlimit +
                          none.disconnectrejectlimit + none.disconnectbadcommandlimit,
                      0);
-    o.transactionlimit = 1;
-    o.disconnecttransactionlimit = 2;
-    o.recipientlimit = 3;
-    o.recipientcutoff = 4;
-    o.deferralrejectlimit = 5;
-    o.disconnectrecipientlimit = 6;
-    o.disconnectrejectlimit = 7;
-    o.disconnectbadcommandlimit = 8;
-    struct smtp_limits all = smtp_limits_of(&o);
+    o->transactionlimit = 1;
+    o->disconnecttransactionlimit = 2;
+    o->recipientlimit = 3;
+    o->recipientcutoff = 4;
+    o->deferralrejectlimit = 5;
+    o->disconnectrecipientlimit = 6;
+    o->disconnectrejectlimit = 7;
+    o->disconnectbadcommandlimit = 8;
+    struct smtp_limits all = smtp_limits_of(&c);
     assert_int_equal(all.transactionlimit, 1);
     assert_int_equal(all.disconnecttransactionlimit, 2);
     assert_int_equal(all.recipientlimit, 3);
@@ -116,13 +118,47 @@ static void from_the_channel(void **state)
     assert_int_equal(all.disconnectbadcommandlimit, 8);
 }
 
+/* Of a keyword and its twin in the option file the smaller one counts, and is named. */
+static void from_the_option_file(void **state)
+{
+    struct channel c = {0};
+    struct smtp_counts many = {.transactions = 100, .rejects = 0};
+    (void)state;
+    channel_opts_init(&c.opts);
+    tcp_options_init(&c.tcp);
+    c.tcp.allow_transactions = 5;
+    c.tcp.allow_recipients = 7;
+    c.tcp.reject_recipients = 9;
+    c.tcp.allow_rejections = 11;
+    for (unsigned keyword = 0; keyword <= 20; keyword += 10) {
+        c.opts.transactionlimit = c.opts.recipientlimit = c.opts.recipientcutoff =
+            c.opts.deferralrejectlimit = keyword;
+        struct smtp_limits l = smtp_limits_of(&c);
+        bool rejects = keyword == 10;
+        assert_int_equal(l.transactionlimit, 5);
+        assert_int_equal(l.recipientlimit, 7);
+        assert_int_equal(l.recipientcutoff, 9);
+        assert_int_equal(l.deferralrejectlimit, rejects ? 10 : 11);
+        assert_hit(smtp_limits_mail(&l, &many), "ALLOW_TRANSACTIONS_PER_SESSION");
+        assert_hit(smtp_limits_room(&l, 7), "ALLOW_RECIPIENTS_PER_TRANSACTION");
+        assert_hit(smtp_limits_data(&l, 5, 5), "REJECT_RECIPIENTS_PER_TRANSACTION");
+        many.rejects = 11;
+        assert_hit(smtp_limits_rcpt(&l, &many),
+                   rejects ? "deferralrejectlimit" : "ALLOW_REJECTIONS_BEFORE_DEFERRAL");
+        many.rejects = 0;
+    }
+    c.opts.transactionlimit = 4;
+    struct smtp_limits l = smtp_limits_of(&c);
+    assert_int_equal(l.transactionlimit, 4);
+    assert_hit(smtp_limits_mail(&l, &many), "transactionlimit");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(mail_and_rset),
-        cmocka_unit_test(recipients),
-        cmocka_unit_test(bad_commands),
-        cmocka_unit_test(from_the_channel),
+        cmocka_unit_test(mail_and_rset),        cmocka_unit_test(recipients),
+        cmocka_unit_test(bad_commands),         cmocka_unit_test(from_the_channel),
+        cmocka_unit_test(from_the_option_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
