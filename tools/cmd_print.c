@@ -1,6 +1,6 @@
 /* print: the configuration in its canonical form, as one text or as files. */
 #include <errno.h>
-#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "tables/dump.h"
