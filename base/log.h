@@ -22,6 +22,7 @@
     X(IDENT, "ident", "the name of a client was looked up")                              \
     X(SWITCH, "switch", "a session changed its source channel, and why")                 \
     X(TLS, "tls", "a TLS handshake ended: side, version, cipher, or the error")          \
+    X(ACCESS, "access", "an access table refused, held, discarded or logged")            \
     X(REFUSE, "refuse", "a command was refused: reply and reason")                       \
     X(ROUTE, "route", "a recipient was accepted: channel, rewritten address, rule")      \
     X(ENQUEUE, "enqueue", "a message was committed to the queue")                        \
@@ -30,6 +31,7 @@
     X(DOWNGRADE, "tls_downgrade", "delivery goes on in clear after TLS failed")          \
     X(DELIVER, "deliver", "a recipient's outcome: delivered, deferred or failed")        \
     X(BOUNCE, "bounce", "a notification was queued for a failed message")                \
+    X(DISCARD, "discard", "a message was accepted and thrown away, and why")             \
     X(HOLD, "hold", "a message was set aside, and why")                                  \
     X(QUEUE, "queue", "the store reports: opened, error, recovery, orphan removed")      \
     X(CONTROL, "control", "a request came over the control socket")                      \

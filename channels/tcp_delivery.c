@@ -579,7 +579,7 @@ static void on_address(const struct sockaddr *address, const char *name,
     struct tcp_delivery *d = arg;
     bool begun = d->addresses_tried > 0;
     bool enough = d->addresses_tried >= ADDRESSES_TRIED_MAX || d->worker->stopping;
-    if (!address && !begun) {
+    if (!address && (!begun || tcp_hosts_ended(d->hosts))) {
         fail_all(d, why);
         return;
     }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "router/admission.h"
 #include "router/dns.h"
 #include "tables/route.h"
 
@@ -26,6 +27,7 @@ struct tcp_hosts {
     unsigned address_count, address_at;
     char name[256]; /* whose addresses these are */
     struct outcome why;
+    bool ended;    /* by IP_ACCESS */
     bool left_out; /* a host, because its addresses cannot be looked up now */
     struct dns_query *query;
     struct task task; /* for answers that need no DNS */
@@ -79,40 +81,6 @@ static void set_port(struct sockaddr_storage *a, uint16_t port)
     }
 }
 
-static void answer(struct tcp_hosts *h)
-{
-    tcp_hosts_cb cb = h->cb;
-    h->cb = NULL;
-    if (h->address_at >= h->address_count) {
-        cb(NULL, "", &h->why, h->arg);
-        return;
-    }
-    struct sockaddr_storage *a = &h->address[h->address_at++];
-    set_port(a, h->channel->opts.port);
-    cb((const struct sockaddr *)a, h->name, &h->why, h->arg);
-}
-
-static void on_answer_task(struct worker *w, struct task *t)
-{
-    struct tcp_hosts *h =
-        (struct tcp_hosts *)((char *)t - offsetof(struct tcp_hosts, task));
-    (void)w;
-    h->task_posted = false;
-    if (h->freed) {
-        free(h);
-    } else {
-        answer(h);
-    }
-}
-
-/* Callbacks never come inside the call that asked. */
-static void answer_later(struct tcp_hosts *h)
-{
-    h->task.run = on_answer_task;
-    h->task_posted = true;
-    worker_post(h->worker, &h->task);
-}
-
 /* "[192.0.2.1]", "[IPv6:2001:db8::1]" and plain addresses (as `daemon` may give). */
 static bool parse_literal(const char *host, struct sockaddr_storage *out)
 {
@@ -145,6 +113,132 @@ static bool parse_literal(const char *host, struct sockaddr_storage *out)
     return false;
 }
 
+/* From an address of one family there is no way to one of the other. */
+static bool family_fits(const struct tcp_hosts *h, const struct sockaddr_storage *a)
+{
+    str from = h->channel->opts.interfaceaddress;
+    bool from_ipv6 = str_find(from, ':') >= 0;
+    return str_empty(from) || from_ipv6 == (a->ss_family == AF_INET6);
+}
+
+static void print_ip(const struct sockaddr_storage *a, char ip[INET6_ADDRSTRLEN])
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)a;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)a;
+    bool six = a->ss_family == AF_INET6;
+    ip[0] = '\0';
+    inet_ntop(a->ss_family,
+              six ? (const void *)&v6->sin6_addr : (const void *)&v4->sin_addr, ip,
+              INET6_ADDRSTRLEN);
+}
+
+/* Nothing else is tried; why has been set. */
+static void end_walk(struct tcp_hosts *h)
+{
+    h->ended = true;
+    h->address_at = h->address_count;
+    h->mx_at = h->mx_count;
+    h->last_resort = false;
+}
+
+/* The text of IP_ACCESS is for the log only. */
+static bool obey(struct tcp_hosts *h, const struct access_verdict *v,
+                 struct sockaddr_storage *address)
+{
+    if (v->answer == ACCESS_REJECT || v->answer == ACCESS_FAULT) {
+        bool fault = v->answer == ACCESS_FAULT;
+        outcome_set(&h->why, fault ? OUTCOME_DEFERRED : OUTCOME_FAILED, 0, v->status[0],
+                    v->status[1], v->status[2],
+                    fault ? "it cannot be decided now whether %s may be connected to"
+                          : "mail is not sent to host %s",
+                    h->name[0] != '\0' ? h->name : h->host);
+        end_walk(h);
+        return false;
+    }
+    if (v->skip) {
+        outcome_set(&h->why, OUTCOME_DEFERRED, 0, 4, 4, 1,
+                    "no address of %s may be connected to (IP_ACCESS)", h->host);
+        return false;
+    }
+    if (v->replace_ip.len > 0) {
+        char text[INET6_ADDRSTRLEN];
+        snprintf(text, sizeof text, "%.*s", STR_ARG(v->replace_ip));
+        return parse_literal(text, address) && family_fits(h, address);
+    }
+    return true;
+}
+
+/* May this address be tried, and is it this one? */
+static bool may_try(struct tcp_hosts *h, struct sockaddr_storage *address)
+{
+    char ip[INET6_ADDRSTRLEN];
+    struct access_verdict v;
+    struct arena *a = arena_new();
+    str literal = h->at_last_resort ? h->channel->opts.lastresort : str_from(h->host);
+    print_ip(address, ip);
+    struct access_question q = {
+        .snapshot = h->snapshot,
+        .table = ACCESS_IP,
+        .source = h->channel,
+        .ip = str_from(ip),
+        .host = h->name[0] != '\0' ? str_from(h->name) : literal,
+        .address_count = h->address_count,
+        .address_index = h->address_at,
+    };
+    access_ask(&q, a, &v);
+    struct admission_place place = {.log = h->worker->daemon->log,
+                                    .snapshot = h->snapshot,
+                                    .channel = h->channel->name};
+    admission_log(&place, &v);
+    bool may = obey(h, &v, address);
+    arena_free(&a);
+    return may;
+}
+
+/* The next one of the addresses at hand; those of further hosts are looked up. */
+static void answer(struct tcp_hosts *h)
+{
+    bool any = h->address_at < h->address_count;
+    struct sockaddr_storage *a = NULL;
+    while (a == NULL && h->address_at < h->address_count) {
+        a = &h->address[h->address_at++];
+        a = may_try(h, a) ? a : NULL;
+    }
+    if (a == NULL && any && !h->ended) {
+        tcp_hosts_next(h, h->cb, h->arg);
+        return;
+    }
+    tcp_hosts_cb cb = h->cb;
+    h->cb = NULL;
+    if (a == NULL) {
+        cb(NULL, "", &h->why, h->arg);
+        return;
+    }
+    set_port(a, h->channel->opts.port);
+    cb((const struct sockaddr *)a, h->name, &h->why, h->arg);
+}
+
+static void on_answer_task(struct worker *w, struct task *t)
+{
+    struct tcp_hosts *h =
+        (struct tcp_hosts *)((char *)t - offsetof(struct tcp_hosts, task));
+    (void)w;
+    h->task_posted = false;
+    if (h->freed) {
+        free(h);
+    } else {
+        answer(h);
+    }
+}
+
+/* Callbacks never come inside the call that asked. */
+static void answer_later(struct tcp_hosts *h)
+{
+    h->task.run = on_answer_task;
+    h->task_posted = true;
+    worker_post(h->worker, &h->task);
+}
+
 static bool is_ourselves(const struct tcp_hosts *h, const char *name)
 {
     str n = str_from(name);
@@ -173,14 +267,6 @@ static void drop_ourselves(struct tcp_hosts *h)
         }
         return;
     }
-}
-
-/* From an address of one family there is no way to one of the other. */
-static bool family_fits(const struct tcp_hosts *h, const struct sockaddr_storage *a)
-{
-    str from = h->channel->opts.interfaceaddress;
-    bool from_ipv6 = str_find(from, ':') >= 0;
-    return str_empty(from) || from_ipv6 == (a->ss_family == AF_INET6);
 }
 
 /* Drops the addresses that interfaceaddress does not lead to; false if that is all. */
@@ -336,6 +422,11 @@ void tcp_hosts_next(struct tcp_hosts *h, tcp_hosts_cb cb, void *arg)
         h->address_count = h->address_at = 0;
         answer_later(h);
     }
+}
+
+bool tcp_hosts_ended(const struct tcp_hosts *h)
+{
+    return h->ended;
 }
 
 bool tcp_hosts_left_out(const struct tcp_hosts *h)

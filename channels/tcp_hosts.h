@@ -1,4 +1,5 @@
-/* tcp_hosts: the addresses of a next hop, one after another: literal, MX hosts by
+/* tcp_hosts: the addresses of a next hop, one after another, as far as IP_ACCESS lets them
+ * be tried: literal, MX hosts by
  * preference, or the name itself (RFC 5321 5.1, RFC 7505); then the channel's
  * `lastresort` host. Asks the DNS only for what is tried. Ourselves in an MX list ends
  * the list there, and so does any answer for good (no such domain, no address, null MX):
@@ -31,6 +32,8 @@ void tcp_hosts_next(struct tcp_hosts *h, tcp_hosts_cb cb, void *arg);
 /* True when a host was passed over because its addresses cannot be looked up now: it
  * might have taken the message. */
 bool tcp_hosts_left_out(const struct tcp_hosts *h);
+/* True when IP_ACCESS ended the walk: then *why counts, whatever other addresses said. */
+bool tcp_hosts_ended(const struct tcp_hosts *h);
 /* Passes over all that is left before the host of `lastresort`, which counts as left out;
  * false, and nothing is passed over, if there is none or it has been asked for. */
 bool tcp_hosts_skip_to_last(struct tcp_hosts *h);

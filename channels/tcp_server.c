@@ -20,6 +20,7 @@ enum {
 };
 
 static void session_run(struct tcp_session *s, const char *data, size_t len);
+static bool session_delay(struct tcp_session *s);
 
 /* --- life --- */
 
@@ -31,6 +32,7 @@ static void session_close(struct tcp_session *s, const char *reason)
     s->closing = true;
     s->end_reason = reason;
     tcp_ident_free(&s->ident);
+    tcp_delay_free(&s->delay);
     if (s->txn) {
         enqueue_abort(&s->txn);
     }
@@ -114,6 +116,9 @@ static struct enqueue_session session_facts(struct tcp_session *s)
         .trusted = s->trusted,
         .session = str_from(s->name),
         .peer_ip = str_from(s->peer_ip),
+        .peer_port = stream_peer_port(s->stream),
+        .server_ip = stream_local_ip(s->stream),
+        .server_port = stream_local_port(s->stream),
         .helo = str_from(s->helo),
         .esmtp = esmtp,
         .tls = tls != NULL,
@@ -135,7 +140,16 @@ static bool answer_sender(struct tcp_session *s)
     facts.declared_size = smtp_server_txn(s->machine)->declared_size;
     session_name_facts(s, &facts);
     s->txn = enqueue_begin(&facts, &smtp_server_txn(s->machine)->sender);
-    smtp_server_answer_command(s->machine, 250, 2, 1, 0, "sender ok");
+    struct outcome o;
+    bool taken = enqueue_sender(s->txn, &o);
+    s->delay_ms = enqueue_delay_ms(s->txn);
+    if (taken) {
+        smtp_server_answer_command(s->machine, 250, 2, 1, 0, "sender ok");
+    } else {
+        enqueue_abort(&s->txn);
+        answer_outcome(s, &o);
+        session_log_refusal(s);
+    }
     return true;
 }
 
@@ -149,6 +163,22 @@ static bool answer_recipient(struct tcp_session *s)
         counter_add(&s->worker->counters.recipients_refused, 1);
         answer_outcome(s, &o);
         session_log_refusal(s); /* now: a pipelined RCPT behind it would take its place */
+    }
+    s->delay_ms = enqueue_delay_ms(s->txn);
+    return true;
+}
+
+static bool answer_data(struct tcp_session *s)
+{
+    struct outcome o;
+    bool go_on = enqueue_data(s->txn, &o);
+    s->data_seen = 0;
+    s->delay_ms = enqueue_delay_ms(s->txn);
+    if (go_on) {
+        smtp_server_answer_command(s->machine, 354, 0, 0, 0,
+                                   "end the message with <CRLF>.<CRLF>");
+    } else {
+        answer_outcome(s, &o);
     }
     return true;
 }
@@ -197,8 +227,11 @@ static void on_committed(struct enqueue *e, const struct outcome *o, void *arg)
         counter_add(&s->worker->counters.messages_refused, 1);
         answer_outcome(s, o);
     }
+    s->delay_ms = enqueue_delay_ms(e);
     enqueue_abort(&s->txn);
-    session_run(s, "", 0);
+    if (!session_delay(s)) {
+        session_run(s, "", 0);
+    }
 }
 
 static bool answer_tls(struct tcp_session *s)
@@ -220,10 +253,7 @@ static bool session_answer(struct tcp_session *s)
     case ASK_RECIPIENT:
         return answer_recipient(s);
     case ASK_DATA:
-        s->data_seen = 0;
-        smtp_server_answer_command(s->machine, 354, 0, 0, 0,
-                                   "end the message with <CRLF>.<CRLF>");
-        return true;
+        return answer_data(s);
     case ASK_BODY:
         return answer_body(s);
     case ASK_COMMIT:
@@ -281,10 +311,13 @@ static void session_run(struct tcp_session *s, const char *data, size_t len)
         data = "";
         len = 0;
         replied = replied || smtp_server_out(s->machine)->len > 0;
+        session_flush(s); /* the answers before this one are not to wait with it */
         if (step == STEP_WAIT && session_answer(s)) {
+            if (session_delay(s)) {
+                return;
+            }
             continue;
         }
-        session_flush(s);
         if (step == STEP_WAIT) {
             s->waiting = true;
             stream_pause(s->stream);
@@ -308,6 +341,30 @@ static void session_run(struct tcp_session *s, const char *data, size_t len)
     } else {
         stream_resume(s->stream);
     }
+}
+
+static void on_delay_over(void *arg)
+{
+    struct tcp_session *s = arg;
+    tcp_delay_free(&s->delay);
+    s->waiting = false;
+    session_run(s, "", 0);
+}
+
+/* Keeps the answer just given back for a while, if an access table wants that ($D). True:
+ * it does; on_delay_over() goes on. */
+static bool session_delay(struct tcp_session *s)
+{
+    unsigned ms = s->delay_ms;
+    s->delay_ms = 0;
+    if (ms == 0 || s->closing) {
+        return false;
+    }
+    s->waiting = true;
+    stream_pause(s->stream);
+    stream_deadline(s->stream, COMMAND_TIMEOUT_MS); /* it is not the client that waits */
+    s->delay = tcp_delay_new(s->worker, ms, on_delay_over, s);
+    return true;
 }
 
 static void on_data(struct stream *stream, const char *data, size_t len, void *arg)
@@ -399,7 +456,9 @@ static void on_ident(void *arg)
             s->waiting = true;
             return;
         }
-        session_run(s, "", 0);
+        if (!session_delay(s)) {
+            session_run(s, "", 0);
+        }
     }
 }
 
@@ -423,7 +482,10 @@ void tcp_server_accept(struct worker *w, const struct service *service, int fd)
     snprintf(s->name, sizeof s->name, "%u.%lx", w->index,
              atomic_fetch_add(&w->daemon->session_serial, 1));
     snprintf(s->peer_ip, sizeof s->peer_ip, "%.*s", STR_ARG(stream_peer_ip(s->stream)));
-    session_log_connect(s, service);
+    if (!session_let_in(s, service)) {
+        session_close(s, "port-access");
+        return;
+    }
     s->ident = tcp_ident_new(w, str_from(s->peer_ip), on_ident, s);
     session_switch_by_ip(s);
     if (session_name_counts(s)) {

@@ -1,12 +1,13 @@
 /* tcp_session: one inbound session as the files that make it see it: tcp_server.c (life,
- * answers, the loop), tcp_switch.c (its channel and the name of its client), and
- * tcp_session_log.c. */
+ * answers, the loop), tcp_access.c (is it let in at all?), tcp_switch.c (its channel and
+ * the name of its client), and tcp_session_log.c. */
 #ifndef CHANNELS_TCP_SESSION_H
 #define CHANNELS_TCP_SESSION_H
 
 #include "channels/smtp_server.h"
 #include "channels/stream.h"
 #include "channels/tcp.h"
+#include "channels/tcp_delay.h"
 #include "channels/tcp_ident.h"
 #include "router/enqueue.h"
 #include "router/runtime.h"
@@ -25,6 +26,8 @@ struct tcp_session {
     bool implicit_tls;
     bool greeted;      /* the 220 is on its way */
     bool waiting;      /* an answer is outstanding */
+    unsigned delay_ms; /* before the answer just given is sent; 0: at once */
+    struct tcp_delay *delay;
     bool sender_waits; /* for the client's name: MAIL is not answered yet */
     bool closing;
     size_t data_seen;       /* octets since the deadline was restarted */
@@ -33,6 +36,12 @@ struct tcp_session {
     char peer_ip[64], helo[256];
     char local_name[256]; /* policy.local_name: outlives a reload */
 };
+
+/* --- tcp_access.c --- */
+
+/* Asks PORT_ACCESS, and logs the connection. False: the client has been told no, and the
+ * session is to be closed. */
+bool session_let_in(struct tcp_session *s, const struct service *service);
 
 /* --- tcp_switch.c --- */
 
@@ -63,7 +72,9 @@ bool session_renew(struct tcp_session *s);
 
 /* --- tcp_session_log.c; docs/log.md --- */
 
-void session_log_connect(struct tcp_session *s, const struct service *service);
+/* note: what PORT_ACCESS says of it, or empty. */
+void session_log_connect(struct tcp_session *s, const struct service *service, str note);
+void session_log_not_let_in(struct tcp_session *s, str reply);
 /* s has the new channel already. */
 void session_log_switch(struct tcp_session *s, const struct channel *from,
                         const char *why, struct span at);

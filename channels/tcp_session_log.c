@@ -103,7 +103,17 @@ void session_log_end(struct tcp_session *s)
     log_end(&line);
 }
 
-void session_log_connect(struct tcp_session *s, const struct service *service)
+void session_log_not_let_in(struct tcp_session *s, str reply)
+{
+    struct log_line line;
+    log_session(&line, s, LOG_REFUSE);
+    log_str(&line, "channel", s->channel->name);
+    log_cstr(&line, "peer", s->peer_ip);
+    log_str(&line, "reply", reply);
+    log_end(&line);
+}
+
+void session_log_connect(struct tcp_session *s, const struct service *service, str note)
 {
     struct log_line line;
     log_session(&line, s, LOG_CONNECT);
@@ -111,5 +121,8 @@ void session_log_connect(struct tcp_session *s, const struct service *service)
     log_str(&line, "channel", s->channel->name);
     log_cstr(&line, "peer", s->peer_ip);
     log_int(&line, "port", stream_local_port(s->stream));
+    if (note.len > 0) {
+        log_str(&line, "note", note);
+    }
     log_end(&line);
 }

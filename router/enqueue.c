@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/map.h"
 #include "base/vec.h"
+#include "router/admission.h"
 #include "router/channel.h"
 #include "router/dispatch.h"
 #include "router/header.h"
@@ -38,6 +39,9 @@ struct enqueue {
     struct arena *scratch; /* reset after each recipient */
     VEC(struct group *) groups;
     struct map *groups_by_key, *seen;
+    struct admission admission;
+    struct access_peer peer;      /* as access tables see it */
+    struct address access_sender; /* likewise */
     unsigned recipients;
     str given_sender; /* as the client wrote it: message->sender may differ */
     str only;         /* as the client wrote it, the first recipient */
@@ -73,6 +77,35 @@ static str sender_completed(struct enqueue *e, const struct address *sender,
     return address_print(e->message->arena, &full);
 }
 
+/* What access tables know of the session. */
+static void peer_take(struct enqueue *e)
+{
+    const struct enqueue_session *s = &e->session;
+    e->peer = (struct access_peer){
+        .server_ip = s->server_ip,
+        .server_port = s->server_port,
+        .client_ip = s->peer_ip,
+        .client_port = s->peer_port,
+        .helo = s->helo,
+        .tls_version = s->tls_version,
+        .tls_cipher = s->tls_cipher,
+        .esmtp = s->esmtp,
+        .tls = s->tls,
+    };
+}
+
+/* The sender as access tables see it, from the message's. */
+static void access_sender_take(struct enqueue *e)
+{
+    struct address sender;
+    if (address_parse(e->message->sender, &sender) != NULL) { /* completed with rubbish */
+        e->access_sender = (struct address){.local = e->message->sender};
+        return;
+    }
+    access_sender(e->runtime->snapshot, e->session.source, &sender, e->arena,
+                  &e->access_sender);
+}
+
 static void sender_take(struct enqueue *e, const struct address *sender)
 {
     const struct enqueue_session *s = &e->session;
@@ -83,6 +116,7 @@ static void sender_take(struct enqueue *e, const struct address *sender)
     e->given_sender = address_print(e->arena, sender);
     facts.sender = e->message->sender = sender_completed(e, sender, facts.bare_domain);
     e->outgoings = outgoings_new(e->arena, &facts);
+    access_sender_take(e);
 }
 
 struct enqueue *enqueue_begin(const struct enqueue_session *s,
@@ -105,12 +139,15 @@ struct enqueue *enqueue_begin(const struct enqueue_session *s,
     e->session = *s;
     e->session.session = copied(e, s->session);
     e->session.peer_ip = copied(e, s->peer_ip);
+    e->session.server_ip = copied(e, s->server_ip);
     e->session.helo = copied(e, s->helo);
     e->session.peer_name = copied(e, s->peer_name);
     e->session.tls_version = copied(e, s->tls_version);
     e->session.tls_cipher = copied(e, s->tls_cipher);
     e->logged = s->source->opts.logging;
     buf_init(&e->header, HEADER_PROCESSED_MAX);
+    admission_init(&e->admission, e->arena);
+    peer_take(e);
     sender_take(e, sender);
     return e;
 }
@@ -119,6 +156,7 @@ static void enqueue_free(struct enqueue *e)
 {
     queue_message_free(&e->message);
     buf_free(&e->header);
+    admission_free(&e->admission);
     runtime_unref(&e->runtime);
     arena_free(&e->scratch);
     arena_free(&e->arena);
@@ -147,6 +185,62 @@ const char *enqueue_id(const struct enqueue *e)
 unsigned enqueue_recipients(const struct enqueue *e)
 {
     return e->recipients;
+}
+
+/* --- sender --- */
+
+/* What came of a verdict; to empty: it is about the sender. */
+static void log_verdict(struct enqueue *e, const struct access_verdict *v, str to)
+{
+    struct admission_place place = {.log = e->worker->daemon->log,
+                                    .snapshot = e->runtime->snapshot,
+                                    .session = e->session.session,
+                                    .channel = e->session.source->name,
+                                    .peer = e->session.peer_ip,
+                                    .from = e->given_sender,
+                                    .to = to,
+                                    .id = e->id};
+    admission_log(&place, v);
+}
+
+static void verdict_outcome(const struct access_verdict *v, struct outcome *out)
+{
+    struct recipient_reply reply = {
+        v->code, {v->status[0], v->status[1], v->status[2]}, v->text};
+    refusal_outcome(&reply, out);
+}
+
+static bool refused_block_limit(struct outcome *out)
+{
+    outcome_set(out, OUTCOME_FAILED, 552, 5, 3, 4,
+                "the message is larger than this system takes from you");
+    return false;
+}
+
+bool enqueue_sender(struct enqueue *e, struct outcome *out)
+{
+    struct access_verdict v;
+    const struct snapshot *s = e->runtime->snapshot;
+    struct access_question q = {.snapshot = s,
+                                .table = ACCESS_FROM,
+                                .peer = &e->peer,
+                                .source = e->session.source,
+                                .sender = &e->access_sender};
+    access_ask(&q, e->arena, &v);
+    log_verdict(e, &v, STR(""));
+    admission_delay(&e->admission, &v);
+    if (v.answer == ACCESS_REJECT || v.answer == ACCESS_FAULT) {
+        verdict_outcome(&v, out);
+        return false;
+    }
+    admission_take(&e->admission, s, &v);
+    if (v.new_sender) {
+        str given = e->given_sender;
+        sender_take(e, &v.sender);
+        e->given_sender = given;
+    }
+    return !admission_too_large(&e->admission, s, e->session.declared_size) ||
+           refused_block_limit(out);
 }
 
 /* --- recipients --- */
@@ -249,7 +343,55 @@ static void recipient_take(struct enqueue *e, const struct address *to,
 static bool leaf_taken(struct enqueue *e, const struct recipient_leaf *leaf,
                        struct outcome *out)
 {
-    return size_taken(e, leaf->route.channel, out) && verified(e, &leaf->route, out);
+    return leaf->discard ||
+           (size_taken(e, leaf->route.channel, out) && verified(e, &leaf->route, out));
+}
+
+/* Tells the log what the tables said, and takes the delays they ask for. */
+static void access_note(struct enqueue *e, const struct recipient_answer *answer)
+{
+    for (const struct recipient_access *a = answer->access; a != NULL; a = a->next) {
+        log_verdict(e, &a->verdict, address_print(e->scratch, &a->to));
+        admission_delay(&e->admission, &a->verdict);
+    }
+}
+
+/* What else they ask for, now that the recipient is taken. */
+static void access_take(struct enqueue *e, const struct recipient_answer *answer)
+{
+    e->admission.taken++;
+    for (const struct recipient_access *a = answer->access; a != NULL; a = a->next) {
+        if (!a->dropped) {
+            admission_take(&e->admission, e->runtime->snapshot, &a->verdict);
+        }
+    }
+}
+
+/* Limits that the tables set for this recipient hold for it already. */
+static bool access_size_taken(struct enqueue *e, const struct recipient_answer *answer,
+                              struct outcome *out)
+{
+    const struct snapshot *s = e->runtime->snapshot;
+    struct admission m = e->admission;
+    for (const struct recipient_access *a = answer->access; a != NULL; a = a->next) {
+        struct admission alone = {.limits = a->verdict.limits};
+        if (!a->dropped &&
+            admission_too_large(&alone, s, e->session.declared_size)) {
+            return refused_block_limit(out);
+        }
+    }
+    return !admission_too_large(&m, s, e->session.declared_size) ||
+           refused_block_limit(out);
+}
+
+static void leaf_take(struct enqueue *e, const struct address *to,
+                      const struct recipient_leaf *leaf)
+{
+    if (leaf->discard) {
+        e->recipients++; /* taken, but nobody gets it */
+    } else if (!seen_before(e, &leaf->route)) {
+        recipient_take(e, to, &leaf->route);
+    }
 }
 
 static bool recipient_decide(struct enqueue *e, const struct address *to,
@@ -258,19 +400,22 @@ static bool recipient_decide(struct enqueue *e, const struct address *to,
     struct recipient_request request = {.snapshot = e->runtime->snapshot,
                                         .source = e->session.source,
                                         .trusted = e->session.trusted,
-                                        .to = *to};
+                                        .to = *to,
+                                        .sender = e->access_sender,
+                                        .peer = &e->peer};
     struct recipient_answer answer;
-    if (recipient_resolve(&request, e->scratch, &answer) != RECIPIENT_TAKEN) {
+    enum recipient_verdict verdict = recipient_resolve(&request, e->scratch, &answer);
+    access_note(e, &answer);
+    if (verdict != RECIPIENT_TAKEN) {
         refusal_outcome(&answer.reply, out);
         return false;
     }
     const struct recipient_leaf *leaf = &answer.leaves[0];
-    if (!leaf_taken(e, leaf, out)) {
+    if (!leaf_taken(e, leaf, out) || !access_size_taken(e, &answer, out)) {
         return false;
     }
-    if (!seen_before(e, &leaf->route)) {
-        recipient_take(e, to, &leaf->route);
-    }
+    leaf_take(e, to, leaf);
+    access_take(e, &answer);
     outcome_set(out, OUTCOME_DELIVERED, 250, 2, 1, 5, "recipient ok");
     return true;
 }
@@ -279,13 +424,31 @@ bool enqueue_recipient(struct enqueue *e, const struct address *to, struct outco
 {
     struct arena_mark mark = arena_mark(e->scratch);
     check(!e->begun && !e->committing);
-    if (e->recipients >= ENQUEUE_RECIPIENTS_MAX) {
+    admission_command(&e->admission);
+    if (!admission_recipient(&e->admission) ||
+        e->recipients >= ENQUEUE_RECIPIENTS_MAX) {
         outcome_set(out, OUTCOME_DEFERRED, 452, 4, 5, 3, "too many recipients");
         return false;
     }
     bool taken = recipient_decide(e, to, out);
     arena_reset(e->scratch, mark);
     return taken;
+}
+
+bool enqueue_data(struct enqueue *e, struct outcome *out)
+{
+    admission_command(&e->admission);
+    if (admission_cutoff(&e->admission)) {
+        outcome_set(out, OUTCOME_DEFERRED, 451, 4, 5, 3, "too many recipients");
+        return false;
+    }
+    return true;
+}
+
+unsigned enqueue_delay_ms(const struct enqueue *e)
+{
+    const struct admission *m = &e->admission;
+    return m->delay_once_ms > m->delay_ms ? m->delay_once_ms : m->delay_ms;
 }
 
 /* --- answers --- */
@@ -406,7 +569,9 @@ static void body_begin(struct enqueue *e)
     for (size_t i = 0; i < e->groups.n; i++) {
         outgoings_get(e->outgoings, e->groups.at[i]->channel, e->message->arena);
     }
+    str lines = buf_slice(&e->admission.header);
     str received = received_field(e);
+    received = arena_printf(e->arena, "%.*s%.*s", STR_ARG(received), STR_ARG(lines));
     check(body_append(e->worker, e->body, received, NULL, NULL, &error));
     check(error == 0 && buf_str(&e->header, received));
 }
@@ -473,6 +638,33 @@ static void log_hold(struct enqueue *e, const struct queue_message *m)
     log_end(&line);
 }
 
+static void log_discard(struct enqueue *e)
+{
+    struct log_line line;
+    log_begin(&line, e->worker->daemon->log, LOG_DISCARD);
+    log_str(&line, "session", e->session.session);
+    log_cstr(&line, "id", e->id);
+    log_str(&line, "from", e->message->sender);
+    log_str(&line, "channel", e->session.source->name);
+    log_int(&line, "recipients", e->recipients);
+    log_cstr(&line, "reason",
+             e->admission.discard != NULL ? e->admission.discard
+                                          : "each recipient, by $B of access tables");
+    log_end(&line);
+}
+
+/* Nobody gets it: it is accepted, and not even stored. */
+static bool discarded(struct enqueue *e)
+{
+    if (e->admission.discard == NULL && e->groups.n > 0) {
+        return false;
+    }
+    log_discard(e);
+    outcome_set(&e->outcome, OUTCOME_DELIVERED, 250, 2, 0, 0, "queued as %s", e->id);
+    answer_later(e);
+    return true;
+}
+
 static void on_committed(struct worker *w, struct queue_message *m,
                          const struct queue_result *r, void *arg)
 {
@@ -506,6 +698,9 @@ static bool too_large(struct enqueue *e, struct outcome *out)
     const struct snapshot *s = e->runtime->snapshot;
     const char *limit = message_over_site(s, &e->size);
     size_t over = 0;
+    if (admission_too_large(&e->admission, s, e->size.bytes)) {
+        return !refused_block_limit(out);
+    }
     if (limit != NULL) {
         outcome_set(out, OUTCOME_FAILED, 552, 5, 3, 4, "the message is too large (%s)",
                     limit);
@@ -520,12 +715,14 @@ static bool too_large(struct enqueue *e, struct outcome *out)
     return over > 0 && over == e->groups.n && !refused_size(limit, out);
 }
 
-/* More recipients than holdlimit of the source channel: set aside until an operator has
- * looked at it. */
-static void hold_large_list(struct enqueue *e)
+/* An access table said $H, or there are more recipients than holdlimit of the source
+ * channel: set aside until an operator has looked at it. */
+static void hold_message(struct enqueue *e)
 {
     unsigned limit = e->session.source->opts.holdlimit;
-    if (limit > 0 && e->recipients > limit) {
+    if (e->admission.hold != NULL) {
+        e->message->hold = arena_strdup(e->message->arena, e->admission.hold);
+    } else if (limit > 0 && e->recipients > limit) {
         e->message->hold =
             arena_printf(e->message->arena, "%u recipients, holdlimit of %.*s is %u",
                          e->recipients, STR_ARG(e->session.source->name), limit)
@@ -616,6 +813,7 @@ void enqueue_commit(struct enqueue *e, enqueue_cb cb, void *arg)
 {
     int error;
     check(!e->busy && !e->committing && e->recipients > 0);
+    admission_command(&e->admission);
     body_begin(e); /* an empty message has only our field */
     e->committing = true;
     e->started_ns = uv_hrtime();
@@ -626,7 +824,10 @@ void enqueue_commit(struct enqueue *e, enqueue_cb cb, void *arg)
         answer_later(e);
         return;
     }
-    hold_large_list(e);
+    if (discarded(e)) {
+        return;
+    }
+    hold_message(e);
     headers_make(e);
     entries_make(e);
     if (!body_seal(e->worker, e->body, on_sealed, e, &error)) {

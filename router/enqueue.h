@@ -23,7 +23,9 @@ struct enqueue_session {
     const struct channel *source; /* after all switches */
     bool trusted;                 /* the IP switch led here */
     str session;                  /* name in the log */
-    str peer_ip, helo;            /* for Received */
+    str peer_ip, helo;            /* for Received; these for access tables, too: */
+    str server_ip;
+    unsigned server_port, peer_port;
     str peer_name;                /* likewise; empty: none, or not to be shown */
     bool name_doubted, name_only; /* as in struct header_received */
     bool esmtp, tls;
@@ -36,6 +38,9 @@ struct enqueue;
 /* Begins a transaction. Never NULL. */
 struct enqueue *enqueue_begin(const struct enqueue_session *s,
                               const struct address *sender);
+/* Asks FROM_ACCESS, once, before the first recipient. false: *out holds the reply to MAIL,
+ * and only enqueue_abort() is allowed. */
+bool enqueue_sender(struct enqueue *e, struct outcome *out);
 /* Forgets it (RSET, lost connection); clears *e. Allowed while an answer is
  * outstanding: it then never comes. */
 void enqueue_abort(struct enqueue **e);
@@ -44,6 +49,11 @@ void enqueue_abort(struct enqueue **e);
  * false: *out holds the reply (code and enhanced code set). Logs `route` or nothing;
  * the caller logs refusals. */
 bool enqueue_recipient(struct enqueue *e, const struct address *to, struct outcome *out);
+
+/* At DATA: may a message follow? false: *out holds the reply; the transaction goes on. */
+bool enqueue_data(struct enqueue *e, struct outcome *out);
+/* How long the answer to the command at hand is to wait ($D of access tables); 0: not. */
+unsigned enqueue_delay_ms(const struct enqueue *e);
 
 /* Called once per request, on the loop, never inside the call that asked. outcome is
  * DELIVERED (go on), DEFERRED (4xx) or FAILED (5xx) with code and text set. */

@@ -365,7 +365,8 @@ static void read_output(struct reading *r)
 {
     struct access_verdict *v = r->out;
     r->rest = v->output;
-    if (v->table == ACCESS_PORT) { /* text for the connection log stands behind "||" */
+    bool no = has(v, 'N') || (has(v, 'F') && v->table != ACCESS_IP);
+    if (v->table == ACCESS_PORT && !no) { /* text for the connection log is behind "||" */
         const char *note = memmem(v->output.ptr, v->output.len, "||", 2);
         if (note != NULL) {
             r->rest = str_sub(v->output, 0, (size_t)(note - v->output.ptr));
@@ -373,7 +374,6 @@ static void read_output(struct reading *r)
         }
     }
     read_arguments(r);
-    bool no = has(v, 'N') || (has(v, 'F') && v->table != ACCESS_IP);
     v->discard = !no && has(v, 'B') && access_flag_find(v->table, 'B') != NULL;
     v->hold = !no && has(v, 'H') && access_flag_find(v->table, 'H') != NULL;
     v->discard_all =

@@ -5,9 +5,6 @@
 #include "tables/compile.h"
 #include "tables/mapping_table.h"
 
-/* Tables that somebody asks; the others would let through what they refuse. */
-static const unsigned asked = 0;
-
 /* How many '|' a probe has, ACCESS_ORCPT included where it can be. */
 static const unsigned bars[ACCESS_TABLES] = {
     [ACCESS_PORT] = 4, [ACCESS_FROM] = 9,       [ACCESS_ORIG_SEND] = 4,
@@ -105,7 +102,7 @@ bool access_check(struct compile *c, const struct mapping *table)
             check_pattern(c, t, &table->entries[i]);
             check_flags(c, t, &table->entries[i].template);
         }
-        return (asked & 1U << t) != 0;
+        return true;
     }
     return false;
 }

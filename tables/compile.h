@@ -48,7 +48,7 @@ void reverse_compile(struct compile *c, const struct ast *ast);
  * when there is none. */
 void mapping_compile(struct compile *c, const struct ast *ast);
 /* access_check.c: says what of a table is not honoured, when it is one that decides about
- * access, and what in it cannot work. False: it is another table, or not asked yet. */
+ * access, and what in it cannot work. False: it is another table. */
 struct mapping;
 bool access_check(struct compile *c, const struct mapping *t);
 /* Warns of tables that nobody calls. called has the names of those that rules do, as

@@ -9,6 +9,7 @@ struct deciding {
     const struct snapshot *s;
     struct arena *arena;
     struct recipient_answer *out;
+    struct recipient_access **access_end;
 };
 
 /* ---- the host it is completed with ----------------------------------------------- */
@@ -65,6 +66,44 @@ static enum recipient_verdict refuse_relay(struct deciding *d)
     return RECIPIENT_RELAY;
 }
 
+/* ---- access tables ----------------------------------------------------------------- */
+
+static const struct access_peer no_peer;
+
+/* Asks one table about an address; the verdict is kept in the answer. */
+static const struct access_verdict *ask(struct deciding *d, enum access_table t,
+                                        const struct route *route, bool of_leaf)
+{
+    struct recipient_access *a = arena_new_of(d->arena, struct recipient_access);
+    a->of_leaf = of_leaf;
+    a->to = route->address;
+    struct access_question question = {.snapshot = d->s,
+                                       .table = t,
+                                       .peer = d->q->peer ? d->q->peer : &no_peer,
+                                       .source = d->q->source,
+                                       .sender = &d->q->sender,
+                                       .destination = route->channel,
+                                       .to = &a->to,
+                                       .given = &d->out->completed};
+    access_ask(&question, d->arena, &a->verdict);
+    if (a->verdict.asked) {
+        *d->access_end = a;
+        d->access_end = &a->next;
+    }
+    return &a->verdict;
+}
+
+static bool is_refusal(const struct access_verdict *v)
+{
+    return v->answer == ACCESS_REJECT || v->answer == ACCESS_FAULT;
+}
+
+static struct recipient_reply access_reply(const struct access_verdict *v)
+{
+    return (struct recipient_reply){
+        v->code, {v->status[0], v->status[1], v->status[2]}, v->text};
+}
+
 /* ---- the steps -----------------------------------------------------------------------
  */
 
@@ -76,14 +115,41 @@ static enum recipient_verdict step_rewrite(struct deciding *d)
     return found ? RECIPIENT_TAKEN : refuse_route(d);
 }
 
+/* The tables see the host's proper name. */
+static enum recipient_verdict step_access_given(struct deciding *d)
+{
+    static const enum access_table tables[] = {ACCESS_ORIG_SEND, ACCESS_ORIG_MAIL};
+    struct route route = d->out->route;
+    route_proper_name(d->arena, &route);
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        const struct access_verdict *v = ask(d, tables[i], &route, false);
+        if (is_refusal(v)) {
+            d->out->reply = access_reply(v);
+            return RECIPIENT_ACCESS;
+        }
+        d->out->decided |= v->decides;
+        d->out->discard |= v->discard || v->discard_all;
+    }
+    return RECIPIENT_TAKEN;
+}
+
+static bool has_table(const struct deciding *d, enum access_table t)
+{
+    return map_get(d->s->mappings, str_from(access_table_name(t))) != NULL;
+}
+
 /* Judges the address that the client gave; before its host gets its proper name, which
- * may be one that is not ours. */
+ * may be one that is not ours. What it refuses the tables for leaves may still decide. */
 static enum recipient_verdict step_relay(struct deciding *d)
 {
-    const struct recipient_answer *out = d->out;
-    bool may = d->q->trusted || relay_is_ours(d->s, out->route.channel, &out->completed,
-                                              &out->route.address, d->arena);
-    return may ? RECIPIENT_TAKEN : refuse_relay(d);
+    struct recipient_answer *out = d->out;
+    if (out->decided || d->q->trusted ||
+        relay_is_ours(d->s, out->route.channel, &out->completed, &out->route.address,
+                      d->arena)) {
+        return RECIPIENT_TAKEN;
+    }
+    out->relay_open = has_table(d, ACCESS_SEND) || has_table(d, ACCESS_MAIL);
+    return out->relay_open ? RECIPIENT_TAKEN : refuse_relay(d);
 }
 
 static enum recipient_verdict step_leaves(struct deciding *d)
@@ -92,16 +158,67 @@ static enum recipient_verdict step_leaves(struct deciding *d)
     route_proper_name(d->arena, &out->route);
     out->leaves = arena_new_of(d->arena, struct recipient_leaf);
     out->leaves[0].route = out->route;
+    out->leaves[0].discard = out->discard;
     out->leaf_count = 1;
     return RECIPIENT_TAKEN;
+}
+
+/* What the tables for leaves say of one. */
+static enum recipient_verdict leaf_access(struct deciding *d, struct recipient_leaf *leaf,
+                                          struct recipient_reply *reply)
+{
+    static const enum access_table tables[] = {ACCESS_SEND, ACCESS_MAIL};
+    bool decided = false;
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        const struct access_verdict *v = ask(d, tables[i], &leaf->route, true);
+        if (is_refusal(v)) {
+            *reply = access_reply(v);
+            return RECIPIENT_ACCESS;
+        }
+        decided |= v->decides;
+        leaf->discard |= v->discard || v->discard_all;
+    }
+    d->out->decided |= decided;
+    return d->out->relay_open && !decided ? RECIPIENT_RELAY : RECIPIENT_TAKEN;
+}
+
+/* Leaves that are refused drop out. With none left the recipient is refused, for now if
+ * one of them was, with what the first of them was told. */
+static enum recipient_verdict step_access_leaves(struct deciding *d)
+{
+    struct recipient_answer *out = d->out;
+    enum recipient_verdict why = RECIPIENT_TAKEN;
+    unsigned left = 0;
+    for (unsigned i = 0; i < out->leaf_count; i++) {
+        struct recipient_reply reply = {0};
+        struct recipient_access **begin = d->access_end;
+        enum recipient_verdict v = leaf_access(d, &out->leaves[i], &reply);
+        if (v == RECIPIENT_TAKEN) {
+            out->leaves[left++] = out->leaves[i];
+            continue;
+        }
+        for (struct recipient_access *a = *begin; a != NULL; a = a->next) {
+            a->dropped = true;
+        }
+        bool sooner = why == RECIPIENT_TAKEN ||
+                      (reply.status[0] == 4 && out->reply.status[0] != 4);
+        why = sooner ? v : why;
+        out->reply = sooner ? reply : out->reply;
+    }
+    out->leaf_count = left;
+    if (left > 0) {
+        return RECIPIENT_TAKEN;
+    }
+    return why == RECIPIENT_RELAY ? refuse_relay(d) : why;
 }
 
 enum recipient_verdict recipient_resolve(const struct recipient_request *q,
                                          struct arena *a, struct recipient_answer *out)
 {
     static enum recipient_verdict (*const steps[])(struct deciding *) = {
-        step_rewrite, step_relay, step_leaves};
-    struct deciding d = {q, q->snapshot, a, out};
+        step_rewrite, step_access_given, step_relay, step_leaves, step_access_leaves};
+    struct deciding d = {
+        .q = q, .s = q->snapshot, .arena = a, .out = out, .access_end = &out->access};
     *out = (struct recipient_answer){.completed = completed(q)};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         out->verdict = steps[i](&d);

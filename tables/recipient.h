@@ -1,10 +1,13 @@
 /* recipient: everything that decides about one recipient of an envelope, in its order
- * (PMDF "theory1", 11): it is rewritten, the relay rule looks at it. Pure: the daemon asks
- * at RCPT, and the commands ask for what the daemon would answer. What only the driver of
+ * (PMDF "theory1", 11): it is rewritten, the access tables for what the client gave look at
+ * it, then the relay rule unless one of them decided, and in the end the access tables for
+ * what came of it. Pure: the daemon asks at RCPT, and the commands ask for what the daemon
+ * would answer. What only the driver of
  * a channel knows (is there such a mailbox?) and limits of size come after this. */
 #ifndef TABLES_RECIPIENT_H
 #define TABLES_RECIPIENT_H
 
+#include "tables/access.h"
 #include "tables/route.h"
 
 struct recipient_request {
@@ -12,12 +15,15 @@ struct recipient_request {
     const struct channel *source; /* after all switches */
     bool trusted;                 /* the session's IP switch led to it */
     struct address to;            /* as the client gave it */
+    struct address sender;        /* as access_sender() gives it */
+    const struct access_peer *peer; /* NULL: it comes over no connection */
 };
 
 enum recipient_verdict {
     RECIPIENT_TAKEN,
     RECIPIENT_NO_ROUTE, /* rewriting leads nowhere, or to what is not served */
-    RECIPIENT_RELAY     /* refused by the relay rule */
+    RECIPIENT_RELAY,    /* refused by the relay rule */
+    RECIPIENT_ACCESS    /* refused by an access table, or one cannot answer */
 };
 
 /* What RCPT is answered. */
@@ -30,6 +36,16 @@ struct recipient_reply {
 /* One address that gets the message. */
 struct recipient_leaf {
     struct route route; /* with a channel */
+    bool discard;       /* accepted, and nobody gets it: $B, $V, $Z */
+};
+
+/* What one access table said, in the order of time. */
+struct recipient_access {
+    struct access_verdict verdict;
+    bool dropped; /* the leaf it is about was refused */
+    bool of_leaf; /* SEND_ACCESS, MAIL_ACCESS: `to` is one of what came of it */
+    struct address to;
+    struct recipient_access *next;
 };
 
 struct recipient_answer {
@@ -39,6 +55,12 @@ struct recipient_answer {
     struct route route;           /* where it leads by itself; no channel: nowhere */
     struct recipient_leaf *leaves; /* one at least when taken */
     unsigned leaf_count;
+    struct recipient_access *access; /* all that was asked; their effects on the message
+                                        ($H, $V, $A ...) are the caller's */
+    bool discard; /* likewise the address itself: all leaves */
+    bool decided;    /* a table said whether it may go there */
+    bool relay_open; /* the relay rule would refuse it, but SEND_ACCESS or MAIL_ACCESS are
+                        asked first, and may decide */
 };
 
 /* Decides. Results live in the arena, and point into the snapshot and the request. A

@@ -5,6 +5,8 @@
 #include "tools/explain.h"
 #include "tools/text.h"
 
+enum { CLIENT_PORT = 50000 }; /* nobody writes tables for that */
+
 /* ---- what is not looked at yet ----------------------------------------------------- */
 
 static void note_add(struct explaining *x, str text)
@@ -47,9 +49,45 @@ static void collect_notes(struct explaining *x)
         note_add(x, STR("AUTH is not honoured yet: it is not offered, switches no "
                         "channel and makes nobody trusted"));
     }
-    if (x->in->options.sender) {
-        note_add(x, STR("the sender decides nothing yet: it is looked at in *_ACCESS "
-                        "tables, and none is honoured"));
+}
+
+/* ---- what was not told ------------------------------------------------------------- */
+
+static void guess_add(struct explaining *x, str text)
+{
+    *vec_add(x->c->arena, &x->guesses) = text;
+}
+
+static void guess_name(struct explaining *x, const char *what, const char *option,
+                       str instead)
+{
+    guess_add(x, arena_printf(x->c->arena, "%s (--%s): tables are asked for %.*s", what,
+                              option, STR_ARG(instead)));
+}
+
+/* Does a table look at more of the client than was told? */
+static void collect_guesses(struct explaining *x)
+{
+    const struct tool_options *o = &x->in->options;
+    bool transport = x->e.from.asked;
+
+    for (const struct recipient_access *a = x->e.access; a; a = a->next) {
+        enum access_table t = a->verdict.table;
+        transport |= t == ACCESS_ORIG_MAIL || t == ACCESS_MAIL;
+    }
+    if ((x->e.port.asked || transport) && !o->server_ip &&
+        x->request.service->interface_address.len == 0) {
+        guess_name(x, "our address that it connects to", "server-ip",
+                   x->request.server_ip);
+    }
+    if (transport && !o->helo) {
+        guess_name(x, "its name in EHLO", "helo", x->request.helo);
+    }
+    if (transport && x->e.in_tls) {
+        guess_add(x, STR("TLS version and cipher: tables are asked for the usual ones"));
+    }
+    if ((x->e.from.asked || x->e.access) && !o->sender) {
+        guess_name(x, "the sender", "sender", STR("the null sender <>"));
     }
 }
 
@@ -84,15 +122,27 @@ static void print_switch(const struct explaining *x, const char *label,
     }
 }
 
+static void print_session(const struct explaining *x);
 static void print_connection(const struct explaining *x)
 {
     const struct service *v = x->request.service;
-    const struct channel *from = x->e.ip.from, *on = x->e.name.to;
-    str starttls = setting_text(x->c->arena, x->c->snapshot, &x->e.starttls);
+    const struct channel *from = v->channel;
 
     print_row("connection", "%.*s on service %.*s, port %u (%.*s)   channel %.*s",
               STR_ARG(x->request.client_ip), STR_ARG(v->name), v->port,
               STR_ARG(where(x, v->span)), STR_ARG(from->name));
+    explain_access_print(x, &x->e.port);
+    if (x->e.let_in) {
+        print_session(x);
+    }
+}
+
+static void print_session(const struct explaining *x)
+{
+    const struct service *v = x->request.service;
+    const struct channel *on = x->e.name.to;
+    str starttls = setting_text(x->c->arena, x->c->snapshot, &x->e.starttls);
+
     print_switch(x, "  switch", &x->e.ip);
     if (x->e.name_counts || x->request.client_name.len > 0) {
         print_switch(x, "  by name", &x->e.name);
@@ -129,11 +179,46 @@ static void print_route(const struct explaining *x)
         print_row("  no route", "%u.%u.%u %.*s", r->status[0], r->status[1], r->status[2],
                   STR_ARG(error));
     }
+}
+
+static void print_relay(const struct explaining *x)
+{
+    static const char *const how[] = {
+        [EXPLAINED_RELAY_NOT_ASKED] = "not asked",
+        [EXPLAINED_RELAY_ACCEPTED] = "accepted",
+        [EXPLAINED_RELAY_REFUSED] = "refused",
+        [EXPLAINED_RELAY_WOULD] = "would be refused",
+    };
+    bool known = x->e.relay_at.source != 0;
+
     if (x->e.relay.len > 0) {
-        bool known = x->e.relay_at.source != 0;
-        print_row("  relay", "%s: %.*s%s%.*s", x->e.refused ? "refused" : "accepted",
-                  STR_ARG(x->e.relay), known ? "   " : "",
+        print_row("  relay", "%s: %.*s%s%.*s", how[x->e.relay_how], STR_ARG(x->e.relay),
+                  known ? "   " : "",
                   STR_ARG(known ? where(x, x->e.relay_at) : STR("")));
+    }
+}
+
+/* The tables for what the client gave, the relay rule, the tables for what came of it:
+ * in the order of tables/recipient.c. */
+static void print_recipient_access(const struct explaining *x)
+{
+    const struct recipient_access *a = x->e.access;
+
+    for (; a && !a->of_leaf; a = a->next) {
+        explain_access_print(x, &a->verdict);
+    }
+    print_relay(x);
+    for (; a; a = a->next) {
+        explain_access_print(x, &a->verdict);
+    }
+}
+
+static void print_mail(const struct explaining *x)
+{
+    if (x->e.from.asked || x->e.access) {
+        print_row("MAIL FROM", "<%.*s>",
+                  STR_ARG(address_print(x->c->arena, &x->request.sender)));
+        explain_access_print(x, &x->e.from);
     }
 }
 
@@ -150,6 +235,12 @@ static void print_delivery(const struct explaining *x)
         print_row("  else", "%.*s, when no host could be reached   %.*s",
                   STR_ARG(o->lastresort), STR_ARG(where(x, o->lastresort_at)));
     }
+    if (d->ip_known) {
+        explain_access_print(x, &d->ip);
+    } else if (d->ip.asked) {
+        print_row("  IP_ACCESS", "asked for each address: %.*s",
+                  STR_ARG(text_plain(x->c->arena, d->ip.probe)));
+    }
     print_row("  TLS", "%-4s   %.*s", tls_level_name(o->tls_client), STR_ARG(tls));
 }
 
@@ -159,9 +250,11 @@ static void print_text(const struct explaining *x)
     const char *end = x->in->colour ? "\033[0m" : "";
 
     print_connection(x);
+    print_mail(x);
     print_row("recipient", "%.*s", STR_ARG(address_print(x->c->arena, &x->request.to)));
     if (x->e.asked) {
         print_route(x);
+        print_recipient_access(x);
     }
     if (x->e.delivery.host.len > 0) {
         print_delivery(x);
@@ -169,6 +262,9 @@ static void print_text(const struct explaining *x)
     explain_sender_text(x);
     for (size_t i = 0; i < x->notes.n; i++) {
         print_row("NOT HONOURED", "%.*s", STR_ARG(x->notes.at[i]));
+    }
+    for (size_t i = 0; i < x->guesses.n; i++) {
+        print_row("NOT TOLD", "%.*s", STR_ARG(x->guesses.at[i]));
     }
     printf("%-12s %s%.*s%s\n", "verdict", bold, STR_ARG(x->e.summary), end);
 }
@@ -205,6 +301,9 @@ static bool read_client(struct explaining *x)
     const char *text = x->in->options.sender;
     const char *reason =
         text ? address_parse(address_bare(str_from(text)), &sender) : NULL;
+    if (!reason && text) {
+        x->request.sender = sender;
+    }
     if (reason) {
         fprintf(stderr, "pointsman: the sender '%s' %s\n", text, reason);
     }
@@ -215,7 +314,34 @@ static bool read_client(struct explaining *x)
     }
     x->request.client_ip = str_from(ip);
     x->request.client_name = str_from(client);
+    x->request.client_port = CLIENT_PORT;
+    x->request.helo = str_from(x->in->options.helo ? x->in->options.helo : client);
+    if (x->request.helo.len == 0) {
+        x->request.helo = literal;
+    }
     return reason == NULL;
+}
+
+/* The end of the connection that is ours. */
+static bool read_server(struct explaining *x)
+{
+    const char *given = x->in->options.server_ip;
+    str client = x->request.client_ip, literal;
+
+    if (given && !literal_from_ip(x->c->arena, str_from(given), &literal)) {
+        fprintf(stderr, "pointsman: '%s' is no IP address\n", given);
+        return false;
+    }
+    if (given) {
+        x->request.server_ip = str_from(given);
+    } else if (x->request.service->interface_address.len > 0) {
+        x->request.server_ip = x->request.service->interface_address;
+    } else if (str_starts(client, STR("127.")) || str_eq(client, STR("::1"))) {
+        x->request.server_ip = client;
+    } else {
+        x->request.server_ip = str_find(client, ':') >= 0 ? STR("::") : STR("0.0.0.0");
+    }
+    return true;
 }
 
 /* Is there a service of that name? Else says so, with the nearest one. */
@@ -271,9 +397,10 @@ int cmd_explain(const struct invocation *in)
     }
     x.request.snapshot = c.snapshot;
     x.request.tls = in->options.tls;
-    if (read_recipient(&x) && read_client(&x) && find_service(&x)) {
+    if (read_recipient(&x) && read_client(&x) && find_service(&x) && read_server(&x)) {
         explanation_make(&x.request, c.arena, &x.e);
         collect_notes(&x);
+        collect_guesses(&x);
         if (in->options.json) {
             explain_json(&x);
         } else {

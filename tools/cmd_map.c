@@ -164,8 +164,10 @@ int cmd_map(const struct invocation *in)
 {
     struct configuration c;
     struct mapped m = {.in = in, .c = &c, .code = TOOL_OK};
+    struct invocation loading = *in;
 
-    if (!flags_given(in->options.flags, &m.flags) || !configuration_need(&c, in)) {
+    loading.options.allow_unhonoured = true; /* also to try what the daemon does not ask */
+    if (!flags_given(in->options.flags, &m.flags) || !configuration_need(&c, &loading)) {
         return TOOL_USAGE;
     }
     m.table = table_given(c.snapshot, str_from(in->args[0]));

@@ -265,7 +265,7 @@ int cmd_test(const struct invocation *in)
         return TOOL_OK;
     }
     loading.options.config = options.config ? options.config : in->options.config;
-    loading.options.allow_unhonoured |= options.allow_unhonoured;
+    loading.options.allow_unhonoured |= options.allow_unhonoured || options.mapping;
     if (options.match) {
         return classic_match(&loading, &options);
     }

@@ -30,7 +30,19 @@ static void record_setting(const struct explaining *x, struct record *out,
     record_close(out, '}');
 }
 
-static void record_session(const struct explaining *x, struct record *out)
+/* All tables that were asked, in order. */
+static void record_access(const struct explaining *x, struct record *out)
+{
+    record_open(out, "access", '[');
+    explain_access_record(x, out, &x->e.port);
+    explain_access_record(x, out, &x->e.from);
+    for (const struct recipient_access *a = x->e.access; a; a = a->next) {
+        explain_access_record(x, out, &a->verdict);
+    }
+    record_close(out, ']');
+}
+
+static void record_service(const struct explaining *x, struct record *out)
 {
     const struct service *v = x->request.service;
 
@@ -41,6 +53,27 @@ static void record_session(const struct explaining *x, struct record *out)
     record_bool(out, "implicit_tls", v->implicit_tls);
     record_at(x, out, v->span);
     record_close(out, '}');
+}
+
+/* What is not known because the client was not let in. */
+static void record_no_session(struct record *out)
+{
+    static const char *const names[] = {"ip_switch", "name_switch", "starttls",
+                                        "tls_switch"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        record_null(out, names[i]);
+    }
+    record_bool(out, "tls", false);
+    record_null(out, "source_channel");
+    record_bool(out, "trusted", false);
+}
+
+static void record_session(const struct explaining *x, struct record *out)
+{
+    if (!x->e.let_in) {
+        record_no_session(out);
+        return;
+    }
     record_switch(x, out, "ip_switch", &x->e.ip);
     record_switch(x, out, "name_switch", &x->e.name);
     record_setting(x, out, "starttls", x->e.name.to->opts.tls_server, &x->e.starttls);
@@ -97,6 +130,11 @@ static void record_delivery(const struct explaining *x, struct record *out)
     record_uint(out, "port", o->port);
     record_str(out, "last_resort", o->lastresort.len > 0 ? o->lastresort : STR_NONE);
     record_setting(x, out, "tls", o->tls_client, &d->tls);
+    record_open(out, "access", '[');
+    if (d->ip_known) {
+        explain_access_record(x, out, &d->ip);
+    }
+    record_close(out, ']');
     record_close(out, '}');
 }
 
@@ -107,13 +145,21 @@ void explain_json(const struct explaining *x)
     record_begin(&out);
     record_str(&out, "address", address_print(x->c->arena, &x->request.to));
     record_str(&out, "from_ip", x->request.client_ip);
+    record_service(x, &out);
     record_session(x, &out);
+    record_str(&out, "mail_from", address_print(x->c->arena, &x->e.mail_from));
+    record_access(x, &out);
     record_route(x, &out);
     record_delivery(x, &out);
     explain_sender_json(x, &out);
     record_open(&out, "not_honoured", '[');
     for (size_t i = 0; i < x->notes.n; i++) {
         record_str(&out, NULL, x->notes.at[i]);
+    }
+    record_close(&out, ']');
+    record_open(&out, "not_told", '[');
+    for (size_t i = 0; i < x->guesses.n; i++) {
+        record_str(&out, NULL, x->guesses.at[i]);
     }
     record_close(&out, ']');
     record_str(&out, "verdict", x->e.summary);

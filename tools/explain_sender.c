@@ -23,6 +23,9 @@ static str shown(const struct explaining *x, struct reversal *r)
         given.domain.len == 0) {
         return STR_NONE;
     }
+    if (x->e.from.new_sender) {
+        given = x->e.from.sender;
+    }
     struct rewrite_context ctx = {.source = x->e.source,
                                   .direction = ROUTE_BACKWARD,
                                   .form = ROUTE_ENVELOPE,

@@ -135,28 +135,154 @@ static void explain_tls(struct making *m)
     }
 }
 
+/* The table that decided before, or else behind the relay rule; NULL: none did. */
+static const struct access_verdict *deciding(const struct explanation *e, bool of_leaf)
+{
+    for (const struct recipient_access *a = e->access; a; a = a->next) {
+        if (a->verdict.decides && a->of_leaf == of_leaf) {
+            return &a->verdict;
+        }
+    }
+    return NULL;
+}
+
+static void relay_is(struct explanation *e, enum explained_relay how, str why,
+                     struct span at)
+{
+    e->relay_how = how;
+    e->relay = why;
+    e->relay_at = at;
+}
+
+/* Why the rule refuses, or would. */
+static str refusal_reason(struct making *m, const struct span *line)
+{
+    return arena_printf(m->a, "not trusted (no IP switch), and %s",
+                        line ? "another host in the address, as given or rewritten, is "
+                               "not in localdomains"
+                             : "the domain is not in localdomains");
+}
+
+static void explain_open_relay(struct making *m, const struct span *line)
+{
+    struct explanation *e = m->out;
+    const struct access_verdict *v = deciding(e, true);
+    str why = refusal_reason(m, line);
+
+    if (e->verdict == RECIPIENT_RELAY || !v) {
+        relay_is(e, EXPLAINED_RELAY_REFUSED, why, SPAN_NONE);
+    } else {
+        why = arena_printf(m->a, "%.*s; but %s decides", STR_ARG(why),
+                           access_table_name(v->table));
+        relay_is(e, EXPLAINED_RELAY_WOULD, why, v->entry);
+    }
+}
+
 static void explain_relay(struct making *m)
 {
-    const struct explanation *e = m->out;
+    struct explanation *e = m->out;
     const struct address *to = &m->request->to;
+    const struct access_verdict *before = deciding(e, false);
     const struct span *line =
         snapshot_local_domain(m->s, to->domain.len > 0 ? to->domain : m->s->local_host);
 
-    if (e->trusted) {
-        m->out->relay = STR("trusted: the client's address led to another channel");
-        m->out->relay_at = e->ip.at;
-    } else if (e->verdict == RECIPIENT_RELAY) {
-        m->out->relay = arena_printf(m->a, "not trusted (no IP switch), and %s",
-                                     line ? "another host in the address, as given or "
-                                            "rewritten, is not in localdomains"
-                                          : "the domain is not in localdomains");
+    if (before) {
+        str why = arena_printf(m->a, "%s decides", access_table_name(before->table));
+        relay_is(e, EXPLAINED_RELAY_NOT_ASKED, why, before->entry);
+    } else if (e->verdict == RECIPIENT_RELAY || e->relay_open) {
+        explain_open_relay(m, line);
+    } else if (e->trusted) {
+        relay_is(e, EXPLAINED_RELAY_ACCEPTED,
+                 STR("trusted: the client's address led to another channel"), e->ip.at);
     } else if (e->route.channel->final) {
-        m->out->relay = arena_printf(m->a, "not trusted, but %.*s delivers here",
-                                     STR_ARG(e->route.channel->name));
-        m->out->relay_at = e->route.channel->span;
+        str why = arena_printf(m->a, "not trusted, but %.*s delivers here",
+                               STR_ARG(e->route.channel->name));
+        relay_is(e, EXPLAINED_RELAY_ACCEPTED, why, e->route.channel->span);
     } else {
-        m->out->relay = STR("not trusted, but the domain is ours: localdomains");
-        m->out->relay_at = line ? *line : SPAN_NONE;
+        relay_is(e, EXPLAINED_RELAY_ACCEPTED,
+                 STR("not trusted, but the domain is ours: localdomains"),
+                 line ? *line : SPAN_NONE);
+    }
+}
+
+/* Was the recipient refused before the relay rule was asked? */
+static bool refused_before_relay(const struct explanation *e)
+{
+    const struct recipient_access *last = e->access;
+    while (last && last->next) {
+        last = last->next;
+    }
+    return e->verdict == RECIPIENT_NO_ROUTE ||
+           (e->verdict == RECIPIENT_ACCESS && last && !last->of_leaf);
+}
+
+/* The lines of PORT_ACCESS are parted by '~', as they are written. */
+static void refuse_access(struct making *m, const struct access_verdict *v)
+{
+    struct explanation *e = m->out;
+    char *text = arena_strndup(m->a, v->text.ptr, v->text.len);
+    struct recipient_reply reply = {
+        v->code, {v->status[0], v->status[1], v->status[2]}, str_n(text, v->text.len)};
+
+    for (size_t i = 0; i < v->text.len; i++) {
+        text[i] = text[i] == '\n' ? '~' : text[i];
+    }
+    e->refused = true;
+    refusal_outcome(&reply, &e->refusal);
+}
+
+static bool is_refusal(const struct access_verdict *v)
+{
+    return v->answer == ACCESS_REJECT || v->answer == ACCESS_FAULT;
+}
+
+static void explain_port(struct making *m)
+{
+    struct explanation *e = m->out;
+    const struct explanation_request *r = m->request;
+    struct access_question q = {
+        .snapshot = m->s, .table = ACCESS_PORT, .peer = &e->peer};
+
+    e->peer = (struct access_peer){.server_ip = r->server_ip,
+                                   .server_port = r->service->port,
+                                   .client_ip = r->client_ip,
+                                   .client_port = r->client_port};
+    access_ask(&q, m->a, &e->port);
+    e->let_in = !is_refusal(&e->port);
+    if (!e->let_in) {
+        refuse_access(m, &e->port);
+    }
+}
+
+/* What the tables know of the session by the time of MAIL. */
+static void explain_peer(struct making *m)
+{
+    struct access_peer *p = &m->out->peer;
+
+    p->helo = m->request->helo;
+    p->esmtp = true;
+    p->tls = m->out->in_tls;
+    if (p->tls) {
+        p->tls_version = STR("TLSv1.3");
+        p->tls_cipher = STR("TLS_AES_256_GCM_SHA384");
+    }
+}
+
+static void explain_sender(struct making *m)
+{
+    struct explanation *e = m->out;
+    struct access_question q = {.snapshot = m->s,
+                                .table = ACCESS_FROM,
+                                .peer = &e->peer,
+                                .source = e->source,
+                                .sender = &e->mail_from};
+
+    access_sender(m->s, e->source, &m->request->sender, m->a, &e->mail_from);
+    access_ask(&q, m->a, &e->from);
+    if (is_refusal(&e->from)) {
+        refuse_access(m, &e->from);
+    } else if (e->from.new_sender) {
+        access_sender(m->s, e->source, &e->from.sender, m->a, &e->mail_from);
     }
 }
 
@@ -166,19 +292,45 @@ static void explain_recipient(struct making *m)
     struct recipient_request request = {.snapshot = m->s,
                                         .source = e->source,
                                         .trusted = e->trusted,
-                                        .to = m->request->to};
+                                        .to = m->request->to,
+                                        .sender = e->mail_from,
+                                        .peer = &e->peer};
     struct recipient_answer answer;
 
     e->verdict = recipient_resolve(&request, m->a, &answer);
     e->route = answer.route;
+    e->access = answer.access;
+    e->relay_open = answer.relay_open;
+    e->discard = answer.leaf_count > 0 && answer.leaves[0].discard;
     e->asked = true;
     e->refused = e->verdict != RECIPIENT_TAKEN;
     if (e->refused) {
         refusal_outcome(&answer.reply, &e->refusal);
     }
-    if (e->verdict != RECIPIENT_NO_ROUTE) {
+    if (!refused_before_relay(e)) {
         explain_relay(m);
     }
+}
+
+/* IP_ACCESS for a next hop that is an address; for others the DNS would have to be asked. */
+static void explain_next_hop(struct making *m)
+{
+    struct explained_delivery *d = &m->out->delivery;
+    str ip = d->host, literal;
+
+    if (ip.len > 2 && ip.ptr[0] == '[') {
+        ip = str_sub(ip, 1, ip.len - 2);
+        ip = str_istarts(ip, STR("IPv6:")) ? str_from_pos(ip, 5) : ip;
+    }
+    d->ip_known = literal_from_ip(m->a, ip, &literal);
+    struct access_question q = {.snapshot = m->s,
+                                .table = ACCESS_IP,
+                                .source = m->out->route.channel,
+                                .ip = d->ip_known ? ip : STR("ADDRESS"),
+                                .host = d->host,
+                                .address_count = 1,
+                                .address_index = 1};
+    access_ask(&q, m->a, &d->ip);
 }
 
 static void explain_delivery(struct making *m)
@@ -189,6 +341,9 @@ static void explain_delivery(struct making *m)
     d->host = route_next_hop(c, &m->out->route.address);
     d->mx = d->host.len > 0 && d->host.ptr[0] != '[' && route_wants_mx(c);
     d->tls = setting_tls_client(m->s, c);
+    if (d->host.len > 0) {
+        explain_next_hop(m);
+    }
 }
 
 static str leaves(enum tls_level level)
@@ -201,6 +356,25 @@ static str leaves(enum tls_level level)
     return str_from(how[level]);
 }
 
+/* Does a verdict that counts ask for that? */
+static bool discarded(const struct explanation *e)
+{
+    bool all = e->from.discard || e->from.discard_all;
+    for (const struct recipient_access *a = e->access; a; a = a->next) {
+        all = all || (a->verdict.discard_all && !a->dropped);
+    }
+    return all || e->discard;
+}
+
+static bool held(const struct explanation *e)
+{
+    bool hold = e->from.hold;
+    for (const struct recipient_access *a = e->access; a; a = a->next) {
+        hold = hold || (a->verdict.hold && !a->dropped);
+    }
+    return hold;
+}
+
 static str summary(const struct making *m)
 {
     const struct explanation *e = m->out;
@@ -210,7 +384,14 @@ static str summary(const struct making *m)
         return arena_printf(m->a, "refused: %u %u.%u.%u %s", no->code, no->enhanced[0],
                             no->enhanced[1], no->enhanced[2], no->text);
     }
+    if (discarded(e)) {
+        return STR("accepted, and thrown away");
+    }
     const struct channel *c = e->route.channel;
+    if (held(e)) {
+        return arena_printf(m->a, "accepted, held for %.*s until an operator releases it",
+                            STR_ARG(c->name));
+    }
     switch (c->type) {
     case CHANNEL_LOCAL:
         return arena_printf(m->a,
@@ -232,17 +413,26 @@ void explanation_make(const struct explanation_request *request, struct arena *a
 
     *out = (struct explanation){.relay = STR(""), .delivery.host = STR("")};
     outcome_init(&out->refusal);
+    explain_port(&m);
+    if (!out->let_in) {
+        out->summary = summary(&m);
+        return;
+    }
     explain_ip(&m);
     explain_name(&m);
     explain_tls(&m);
+    explain_peer(&m);
     out->source = out->tls.to;
     if (!out->in_tls && out->source->opts.tls_server == TLS_LEVEL_MUST) {
         out->refused = true;
         outcome_set(&out->refusal, OUTCOME_FAILED, 530, 5, 7, 0, REFUSAL_WITHOUT_TLS);
     } else {
-        explain_recipient(&m);
+        explain_sender(&m);
+        if (!out->refused) {
+            explain_recipient(&m);
+        }
     }
-    if (!out->refused) {
+    if (!out->refused && !discarded(out)) {
         explain_delivery(&m);
     }
     out->summary = summary(&m);

@@ -12,6 +12,10 @@ struct explanation_request {
     const struct snapshot *snapshot;
     const struct service *service; /* takes the connection */
     str client_ip;
+    str server_ip; /* that it connects to */
+    unsigned client_port;
+    str helo;          /* the name it gives itself */
+    struct address sender;
     str client_name;   /* what a confirmed reverse look-up gave; empty: not known */
     bool tls;          /* the client turns TLS on when it may */
     struct address to; /* the recipient */
@@ -29,19 +33,37 @@ struct explained_delivery {
     str host; /* next hop */
     bool mx;  /* its MX records are looked up */
     struct setting tls;
+    bool ip_known;            /* host is an address */
+    struct access_verdict ip; /* IP_ACCESS, then; else only whether there is one */
+};
+
+/* What the relay rule says. */
+enum explained_relay {
+    EXPLAINED_RELAY_NOT_ASKED, /* a table has decided */
+    EXPLAINED_RELAY_ACCEPTED,
+    EXPLAINED_RELAY_REFUSED,
+    EXPLAINED_RELAY_WOULD /* it would refuse, but a table behind it decides */
 };
 
 struct explanation {
+    struct access_verdict port; /* PORT_ACCESS */
+    bool let_in;                /* else nothing below was asked */
     struct explained_switch ip, name, tls;
     bool name_counts;             /* the name was looked at; else name says nothing */
     struct setting starttls;      /* server side of the channel the session began on */
     bool in_tls;                  /* the mail comes in over TLS */
     const struct channel *source; /* after all switches */
     bool trusted;
+    struct access_peer peer;   /* as access tables see it */
+    struct access_verdict from; /* FROM_ACCESS, when MAIL got as far as that */
+    struct address mail_from;   /* as the tables for recipients see it */
     bool asked; /* RCPT got as far as being asked; else the session was refused */
+    const struct recipient_access *access; /* the tables for recipients, in order */
+    bool relay_open, discard; /* as in struct recipient_answer */
+    enum explained_relay relay_how;
     enum recipient_verdict verdict; /* when asked */
     struct route route;         /* when asked */
-    str relay;            /* why it may (not) be relayed, "" when that was not asked */
+    str relay; /* why it may (not) be relayed, "" when that was not asked */
     struct span relay_at; /* the place that decided it, or SPAN_NONE */
     bool refused;
     struct outcome refusal;             /* the reply when refused */

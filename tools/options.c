@@ -85,6 +85,8 @@ static const struct option_row rows[] = {
     TEXT(TAKES_CLIENT, 0, "from-name", "HOST", from_name, "its name in the DNS"),
     TEXT(TAKES_CLIENT, 0, "service", "NAME", service,
          "the service it connects to (default: the first)"),
+    TEXT(TAKES_CLIENT, 0, "server-ip", "IP", server_ip, "our address it connects to"),
+    TEXT(TAKES_CLIENT, 0, "helo", "NAME", helo, "the name it gives in EHLO"),
     FLAG(TAKES_CLIENT, 0, "tls", tls, true, "it turns TLS on when that is offered"),
     TEXT(TAKES_CLIENT, 0, "auth", "USER", auth, "it authenticates"),
     TEXT(TAKES_CLIENT, 0, "sender", "ADDRESS", sender, "the envelope sender"),

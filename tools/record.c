@@ -43,6 +43,12 @@ void record_uint(struct record *r, const char *name, uint64_t value)
     buf_printf(&r->out, "%llu", (unsigned long long)value);
 }
 
+void record_int(struct record *r, const char *name, int64_t value)
+{
+    put_name(r, name);
+    buf_printf(&r->out, "%lld", (long long)value);
+}
+
 void record_bool(struct record *r, const char *name, bool value)
 {
     put_name(r, name);

@@ -18,6 +18,7 @@ void record_begin(struct record *r);
  * NULL becomes null. */
 void record_str(struct record *r, const char *name, str value);
 void record_uint(struct record *r, const char *name, uint64_t value);
+void record_int(struct record *r, const char *name, int64_t value);
 void record_bool(struct record *r, const char *name, bool value);
 void record_null(struct record *r, const char *name);
 /* {"file":...,"line":...}, or null for SPAN_NONE. */

@@ -33,7 +33,7 @@ enum {
     TAKES_FORMAT = 1 << 14,
     TAKES_MAX_ERRORS = 1 << 15,
     TAKES_SILENCE = 1 << 16,
-    TAKES_CLIENT = 1 << 17, /* --from-ip, --tls, --auth, --sender, --service */
+    TAKES_CLIENT = 1 << 17, /* --from-ip, --tls, --auth, --helo, --sender ... */
     TAKES_ADDRESSES = 1 << 18,
     TAKES_OUTPUT = 1 << 20,
     TAKES_FLAGS = 1 << 21,
@@ -53,6 +53,7 @@ struct tool_options {
     const char *destination_channel;                  /* NULL: not known */
     const char *socket;                               /* NULL: from the configuration */
     const char *from_ip, *from_name, *service, *auth; /* a client; NULL: not given */
+    const char *helo, *server_ip;                     /* likewise */
     const char *sender;                               /* of the envelope */
     const char *output;                               /* -o; NULL: the usual place */
     const char *addresses;                            /* a file of them, NULL: none */

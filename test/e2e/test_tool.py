@@ -151,8 +151,8 @@ class Check(RouterTest):
 
     def test_access_table(self):
         """A *_ACCESS table restricts: an error naming what is lost, until allowed."""
-        files = site(mappings='SEND_ACCESS\n\n  *  $NNo\n')
-        self.check(1, files, r'mappings:1:1: error: .*SEND_ACCESS')
+        files = site(mappings='ETRN_ACCESS\n\n  *  $NNo\n')
+        self.check(1, files, r'mappings:1:1: error: .*ETRN_ACCESS')
         self.check(0, files, r'mappings:1:1: warning: ', arguments=['--allow-unhonoured'])
 
     def test_unknown_option(self):

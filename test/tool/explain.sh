@@ -45,12 +45,12 @@ expect 'a keyword of its channel that is not honoured' 0 \
 ! grep -q "'after'" "$work/out"
 ok $? 'not one of a channel it does not touch'
 
-printf 'FORWARD\n\n  * $Y\n\nSEND_ACCESS\n\n  * $N\n' >"$work/later/mappings"
+printf 'FORWARD\n\n  * $Y\n\nETRN_ACCESS\n\n  * $N\n' >"$work/later/mappings"
 expect 'tables that are not looked at' 0 "^NOT HONOURED mappings:1:1: table FORWARD is not honoured yet" '' \
     explain -c "$work/later" ann@here.test --from-ip 203.0.113.7 --allow-unhonoured
-grep -q "^NOT HONOURED mappings:5:1: table SEND_ACCESS is not honoured yet" "$work/out"
+grep -q "^NOT HONOURED mappings:5:1: table ETRN_ACCESS is not honoured yet" "$work/out"
 ok $? 'access tables that are not looked at'
-expect 'access tables are an error otherwise' 2 '' 'table SEND_ACCESS is not honoured yet' \
+expect 'access tables are an error otherwise' 2 '' 'table ETRN_ACCESS is not honoured yet' \
     explain -c "$work/later" ann@here.test --from-ip 203.0.113.7
 
 cp -r "$site" "$work/reversed"
@@ -68,6 +68,34 @@ expect 'a sender, JSON' 0 '"sender":{"shown":"u@shown.test","reversed":{"file":"
     '' explain -c "$work/reversed" u@partner.test --from-ip 203.0.113.7 --sender u@x.test --json
 expect 'no sender of a recipient that is refused' 1 '"sender":null' '' \
     explain -c "$work/reversed" u@elsewhere.test --from-ip 203.0.113.7 --sender u@x.test --json
+# Access tables: what each was asked, and said.
+access=$top_srcdir/test/tool/explain-access
+denied()
+{
+    case=$1 code=$2
+    shift 2
+    golden "access: $case" "$code" "explain-access/$case.out" explain -c "$access" "$@"
+}
+denied port 1 ann@here.test --from-ip 203.0.113.9
+denied port-lines 1 ann@here.test --from-ip 203.0.113.10 --server-ip 192.0.2.1
+denied port-json 1 ann@here.test --from-ip 203.0.113.9 --json
+denied sender 1 ann@here.test --from-ip 203.0.113.7 --sender bad@example.com --helo x.test
+denied sender-later 1 ann@here.test --from-ip 203.0.113.7 --sender later@example.com --tls
+denied sender-new 0 ann@here.test --from-ip 203.0.113.7 --sender new@example.com
+denied sender-fault 1 ann@here.test --from-ip 203.0.113.7 --sender odd@example.com
+denied relay-open 0 u@open.test --from-ip 203.0.113.7 --sender a@b.test
+denied relay-text 1 u@elsewhere.test --from-ip 203.0.113.7 --sender a@b.test
+denied relay-silent 1 u@silent.test --from-ip 203.0.113.7 --sender a@b.test
+denied relay-send 0 u@late.test --from-ip 203.0.113.7 --sender a@b.test
+denied held 0 held@here.test --from-ip 203.0.113.7 --sender a@b.test
+denied discarded 0 bin@here.test --from-ip 203.0.113.7 --sender a@b.test
+denied all 0 all@here.test --from-ip 203.0.113.7 --sender a@b.test --json
+denied slow 0 slow@here.test --from-ip 203.0.113.7 --sender a@b.test
+denied next-hop 0 u@fixed.test --from-ip 10.1.2.3 --sender a@b.test --helo x
+denied next-hop-json 0 u@open.test --from-ip 10.1.2.3 --sender a@b.test --helo x --json
+denied six 1 ann@here.test --from-ip 2001:db8::7 --sender a@b.test
+expect 'no server IP' 2 '' "'here' is no IP address" \
+    explain -c "$access" ann@here.test --from-ip 203.0.113.7 --server-ip here
 
 expect 'no client' 2 '' 'explain needs --from-ip' explain -c "$site" u@here.test
 expect 'no IP' 2 '' "'10.1' is no IP address" explain -c "$site" u@here.test --from-ip 10.1
