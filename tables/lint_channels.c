@@ -2,9 +2,9 @@
  * known: that nothing leads to it, that nothing serves it, that the world reaches it. */
 #include "tables/lint.h"
 
-/* A channel of a kind we do not serve: an error when mail is meant to go there. Rules
- * for the channels of the originals' own work are in every file that their configuration
- * programs wrote, and nobody's mail goes by them. */
+/* A channel of a kind we do not serve: an error when mail is meant to go there, unless
+ * somebody wants to see the rest. Rules for the channels of the originals' own work are in
+ * every file that their configuration programs wrote, and nobody's mail goes by them. */
 static void lint_kind(struct compile *c, const struct channel *ch,
                       const struct leads *leads)
 {
@@ -14,19 +14,24 @@ static void lint_kind(struct compile *c, const struct channel *ch,
     struct span from = leads->rule[ch->index];
     from = from.source != 0 ? from : leads->session[ch->index];
     bool by_rule_only = leads->session[ch->index].source == 0;
-    if (from.source == 0 || (by_rule_only && channel_reprocesses(ch))) {
-        diag_warning(
+    bool harmless = from.source == 0 || (by_rule_only && channel_reprocesses(ch));
+    if (harmless || (by_rule_only && c->allow_unhonoured)) {
+        struct diag *d = diag_warning(
             c->diags, ch->span, "unserved-channel",
             "channels named like '%.*s' are not served yet: mail to its hosts is "
             "refused",
             STR_ARG(ch->name));
+        if (!harmless) {
+            diag_note(c->diags, d, from, "this leads to it");
+        }
         return;
     }
     struct diag *d =
         diag_error(c->diags, ch->span, "unserved-channel",
                    "channels named like '%.*s' are not served yet; the name of a channel "
-                   "for SMTP begins with 'tcp_'",
-                   STR_ARG(ch->name));
+                   "for SMTP begins with 'tcp_'%s",
+                   STR_ARG(ch->name),
+                   by_rule_only ? "; with --allow-unhonoured mail to it is refused" : "");
     diag_note(c->diags, d, from, "this leads to it");
 }
 
