@@ -173,3 +173,19 @@ void clock_duration_print(int64_t ms, char *out, size_t size)
         }
     }
 }
+
+void clock_age(int64_t ms, char *out, size_t size)
+{
+    int64_t s = ms > 0 ? ms / 1000 : 0;
+    if (s >= 86400) {
+        snprintf(out, size, "%lld d %lld h", (long long)(s / 86400),
+                 (long long)(s % 86400 / 3600));
+    } else if (s >= 3600) {
+        snprintf(out, size, "%lld h %lld min", (long long)(s / 3600),
+                 (long long)(s % 3600 / 60));
+    } else if (s >= 60) {
+        snprintf(out, size, "%lld min %lld s", (long long)(s / 60), (long long)(s % 60));
+    } else {
+        snprintf(out, size, "%lld s", (long long)s);
+    }
+}

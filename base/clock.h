@@ -32,4 +32,7 @@ bool clock_duration_ms(str text, int64_t unit_ms, int64_t max_ms, int64_t *out);
  * fraction. out needs 40 bytes. */
 void clock_duration_print(int64_t ms, char *out, size_t size);
 
+/* "3 d 4 h", "2 h 3 min", "17 s": the two largest units of a time span. */
+void clock_age(int64_t ms, char *out, size_t size);
+
 #endif

@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "router/control_status.h"
+#include "router/dispatch.h"
 #include "base/json.h"
 
 enum {
@@ -50,6 +51,7 @@ struct control {
     bool freed;         /* control_free() was called */
     bool listener_gone; /* it is closed */
     unsigned count;
+    unsigned wakes; /* workers have it in turn */
     struct connection *connections;
 };
 
@@ -150,13 +152,15 @@ static void on_reloaded(bool ok, str text, void *arg)
     connection_reply(arg, ok, text, STR_NONE);
 }
 
-static void command_reload(struct connection *x)
+static void command_reload(struct connection *x, str none)
 {
+    (void)none;
     reload_request(x->control->setup.reload, "control", on_reloaded, x);
 }
 
-static void command_stop(struct connection *x)
+static void command_stop(struct connection *x, str none)
 {
+    (void)none;
     struct control_setup *s = &x->control->setup;
     connection_reply(x, true, STR("stopping\n"), STR_NONE);
     s->stop(s->arg);
@@ -177,19 +181,53 @@ static void on_counted(struct worker *w, const struct queue_counts *counts,
     buf_free(&fields);
 }
 
-static void command_status(struct connection *x)
+static void command_status(struct connection *x, str none)
 {
+    (void)none;
     struct worker *main = x->control->setup.main;
     queue_count(main->daemon->queue, main, on_counted, x);
 }
 
+static void on_unheld(struct worker *w, const struct queue_touched *t,
+                      const struct queue_result *r, void *arg)
+{
+    struct connection *x = arg;
+    const struct daemon *d = w->daemon;
+    char text[256], fields[64];
+    bool good = r->ok && t->changed > 0;
+    if (good) {
+        dispatch_wake_soon(&d->workers[x->control->wakes++ % d->worker_count]);
+    }
+    snprintf(text, sizeof text,
+             !r->ok            ? "the queue could not be changed: %s\n"
+             : t->entries == 0 ? "there is no such message in the queue%s\n"
+             : t->changed == 0 ? "the message is not held%s\n"
+                               : "released%s\n",
+             r->ok ? "" : r->reason);
+    snprintf(fields, sizeof fields, ",\"released\":%u", r->ok ? t->changed : 0);
+    connection_reply(x, good, str_from(text), str_from(fields));
+}
+
+static void command_queue_release(struct connection *x, str id)
+{
+    struct worker *main = x->control->setup.main;
+    uint64_t number;
+    if (!queue_id_parse(id, &number)) {
+        connection_refuse(x, "that is no id of a message%s\n", "");
+        return;
+    }
+    queue_unhold(main->daemon->queue, main, number, worker_now_ms(main), on_unheld, x);
+}
+
+/* A command may have one argument, a string, as a member of that name. */
 static const struct command {
-    const char *name;
-    void (*run)(struct connection *x);
+    const char *name, *argument;
+    void (*run)(struct connection *x, str argument);
 } COMMANDS[] = {
-    {"status", command_status},
-    {"reload", command_reload},
-    {"stop", command_stop},
+    {"status", NULL, command_status},
+    {"reload", NULL, command_reload},
+    {"stop", NULL, command_stop},
+    {"queue release", "id", command_queue_release},
 };
 
 static const struct command *command_find(str name)
@@ -202,58 +240,78 @@ static const struct command *command_find(str name)
     return NULL;
 }
 
-static void log_request(struct connection *x, str command, const char *error)
+/* A request, taken apart. */
+struct request {
+    str name;
+    const struct command *command; /* NULL: there is none of that name */
+    str argument;
+};
+
+static void log_request(struct connection *x, const struct request *r, const char *error)
 {
     struct log_line line;
     log_begin(&line, x->control->setup.main->daemon->log, LOG_CONTROL);
-    log_str(&line, "command", command);
+    log_str(&line, "command", r->name);
+    log_str(&line, "id", r->argument);
     log_int(&line, "uid", x->uid);
     log_int(&line, "pid", x->pid);
     log_cstr(&line, "error", error);
     log_end(&line);
 }
 
-/* Takes the request apart; the command's name, or empty with a reason. */
-static str parse_request(struct arena *a, str line, const char **reason)
+/* Reads what the command takes besides its name, and no more. */
+static const char *read_argument(const struct json_object *o, struct request *out)
+{
+    const char *name = out->command->argument;
+    const struct json_member *m = name != NULL ? json_get(o, name, JSON_STRING) : NULL;
+    if (name != NULL && m == NULL) {
+        return "the argument of the command is missing";
+    }
+    out->argument = m != NULL ? m->text : STR_NONE;
+    return o->count == (m != NULL ? 3 : 2) ? NULL : "there are members too many";
+}
+
+/* NULL when it is well-formed, else what is wrong. */
+static const char *parse_request(struct arena *a, str line, struct request *out)
 {
     struct json_object o;
-    if (!json_parse(a, line, &o, reason)) {
-        return STR_NONE;
+    const char *reason = NULL;
+    if (!json_parse(a, line, &o, &reason)) {
+        return reason;
     }
     const struct json_member *v = json_get(&o, "v", JSON_INTEGER);
     const struct json_member *command = json_get(&o, "command", JSON_STRING);
     if (v == NULL || v->integer != CONTROL_VERSION) {
-        *reason = "this daemon speaks version 1: \"v\":1";
-    } else if (command == NULL || str_empty(command->text)) {
-        *reason = "\"command\" is missing";
-    } else if (o.count != 2) {
-        *reason = "members other than \"v\" and \"command\"";
-    } else {
-        return command->text;
+        return "this daemon speaks version 1: \"v\":1";
     }
-    return STR_NONE;
+    if (command == NULL || str_empty(command->text)) {
+        return "\"command\" is missing";
+    }
+    out->name = command->text;
+    out->command = command_find(out->name);
+    return out->command != NULL ? read_argument(&o, out) : NULL;
 }
 
 static void connection_run(struct connection *x, str line)
 {
     struct arena *a = arena_new();
-    const char *reason = NULL;
+    struct request r = {.name = STR_NONE, .argument = STR_NONE};
     x->busy = true;
     uv_timer_stop(&x->timer);
-    str name = parse_request(a, line, &reason);
-    const struct command *c = command_find(name);
-    if (str_empty(name)) {
-        log_request(x, STR_NONE, reason);
+    const char *reason = parse_request(a, line, &r);
+    if (reason != NULL) {
+        log_request(x, &r, reason);
         connection_refuse(x, "malformed request: %s\n", reason);
-    } else if (c == NULL) {
-        log_request(x, name, "unknown command");
-        connection_refuse(x, "unknown command; there are status, reload and stop%s\n",
-                          "");
+    } else if (r.command == NULL) {
+        log_request(x, &r, "unknown command");
+        connection_refuse(
+            x, "unknown command; there are status, reload, stop and queue release%s\n",
+            "");
     } else if (x->control->stopped) {
         connection_refuse(x, "the daemon is stopping%s\n", "");
     } else {
-        log_request(x, name, NULL);
-        c->run(x);
+        log_request(x, &r, NULL);
+        r.command->run(x, r.argument);
     }
     arena_free(&a);
 }
@@ -284,7 +342,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *in)
     uv_read_stop(stream);
     if (end == NULL) {
         x->busy = true;
-        log_request(x, STR_NONE, "too long");
+        log_request(x, &(struct request){0}, "too long");
         connection_refuse(x, "malformed request: longer than 4096 bytes%s\n", "");
         return;
     }
@@ -341,7 +399,7 @@ static void on_connection(uv_stream_t *listener, int status)
         return;
     }
     if (!peer_allowed(x)) {
-        log_request(x, STR_NONE, "not allowed");
+        log_request(x, &(struct request){0}, "not allowed");
         connection_close(x);
         return;
     }

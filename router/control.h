@@ -1,6 +1,7 @@
-/* control: the Unix socket of the running daemon, for `pointsman status`, `reload` and
- * `stop`. One request and one reply a connection, each one line of JSON:
+/* control: the Unix socket of the running daemon, for `pointsman status`, `reload`,
+ * `stop` and `queue`. One request and one reply a connection, each one line of JSON:
  *   {"v":1,"command":"status"}
+ *   {"v":1,"command":"queue release","id":"7F3K2"}
  *   {"v":1,"ok":true,"text":"for a human",...}
  * The socket has mode 0600; only root and the daemon's own user are answered. Main
  * loop only. */

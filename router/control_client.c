@@ -47,12 +47,20 @@ static int open_client(str path, char *reason, size_t reason_size)
     return -1;
 }
 
-static bool send_request(int fd, const char *command, char *reason, size_t reason_size)
+static bool put_argument(struct buf *b, const struct control_request *r)
+{
+    return r->name == NULL ||
+           (buf_printf(b, ",\"%s\":", r->name) && json_put_string(b, r->argument));
+}
+
+static bool send_request(int fd, const struct control_request *r, char *reason,
+                         size_t reason_size)
 {
     struct buf b;
-    buf_init(&b, 1024);
+    buf_init(&b, 4096);
     bool good = buf_puts(&b, "{\"v\":1,\"command\":") &&
-                json_put_string(&b, str_from(command)) && buf_puts(&b, "}\n") &&
+                json_put_string(&b, str_from(r->command)) && put_argument(&b, r) &&
+                buf_puts(&b, "}\n") &&
                 send(fd, b.data, b.len, MSG_NOSIGNAL) == (ssize_t)b.len;
     if (!good) {
         snprintf(reason, reason_size, "cannot send the request: %s", strerror(errno));
@@ -114,15 +122,16 @@ static bool read_reply(struct arena *a, int fd, int timeout_ms, struct control_r
     return true;
 }
 
-bool control_ask(struct arena *a, str path, const char *command, int timeout_ms,
-                 struct control_reply *out, char *reason, size_t reason_size)
+bool control_ask(struct arena *a, str path, const struct control_request *request,
+                 int timeout_ms, struct control_reply *out, char *reason,
+                 size_t reason_size)
 {
     *out = (struct control_reply){0};
     int fd = open_client(path, reason, reason_size);
     if (fd < 0) {
         return false;
     }
-    bool good = send_request(fd, command, reason, reason_size) &&
+    bool good = send_request(fd, request, reason, reason_size) &&
                 read_reply(a, fd, timeout_ms, out, reason, reason_size);
     close(fd);
     return good;

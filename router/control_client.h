@@ -16,11 +16,20 @@ struct control_reply {
     struct json_object object; /* and taken apart */
 };
 
-/* Sends command ("status", "reload", "stop") to the daemon at path and waits at most
+/* A command ("status", "reload", "stop", "queue release") and its argument, a string with
+ * a name; name NULL: none. */
+struct control_request {
+    const char *command;
+    const char *name;
+    str argument;
+};
+
+/* Sends the request to the daemon at path and waits at most
  * timeout_ms for its reply, whose memory is from a. False with a reason when there is
  * no daemon or no well-formed reply; a command the daemon refused gives true with ok
  * false. */
-bool control_ask(struct arena *a, str path, const char *command, int timeout_ms,
-                 struct control_reply *out, char *reason, size_t reason_size);
+bool control_ask(struct arena *a, str path, const struct control_request *request,
+                 int timeout_ms, struct control_reply *out, char *reason,
+                 size_t reason_size);
 
 #endif

@@ -26,31 +26,14 @@ static void put_string(struct buf *fields, const char *field, str value)
     json_put_string(fields, value);
 }
 
-/* "3 d 4 h", "2 h 3 min", "17 s": the two largest units. */
-static void print_age(int64_t ms, char *out, size_t size)
-{
-    int64_t s = ms > 0 ? ms / 1000 : 0;
-    if (s >= 86400) {
-        snprintf(out, size, "%lld d %lld h", (long long)(s / 86400),
-                 (long long)(s % 86400 / 3600));
-    } else if (s >= 3600) {
-        snprintf(out, size, "%lld h %lld min", (long long)(s / 3600),
-                 (long long)(s % 3600 / 60));
-    } else if (s >= 60) {
-        snprintf(out, size, "%lld min %lld s", (long long)(s / 60), (long long)(s % 60));
-    } else {
-        snprintf(out, size, "%lld s", (long long)s);
-    }
-}
-
 static void put_head(struct status *s, const struct control_setup *setup)
 {
     const struct endpoints *e = reload_endpoints(setup->reload);
     int64_t now_ms = worker_now_ms(setup->main);
     int64_t up_ms = now_ms - setup->started_ms;
     char up[40], loaded[40];
-    print_age(up_ms, up, sizeof up);
-    print_age(now_ms - reload_loaded_ms(setup->reload), loaded, sizeof loaded);
+    clock_age(up_ms, up, sizeof up);
+    clock_age(now_ms - reload_loaded_ms(setup->reload), loaded, sizeof loaded);
     buf_printf(s->text, "pointsmand %s, process %ld, up %s, %u worker%s\n",
                setup->version, (long)getpid(), up, setup->main->daemon->worker_count,
                setup->main->daemon->worker_count == 1 ? "" : "s");
@@ -98,7 +81,7 @@ static void put_queue(struct status *s, const struct queue_counts *q, const char
     int64_t age_ms = q->oldest_ms > 0 ? now_ms - q->oldest_ms : 0;
     if (q->oldest_ms > 0) {
         char age[40];
-        print_age(age_ms, age, sizeof age);
+        clock_age(age_ms, age, sizeof age);
         buf_printf(s->text, "%-*s %s\n", LABEL_WIDTH, "oldest message", age);
     }
     buf_printf(s->fields, ",\"queue_oldest_s\":%lld", (long long)(age_ms / 1000));

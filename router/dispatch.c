@@ -200,6 +200,22 @@ void dispatch_wake(struct worker *w)
     }
 }
 
+static void on_wake_task(struct worker *w, struct task *t)
+{
+    free(t);
+    if (w->dispatch != NULL) { /* it may have ended since */
+        dispatch_wake(w);
+    }
+}
+
+void dispatch_wake_soon(struct worker *w)
+{
+    struct task *t = calloc(1, sizeof *t);
+    check(t != NULL);
+    t->run = on_wake_task;
+    worker_post(w, t);
+}
+
 static void on_claim_timer(uv_timer_t *timer)
 {
     struct dispatch *d = timer->data;

@@ -26,5 +26,7 @@ void dispatch_stop(struct worker *w, void (*on_idle)(struct worker *w));
 void dispatch_free(struct worker *w);
 /* Look at the queue again now (an operator released or retried something). */
 void dispatch_wake(struct worker *w);
+/* The same, from any thread, as soon as w's loop turns. */
+void dispatch_wake_soon(struct worker *w);
 
 #endif

@@ -27,6 +27,7 @@ enum request_kind {
     REQUEST_CLAIM,
     REQUEST_SETTLE,
     REQUEST_RELEASE,
+    REQUEST_UNHOLD,
     REQUEST_COUNT
 };
 
@@ -53,6 +54,12 @@ struct request {
         struct {
             int64_t entry_id, next_try_ms;
         } release;
+        struct {
+            uint64_t number;
+            int64_t now_ms;
+            struct queue_touched touched;
+            queue_touched_cb cb;
+        } unhold;
         struct {
             struct queue_counts counts;
             queue_counts_cb cb;
@@ -136,6 +143,9 @@ static bool request_run(struct queue *q, struct request *k)
     case REQUEST_RELEASE:
         return q->engine->release(q->store, k->u.release.entry_id,
                                   k->u.release.next_try_ms, r);
+    case REQUEST_UNHOLD:
+        return q->engine->unhold(q->store, k->u.unhold.number, k->u.unhold.now_ms,
+                                 &k->u.unhold.touched, r);
     case REQUEST_COUNT:
         return q->engine->count(q->store, &k->u.count.counts, r);
     }
@@ -174,6 +184,7 @@ static void amend_request(struct queue *q, const struct request *k)
     case REQUEST_RELEASE: /* nobody else would repeat it */
         amend_add(q, AMEND_RELEASE, k->u.release.entry_id, 0, k->u.release.next_try_ms);
         break;
+    case REQUEST_UNHOLD: /* what an operator wants; asked again, it finds it done */
     case REQUEST_COUNT:
         break;
     }
@@ -209,6 +220,9 @@ static void answer(struct worker *w, struct task *task)
         break;
     case REQUEST_SETTLE:
         k->u.settle.cb(w, r, k->arg);
+        break;
+    case REQUEST_UNHOLD:
+        k->u.unhold.cb(w, &k->u.unhold.touched, r, k->arg);
         break;
     case REQUEST_COUNT:
         k->u.count.cb(w, &k->u.count.counts, r, k->arg);
@@ -498,6 +512,16 @@ void queue_release(struct queue *q, int64_t entry_id, int64_t next_try_ms)
     struct request *k = request_new(REQUEST_RELEASE, NULL, NULL);
     k->u.release.entry_id = entry_id;
     k->u.release.next_try_ms = next_try_ms;
+    submit(q, k);
+}
+
+void queue_unhold(struct queue *q, struct worker *w, uint64_t number, int64_t now_ms,
+                  queue_touched_cb cb, void *arg)
+{
+    struct request *k = request_new(REQUEST_UNHOLD, w, arg);
+    k->u.unhold.number = number;
+    k->u.unhold.now_ms = now_ms;
+    k->u.unhold.cb = cb;
     submit(q, k);
 }
 

@@ -133,6 +133,18 @@ void queue_settle(struct queue *q, struct worker *w, const struct queue_settleme
 /* Gives claims back untouched (shutdown, memory limit): due again at next_try_ms. */
 void queue_release(struct queue *q, int64_t entry_id, int64_t next_try_ms);
 
+/* What an operator's request about one message found and did. */
+struct queue_touched {
+    unsigned entries; /* of the message; 0: there is no such message */
+    unsigned changed;
+};
+typedef void (*queue_touched_cb)(struct worker *w, const struct queue_touched *t,
+                                 const struct queue_result *r, void *arg);
+/* Makes the held entries of a message due at now_ms: an operator has looked at it. Nobody
+ * is told that they are; see dispatch_wake(). */
+void queue_unhold(struct queue *q, struct worker *w, uint64_t number, int64_t now_ms,
+                  queue_touched_cb cb, void *arg);
+
 struct queue_counts {
     int64_t messages, entries, deferred, held;
     int64_t oldest_ms; /* created_ms of the oldest message, 0: none */

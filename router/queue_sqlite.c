@@ -602,6 +602,7 @@ const struct queue_engine queue_sqlite = {
     .claim = sqlite_claim,
     .settle = sqlite_settle,
     .release = sqlite_release,
+    .unhold = sqlite_unhold,
     .count = sqlite_count,
     .remove = sqlite_remove,
     .set_state = sqlite_set_state,

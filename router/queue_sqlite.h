@@ -60,6 +60,15 @@ static inline int64_t entry_position(int64_t id)
                  " WHERE number = ?1 AND position = ?2")                                 \
     X(RELEASE, "UPDATE entries SET state = 0, next_try_ms = ?3"                          \
                " WHERE number = ?1 AND position = ?2 AND state = 1")                     \
+    X(UNHOLD, "UPDATE entries SET state = 0, next_try_ms = ?2"                           \
+              " WHERE number = ?1 AND state = 2")                                        \
+    X(ENTRIES_OF, "SELECT count(*) FROM entries WHERE number = ?1")                      \
+    X(LOOK, "SELECT e.number, e.position, e.state, e.channel, e.host, e.attempts,"       \
+            " e.next_try_ms, e.last_error, m.created_ms, m.sender, m.source_channel,"    \
+            " m.size"                                                                    \
+            " FROM entries e JOIN messages m ON m.number = e.number"                     \
+            " WHERE (e.number, e.position) > (?1, ?2) AND (?3 = 0 OR e.state = 2)"       \
+            " ORDER BY e.number, e.position LIMIT ?4")                                   \
     X(KEEP_ENTRY, "UPDATE entries SET state = ?3, attempts = attempts + 1,"              \
                   " next_try_ms = ?4, last_error = coalesce(?5, last_error)"             \
                   " WHERE number = ?1 AND position = ?2")                                \
@@ -114,6 +123,10 @@ void store_log(struct queue_store *s, const char *what, uint64_t number,
 
 /* --- queue_sqlite_schema.c --- */
 
+/* The version of the schema; false with *r when the file is no queue, or one made by a
+ * newer program. */
+bool schema_version(struct queue_store *s, int64_t *version, struct queue_result *r);
+
 /* Creates or migrates; checks that the file is a queue and not a newer one. */
 bool schema_prepare(struct queue_store *s, struct queue_result *r);
 
@@ -121,6 +134,11 @@ bool schema_prepare(struct queue_store *s, struct queue_result *r);
 
 bool sqlite_claim(struct queue_store *s, struct queue_store_claim *c,
                   struct queue_result *r);
+
+/* --- queue_sqlite_operator.c --- */
+
+bool sqlite_unhold(struct queue_store *s, uint64_t number, int64_t next_try_ms,
+                   struct queue_touched *t, struct queue_result *r);
 
 /* --- queue_sqlite_bodies.c --- */
 

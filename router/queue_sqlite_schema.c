@@ -99,7 +99,7 @@ static bool schema_step(struct queue_store *s, int64_t version, struct queue_res
     return false;
 }
 
-bool schema_prepare(struct queue_store *s, struct queue_result *r)
+bool schema_version(struct queue_store *s, int64_t *out, struct queue_result *r)
 {
     int64_t application, version, tables;
     if (!pragma_number(s, "application_id", &application, r) ||
@@ -117,6 +117,16 @@ bool schema_prepare(struct queue_store *s, struct queue_result *r)
                                  "the queue has schema version %d, made by a newer "
                                  "program; this one knows %d",
                                  (int)version, (int)SCHEMA_VERSION);
+    }
+    *out = version;
+    return true;
+}
+
+bool schema_prepare(struct queue_store *s, struct queue_result *r)
+{
+    int64_t version;
+    if (!schema_version(s, &version, r)) {
+        return false;
     }
     for (; version < SCHEMA_VERSION; version++) {
         if (!schema_step(s, version, r)) {

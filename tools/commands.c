@@ -110,6 +110,14 @@ static const struct command commands[] = {
      "  pointsman print -c etc/demo > before.txt\n"
      "  pointsman print -o canonical\n",
      TAKES_ALLOW | TAKES_OUTPUT, 0, 0, cmd_print},
+    {"queue", "list|release [ID]", "what is in the queue; let go what is held",
+     "list shows each delivery that is not made yet: id, age, state, channel, sender,\n"
+     "recipients, and why it waits or is held. release ID makes what is held of a\n"
+     "message due at once, through the daemon, or in the queue itself when none runs.\n"
+     "Exit: 0, 1 the message is not held, 2 the queue cannot be read or changed.\n",
+     "  pointsman queue list --held\n"
+     "  pointsman queue release 7F3K2\n",
+     TAKES_HELD | TAKES_SOCKET | TAKES_JSON, 1, 2, cmd_queue},
     {"status", "", "ask the running daemon how it does",
      "Exit: 0, 1 the daemon said no, 2 it cannot be reached.\n",
      "  pointsman status\n"

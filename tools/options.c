@@ -104,6 +104,7 @@ static const struct option_row rows[] = {
     TEXT(TAKES_FLAGS, 0, "flags", "LETTERS", flags, "the flags that $: and $; ask for"),
     FLAG(TAKES_TRACE, 0, "trace", trace, true, "show every rule or entry looked at"),
     FLAG(TAKES_JSON, 0, "json", json, true, "one JSON object a line"),
+    FLAG(TAKES_HELD, 0, "held", held, true, "list: what is held only"),
     TEXT(TAKES_SOCKET, 0, "socket", "PATH", socket, "the daemon's control socket"),
     FLAG(TAKES_HELP, 'h', "help", help, true, "this text"),
     FLAG(TAKES_VERSION, 0, "version", version, true, "the version of this program"),

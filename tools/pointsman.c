@@ -27,8 +27,7 @@ static void usage(FILE *out)
     for (size_t i = 0; (c = command_at(i)); i++) {
         fprintf(out, "  %-10s  %s\n", c->name, c->summary);
     }
-    fputs("\nThe configuration is " POINTSMAN_SYSCONFDIR " unless -c says otherwise.\n"
-          "'pointsman COMMAND --help' tells more. Examples:\n"
+    fputs("\n'pointsman COMMAND --help' tells more. Examples:\n"
           "  pointsman check\n"
           "  pointsman rewrite ann@sales.example.com\n",
           out);

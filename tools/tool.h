@@ -39,6 +39,7 @@ enum {
     TAKES_FLAGS = 1 << 21,
     TAKES_RELAY = 1 << 22,
     TAKES_NO_FILES = 1 << 23,
+    TAKES_HELD = 1 << 25, /* of `queue list` */
     TAKES_WORDS = 1 << 19 /* what follows the command is left to it */
 };
 
@@ -58,6 +59,7 @@ struct tool_options {
     const char *output;                               /* -o; NULL: the usual place */
     const char *addresses;                            /* a file of them, NULL: none */
     const char *flags;                                /* of a mapping; NULL: none */
+    bool held;                                        /* what is held only */
     bool help, version, strict, allow_unhonoured, trace, json, tls, relay, no_files;
     enum tool_format format; /* where json is false */
     unsigned max_errors;     /* 0: no limit */
@@ -98,6 +100,7 @@ int cmd_graph(const struct invocation *in);
 int cmd_keywords(const struct invocation *in);
 int cmd_options(const struct invocation *in);
 int cmd_print(const struct invocation *in);
+int cmd_queue(const struct invocation *in);
 int cmd_control(const struct invocation *in); /* status, reload, stop */
 int cmd_version(const struct invocation *in);
 
