@@ -18,7 +18,9 @@
 #include "tables/rule_table.h"
 
 enum {
-    IMAGE_FORMAT = 3, /* raise it when anything in an image changes its meaning */
+    /* Raise it when anything in an image changes its meaning, and make the seeds of the
+     * fuzzer anew: test/fuzz/corpus/image are images of a folder /srv/pointsman. */
+    IMAGE_FORMAT = 3,
     IMAGE_ALIGN = 16,
     IMAGE_ORDER = 0x01020304,
     IMAGE_HEAD_MAX = 64 << 20
