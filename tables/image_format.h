@@ -19,7 +19,7 @@
 
 enum {
     /* Raise it when anything in an image changes its meaning, and make the seeds of the
-     * fuzzer anew: test/fuzz/corpus/image are images of a folder /srv/pointsman. */
+     * fuzzer anew: test/fuzz/image-seeds.sh. */
     IMAGE_FORMAT = 3,
     IMAGE_ALIGN = 16,
     IMAGE_ORDER = 0x01020304,

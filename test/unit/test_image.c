@@ -361,6 +361,28 @@ static void paths(void **state)
     arena_free(&a);
 }
 
+/* A seed of another format is refused at once: the fuzzer would see nothing behind it. */
+static void seeds_of_the_fuzzer(void **state)
+{
+    static const char *const names[] = {"callouts", "controls", "include",
+                                        "minimal",  "services", "tags"};
+    (void)state;
+    const char *top = getenv("top_srcdir");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char path[4096];
+        struct image_header h;
+        snprintf(path, sizeof path, "%s/test/fuzz/corpus/image/%s",
+                 top != NULL ? top : ".", names[i]);
+        FILE *in = fopen(path, "rb");
+        assert_non_null(in);
+        assert_int_equal(fread(&h, 1, sizeof h, in), sizeof h);
+        fclose(in);
+        if (h.order == IMAGE_ORDER && h.format != IMAGE_FORMAT) {
+            fail_msg("%s: run test/fuzz/image-seeds.sh", path);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -373,6 +395,7 @@ int main(void)
         cmocka_unit_test(every_bit_and_length),
         cmocka_unit_test(changed_meanwhile),
         cmocka_unit_test(paths),
+        cmocka_unit_test(seeds_of_the_fuzzer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
