@@ -11,8 +11,7 @@ static const struct option_row OPTIONS[] = {
 #include "parser/options.def"
 };
 
-/* Is it a row for all names that begin so? */
-static bool is_family(const struct option_row *row)
+bool option_is_family(const struct option_row *row)
 {
     str name = str_from(row->name);
     return name.ptr[name.len - 1] == '_';
@@ -24,7 +23,7 @@ const struct option_row *option_find(enum option_file file, str name)
         const struct option_row *row = &OPTIONS[i];
         str known = str_from(row->name);
         if (row->file == file &&
-            (is_family(row) ? str_istarts(name, known) : str_ieq(name, known))) {
+            (option_is_family(row) ? str_istarts(name, known) : str_ieq(name, known))) {
             return row;
         }
     }
@@ -37,7 +36,7 @@ const struct option_row *option_nearest(enum option_file file, str name,
     const struct option_row *best = NULL;
     unsigned least = max_distance + 1;
     for (size_t i = 0; i < OPTION_COUNT; i++) {
-        if (OPTIONS[i].file == file && !is_family(&OPTIONS[i])) {
+        if (OPTIONS[i].file == file && !option_is_family(&OPTIONS[i])) {
             unsigned d = str_distance(name, str_from(OPTIONS[i].name), max_distance);
             best = d < least ? &OPTIONS[i] : best;
             least = d < least ? d : least;

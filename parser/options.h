@@ -24,6 +24,8 @@ struct option_row {
 
 /* Case-blind. NULL: this file has no such option. */
 const struct option_row *option_find(enum option_file file, str name);
+/* Does the row stand for all names that begin as its own, which ends with '_'? */
+bool option_is_family(const struct option_row *row);
 /* The nearest name of that file within max_distance, or NULL. */
 const struct option_row *option_nearest(enum option_file file, str name,
                                         unsigned max_distance);

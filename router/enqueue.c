@@ -585,6 +585,19 @@ static void header_take(struct enqueue *e, str data)
     e->header_left = e->header_left || !buf_str(&e->header, part);
 }
 
+/* How many Received fields the site lets a message have before it is set aside, and the
+ * option that says so (may be NULL). 0: it does not say. */
+static unsigned received_limit(const struct enqueue *e, const char **option)
+{
+    const struct site_options *o = &e->session.runtime->snapshot->options;
+    unsigned all = o->max_total_received_lines, some = o->max_received_lines;
+    bool total = some == 0 || (all > 0 && all < some);
+    if (option != NULL) {
+        *option = total ? "MAX_TOTAL_RECEIVED_LINES" : "MAX_RECEIVED_LINES";
+    }
+    return total ? all : some;
+}
+
 bool enqueue_body(struct enqueue *e, str data, enqueue_cb cb, void *arg,
                   struct outcome *out)
 {
@@ -593,7 +606,7 @@ bool enqueue_body(struct enqueue *e, str data, enqueue_cb cb, void *arg,
     body_begin(e);
     message_size_add(&e->size, data);
     header_take(e, data);
-    if (e->scan.received > HEADER_RECEIVED_MAX) {
+    if (e->scan.received > HEADER_RECEIVED_MAX && received_limit(e, NULL) == 0) {
         outcome_set(out, OUTCOME_FAILED, 554, 5, 4, 6,
                     "too many hops: more than %d Received fields", HEADER_RECEIVED_MAX);
         return true;
@@ -715,6 +728,19 @@ static bool too_large(struct enqueue *e, struct outcome *out)
     return over > 0 && over == e->groups.n && !refused_size(limit, out);
 }
 
+/* A message that has been through too many systems probably goes round: set aside, so
+ * that it neither goes on nor is lost. */
+static void hold_looping(struct enqueue *e)
+{
+    const char *option;
+    unsigned limit = received_limit(e, &option);
+    if (limit > 0 && e->scan.received > limit && e->message->hold == NULL) {
+        e->message->hold = arena_printf(e->message->arena, "%u Received fields, %s is %u",
+                                        e->scan.received, option, limit)
+                               .ptr;
+    }
+}
+
 /* An access table said $H, or there are more recipients than holdlimit of the source
  * channel: set aside until an operator has looked at it. */
 static void hold_message(struct enqueue *e)
@@ -828,6 +854,7 @@ void enqueue_commit(struct enqueue *e, enqueue_cb cb, void *arg)
         return;
     }
     hold_message(e);
+    hold_looping(e);
     headers_make(e);
     entries_make(e);
     if (!body_seal(e->worker, e->body, on_sealed, e, &error)) {

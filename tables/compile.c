@@ -50,20 +50,21 @@ const struct option_row *compile_option(struct compile *c, enum option_file file
         unknown_option(c, file, o);
         return NULL;
     }
+    str name = option_is_family(row) ? o->name : str_from(row->name);
     switch (row->status) {
     case KEYWORD_HONOURED:
         return row;
     case KEYWORD_NO_EFFECT:
-        diag_warning(c->diags, o->name_at, "no-effect", "'%s' has no effect here: %s",
-                     row->name, row->text);
+        diag_warning(c->diags, o->name_at, "no-effect", "'%.*s' has no effect here: %s",
+                     STR_ARG(name), row->text);
         break;
     case KEYWORD_LATER:
         diag_warning(c->diags, o->name_at, "unhonoured-option",
-                     "'%s' is not honoured yet: %s", row->name, row->text);
+                     "'%.*s' is not honoured yet: %s", STR_ARG(name), row->text);
         break;
     case KEYWORD_RESTRICTS:
-        compile_restriction(c, o->name_at, "'%s' is not honoured yet: %s", row->name,
-                            row->text);
+        compile_restriction(c, o->name_at, "'%.*s' is not honoured yet: %s",
+                            STR_ARG(name), row->text);
         break;
     }
     return NULL;

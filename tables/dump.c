@@ -86,6 +86,12 @@ static void dump_options(const struct snapshot *s, struct buf *out)
     if (o->line_limit_at.source != 0) {
         buf_printf(out, "LINE_LIMIT=%u\n", o->line_limit);
     }
+    if (o->max_received_lines_at.source != 0) {
+        buf_printf(out, "MAX_RECEIVED_LINES=%u\n", o->max_received_lines);
+    }
+    if (o->max_total_received_lines_at.source != 0) {
+        buf_printf(out, "MAX_TOTAL_RECEIVED_LINES=%u\n", o->max_total_received_lines);
+    }
     if (o->access_errors_at.source != 0) {
         buf_printf(out, "ACCESS_ERRORS=%u\n", o->access_errors);
     }

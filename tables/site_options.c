@@ -22,7 +22,7 @@ static void read_number(struct compile *c, const struct ast_option *o, uint64_t 
 {
     uint64_t number;
     compile_once(c, at, o);
-    if (!str_u64(o->value, max, &number)) {
+    if (!str_number(o->value, max, &number)) {
         diag_error(c->diags, o->value_at, "option-range",
                    "'%.*s' needs a number from 0 to %llu", STR_ARG(o->name),
                    (unsigned long long)max);
@@ -178,6 +178,14 @@ static void read_option(struct compile *c, const struct ast_option *o)
         break;
     case OPTION_SITE_LINE_LIMIT:
         read_number(c, o, INT32_MAX, &out->line_limit, &out->line_limit_at);
+        break;
+    case OPTION_SITE_MAX_RECEIVED_LINES:
+        read_number(c, o, INT32_MAX, &out->max_received_lines,
+                    &out->max_received_lines_at);
+        break;
+    case OPTION_SITE_MAX_TOTAL_RECEIVED_LINES:
+        read_number(c, o, INT32_MAX, &out->max_total_received_lines,
+                    &out->max_total_received_lines_at);
         break;
     case OPTION_SITE_PERCENT_BANG_LOCAL:
         read_number(c, o, 1, &out->percent_bang_local, &out->percent_bang_local_at);

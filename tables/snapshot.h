@@ -48,21 +48,23 @@ struct site_options {
     unsigned log_format; /* 1 or 5 */
     str received_domain; /* our name in Received; empty: that of the channel */
     enum dialect dialect;
-    unsigned block_size;                         /* bytes of a block; default 1024 */
-    unsigned block_limit, line_limit;            /* of any message; 0: none */
-    unsigned exproute_forward, improute_forward; /* 0 or 1 */
-    unsigned percent_bang_local; /* 1: a%b is a local user when nobody knows b */
-    unsigned access_errors;      /* 0: a refusal does not say that it is one */
-    unsigned access_orcpt;       /* which probes have the recipient as given: Oracle's
-                                    bits 2, 4, 8, 16 */
+    unsigned block_size;              /* bytes of a block; default 1024 */
+    unsigned block_limit, line_limit; /* of any message; 0: none */
+    unsigned max_received_lines, max_total_received_lines; /* above: held; 0: none */
+    unsigned exproute_forward, improute_forward;           /* 0 or 1 */
+    unsigned percent_bang_local;   /* 1: a%b is a local user when nobody knows b */
+    unsigned access_errors;        /* 0: a refusal does not say that it is one */
+    unsigned access_orcpt;         /* which probes have the recipient as given: Oracle's
+                                      bits 2, 4, 8, 16 */
     unsigned use_reverse_database; /* bits of tables/reverse.h; default 5 */
     unsigned reverse_envelope;     /* 0: senders of envelopes are not reversed */
-    char mapping_paranoia;       /* stands for '|' in addresses; NUL: '|' stays */
-    struct span block_size_at, block_limit_at, line_limit_at, exproute_forward_at,
-        improute_forward_at, percent_bang_local_at, dialect_at, silence_at, user_at,
-        workers_at, log_format_at, queue_directory_at, maildir_root_at, control_socket_at,
-        dnssec_anchor_at, received_domain_at, access_errors_at, access_orcpt_at,
-        mapping_paranoia_at, use_reverse_database_at, reverse_envelope_at;
+    char mapping_paranoia;         /* stands for '|' in addresses; NUL: '|' stays */
+    struct span block_size_at, block_limit_at, line_limit_at, max_received_lines_at,
+        max_total_received_lines_at, exproute_forward_at, improute_forward_at,
+        percent_bang_local_at, dialect_at, silence_at, user_at, workers_at, log_format_at,
+        queue_directory_at, maildir_root_at, control_socket_at, dnssec_anchor_at,
+        received_domain_at, access_errors_at, access_orcpt_at, mapping_paranoia_at,
+        use_reverse_database_at, reverse_envelope_at;
 };
 
 /* What became of the compiled image beside the main file; see tables/image.h. */

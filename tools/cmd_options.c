@@ -2,8 +2,6 @@
  * that compares them with the manual. */
 #include "parser/options.h"
 
-#include <string.h>
-
 #include "tools/record.h"
 #include "tools/tool.h"
 
@@ -27,9 +25,7 @@ static const char *const statuses[] = {
 /* The name as a reader writes it: a row that stands for many ends with '*'. */
 static void name_text(const struct option_row *o, char *out, size_t size)
 {
-    size_t len = strlen(o->name);
-
-    snprintf(out, size, "%s%s", o->name, o->name[len - 1] == '_' ? "*" : "");
+    snprintf(out, size, "%s%s", o->name, option_is_family(o) ? "*" : "");
 }
 
 static void print_row(const struct invocation *in, const struct option_row *o)

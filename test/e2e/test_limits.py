@@ -187,6 +187,23 @@ class Limits(RouterTest):
 
     # --- set aside ---
 
+    def test_max_received_lines(self):
+        """The smaller one of two options; the built-in limit, which refuses, is out of force."""
+        wire = self.begin(options='MAX_RECEIVED_LINES=20\nMAX_TOTAL_RECEIVED_LINES=16%A\n')
+        received = 'Received: from a by b; Sat, 21 Nov 2026 00:00:00 +0000\r\n'
+        with wire:
+            wire.ehlo()
+            passed = wire.mail('a@wide.test', body=received * 10 + body())
+            held = wire.mail('b@wide.test', body=received * 11 + body())
+            many = wire.mail('c@wide.test', body=received * 150 + body())
+        self.it.wait_event('deliver', id=kit.queue_id(passed.text), outcome='delivered')
+        for reply, count in ((held, 11), (many, 150)):
+            event = self.it.wait_event('hold', id=kit.queue_id(reply.text))
+            self.assertEqual(event['reason'],
+                             '%d Received fields, MAX_TOTAL_RECEIVED_LINES is 10' % count)
+        self.assertEqual(self.it.status()['queue_held'], 2)
+        self.assertEqual(len(self.sink.messages()), 1)
+
     def test_holdlimit(self):
         wire = self.begin('holdlimit 2')
         with wire:
