@@ -46,6 +46,19 @@ changed services 's/2525,2526/2525/; s/^PORT=2530/PORT=2540/; s/^TLS_PORT/PORT/'
 changed options 's/=2$/=3/; s/^QUEUE.*/LOG_FORMAT=5/' option.dat
 changed localdomains 's/^partner\.test/new.test/; $d' localdomains
 
+# Option files of channels: by option, whatever the way it was written.
+for side in options-old options-new; do
+    fresh "$side"
+done
+printf 'COMMAND_RECEIVE_TIME=1\nDATA_RECEIVE_TIME=2\nCHECK_SOURCE=0\n' \
+    >"$work/options-old/tcp_local_option"
+printf 'data_receive_time=PT2M\n! comment\ncommand_receive_time=0.5\nBANNER_HOST=mx.here.test\n' \
+    >"$work/options-new/tcp_local_option"
+printf 'ALLOW_TRANSACTIONS_PER_SESSION=16%%A\n' >"$work/options-new/tcp_must_option"
+golden 'option files' 1 diff/option-files.out diff "$work/options-old" "$work/options-new"
+golden 'option files, JSON' 1 diff/option-files.json diff --json "$work/options-old" \
+    "$work/options-new"
+
 # The general database: by key.
 for side in base-old base-new; do
     fresh "$side"
