@@ -85,9 +85,9 @@ static void record_access(const struct snapshot *s, struct record *out,
     record_str(out, "table", mapping_name(access->table));
     record_at(s, out, mapping_span(access->table));
     record_uint(out, "entries", access->concern);
-    record_open(out, "accept", '[');
-    for (size_t i = 0; i < access->accept.n; i++) {
-        record_entry(s, out, &access->accept.at[i]);
+    record_open(out, "open", '[');
+    for (size_t i = 0; i < access->open.n; i++) {
+        record_entry(s, out, &access->open.at[i]);
     }
     record_close(out, ']');
     record_close(out, '}');

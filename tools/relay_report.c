@@ -3,20 +3,21 @@
 
 #include <stdio.h>
 
+#include "tables/access.h"
 #include "tools/text.h"
 
 enum { SHOWN_MAX = 8 };
 
 /* ---- finding ----------------------------------------------------------------------- */
 
-/* The tables that decide; the first field of the first two is the source channel. */
+/* The tables that decide; in the first two the first field is the source channel. */
 static const struct {
-    const char *name;
+    enum access_table table;
     bool channel_first;
-} deciding[] = {{"ORIG_SEND_ACCESS", true},
-                {"SEND_ACCESS", true},
-                {"ORIG_MAIL_ACCESS", false},
-                {"MAIL_ACCESS", false}};
+} deciding[] = {{ACCESS_ORIG_SEND, true},
+                {ACCESS_SEND, true},
+                {ACCESS_ORIG_MAIL, false},
+                {ACCESS_MAIL, false}};
 
 /* Can the first field of the pattern be this name? What is no plain text can be all. */
 static bool first_field_fits(str pattern, str name)
@@ -31,12 +32,23 @@ static bool first_field_fits(str pattern, str name)
     return whole ? str_ieq(text, name) : str_istarts(name, text);
 }
 
+/* Does the entry let mail pass that the relay rule would refuse? What is thrown away
+ * ($B, $V, $Z) goes nowhere. */
+static bool opens(const struct mapping_view *e)
+{
+    bool refuses = mapping_entry_says(e, 'N') == MAPPING_SAYS_YES ||
+                   mapping_entry_says(e, 'F') == MAPPING_SAYS_YES;
+    return !refuses && (mapping_entry_says(e, 'Y') != MAPPING_SAYS_NOT ||
+                        mapping_entry_says(e, 'H') != MAPPING_SAYS_NOT);
+}
+
 void relay_access_find(const struct snapshot *s, const struct channel *from,
                        struct arena *a, struct relay_accesses *out)
 {
     *out = (struct relay_accesses){0};
     for (size_t i = 0; i < sizeof deciding / sizeof *deciding; i++) {
-        const struct mapping *table = mapping_find(s, str_from(deciding[i].name));
+        const struct mapping *table =
+            mapping_find(s, str_from(access_table_name(deciding[i].table)));
         if (!table) {
             continue;
         }
@@ -48,9 +60,8 @@ void relay_access_find(const struct snapshot *s, const struct channel *from,
                 continue;
             }
             access->concern++;
-            if (mapping_entry_says(&e, 'N') != MAPPING_SAYS_YES &&
-                mapping_entry_says(&e, 'F') != MAPPING_SAYS_YES) {
-                *vec_add(a, &access->accept) = e;
+            if (opens(&e)) {
+                *vec_add(a, &access->open) = e;
             }
         }
     }
@@ -144,6 +155,13 @@ static void print_entry(const struct telling *t, const struct mapping_view *e,
            STR_ARG(template), more);
 }
 
+/* What to say of an entry that may or may not set the flag. */
+static const char *perhaps(const struct mapping_view *e, char flag)
+{
+    bool asks = mapping_entry_says(e, flag) == MAPPING_SAYS_PERHAPS;
+    return asks ? "   (the general database decides)" : "";
+}
+
 /* The entries by which a table that a rule calls lets clients pass. */
 static void print_asked(const struct telling *t, const struct mapping *table)
 {
@@ -159,8 +177,7 @@ static void print_asked(const struct telling *t, const struct mapping *table)
     printf("      if table %.*s says $Y (%.*s); of its entries, %u, these can:\n",
            STR_ARG(mapping_name(table)), STR_ARG(where(t, mapping_span(table))), n);
     for (size_t i = 0; i < saying.n && i < SHOWN_MAX; i++) {
-        bool asks = mapping_entry_says(&saying.at[i], 'Y') == MAPPING_SAYS_PERHAPS;
-        print_entry(t, &saying.at[i], asks ? "   (the general database decides)" : "");
+        print_entry(t, &saying.at[i], perhaps(&saying.at[i], 'Y'));
     }
     print_more("        ", saying.n);
 }
@@ -208,15 +225,15 @@ static void print_way(const struct telling *t, const struct trust_way *way)
 
 static void print_access(const struct telling *t, const struct relay_access *access)
 {
-    printf("  table         %.*s (%.*s) decides before the relay rule\n"
-           "      entries that can match mail from here: %u; that can accept it: %zu\n",
-           STR_ARG(mapping_name(access->table)),
-           STR_ARG(where(t, mapping_span(access->table))), access->concern,
-           access->accept.n);
-    for (size_t i = 0; i < access->accept.n && i < SHOWN_MAX; i++) {
-        print_entry(t, &access->accept.at[i], "");
+    printf(
+        "  table         %.*s (%.*s) decides before the relay rule\n"
+        "      entries that can match mail from here: %u; that accept it ($Y, $H): %zu\n",
+        STR_ARG(mapping_name(access->table)),
+        STR_ARG(where(t, mapping_span(access->table))), access->concern, access->open.n);
+    for (size_t i = 0; i < access->open.n && i < SHOWN_MAX; i++) {
+        print_entry(t, &access->open.at[i], perhaps(&access->open.at[i], 'Y'));
     }
-    print_more("        ", access->accept.n);
+    print_more("        ", access->open.n);
 }
 
 static void print_channel(const struct telling *t, const struct trust_channel *c)

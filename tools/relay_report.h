@@ -10,8 +10,9 @@
  * mail from one channel goes. */
 struct relay_access {
     const struct mapping *table;
-    unsigned concern;                /* entries whose pattern can match such mail */
-    VEC(struct mapping_view) accept; /* those among them that do not refuse */
+    unsigned concern; /* entries whose pattern can match such mail */
+    VEC(struct mapping_view)
+    open; /* those among them that say $Y or $H, and no refusal */
 };
 /* The access tables there are, for mail from the channel. Results are in the arena. */
 struct relay_accesses {

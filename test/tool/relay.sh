@@ -41,6 +41,9 @@ ORIG_SEND_ACCESS
   tcp_lo|*|*|*                $Y
   tcp_second|*|*|*            $NNo$ relaying
   $%%%_local|*|*|*            $F
+  tcp_local|*|*|spam@*        $B
+  tcp_local|*|*|*             $D100
+  tcp_local|*|*|*             $H
 
 MAIL_ACCESS
 
@@ -48,8 +51,8 @@ MAIL_ACCESS
 END
 cat "$work/access/mappings.more" >>"$work/access/mappings"
 rm "$work/access/mappings.more"
-tells 'access tables' access.out 'WHO MAY' -c "$work/access" --allow-unhonoured
-tells 'access tables as JSON' access.json '{"channel"' -c "$work/access" --allow-unhonoured --json
+tells 'access tables' access.out 'WHO MAY' -c "$work/access"
+tells 'access tables as JSON' access.json '{"channel"' -c "$work/access" --json
 
 mkdir "$work/quiet"
 printf '\nl\nhere.test\n' >"$work/quiet/pointsman.cnf"
