@@ -11,12 +11,12 @@ RULES = ['ours.test $U%$D@router.test']
 
 
 class Queue(RouterTest):
-    def begin(self):
+    def begin(self, files=()):
         self.port = free_port()
         channels = ['l logging\nrouter.test', 'tcp_local smtp holdlimit 2 logging\ntcp-daemon']
         self.it = self.router(
             kit.site(RULES, channels, [kit.service('SMTP', 'tcp_local', self.port)],
-                     ['ours.test']), users=('ann', 'bob', 'eve', 'joe'))
+                     ['ours.test'], files=files), users=('ann', 'bob', 'eve', 'joe'))
         self.it.start()
 
     def hold(self):
@@ -117,6 +117,16 @@ class Queue(RouterTest):
         self.it.start()
         self.it.wait_mails(1, 'joe')
         self.it.wait_status(queue_messages=0)
+
+    def test_release_of_what_an_access_table_held(self):
+        self.begin({'mappings': 'SEND_ACCESS\n\n  *|sue@*|l|joe@*  $Y$H\n'})
+        ident = kit.queue_id(kit.send(self.port, 'joe@ours.test'))
+        self.it.wait_event('hold', id=ident)
+        entry, = self.entries('--held')
+        self.assertEqual((entry['id'], entry['channel']), (ident, 'l'))
+        self.assertIn('SEND_ACCESS', entry['reason'])
+        self.queue(0, 'release', ident)
+        self.it.wait_mails(1, 'joe')
 
     def test_daemon_that_cannot_be_asked(self):
         self.begin()
