@@ -1,5 +1,6 @@
 /* explain: one recipient offered by one client, from the connection to the next hop. The
  * steps come from explanation.c; here they are asked for and printed as text. */
+#include "tables/mapping_view.h"
 #include "tables/pattern.h"
 #include "tools/addresses.h"
 #include "tools/explain.h"
@@ -65,18 +66,37 @@ static void guess_name(struct explaining *x, const char *what, const char *optio
                               option, STR_ARG(instead)));
 }
 
+/* Has the table an entry that looks at the address a client connects to? */
+static bool looks_at_server(const struct explaining *x, enum access_table t)
+{
+    const struct mapping *table =
+        mapping_find(x->c->snapshot, str_from(access_table_name(t)));
+
+    for (unsigned i = 0; table && i < mapping_entry_count(table); i++) {
+        str pattern = mapping_entry_view(table, i).pattern;
+        if (!str_starts(pattern, STR("*")) && !str_istarts(pattern, STR("TCP|*|")) &&
+            !str_starts(pattern, STR("|"))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Does a table look at more of the client than was told? */
 static void collect_guesses(struct explaining *x)
 {
     const struct tool_options *o = &x->in->options;
     bool transport = x->e.from.asked;
+    bool server = looks_at_server(x, ACCESS_PORT) ||
+                  (transport && looks_at_server(x, ACCESS_FROM));
 
     for (const struct recipient_access *a = x->e.access; a; a = a->next) {
         enum access_table t = a->verdict.table;
-        transport |= t == ACCESS_ORIG_MAIL || t == ACCESS_MAIL;
+        bool larger = t == ACCESS_ORIG_MAIL || t == ACCESS_MAIL;
+        transport |= larger;
+        server |= larger && looks_at_server(x, t);
     }
-    if ((x->e.port.asked || transport) && !o->server_ip &&
-        x->request.service->interface_address.len == 0) {
+    if (server && !o->server_ip && x->request.service->interface_address.len == 0) {
         guess_name(x, "our address that it connects to", "server-ip",
                    x->request.server_ip);
     }

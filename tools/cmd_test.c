@@ -236,7 +236,8 @@ static int test_rewrite(const struct invocation *loading, const struct classic *
     struct testing t = {.options = o, .c = &c, .code = TOOL_OK};
 
     if (o->from) {
-        fputs("pointsman: test: -from decides nothing yet: no access table is honoured\n",
+        fputs("pointsman: test: -from decides nothing here: 'pointsman explain --sender' "
+              "asks the access tables\n",
               stderr);
     }
     if (o->json) {

@@ -40,7 +40,7 @@ expect 'what is always done' 0 "$here" '' test -rewrite "-conf=$site" -noimage_f
     -norestricted -nodebug ann@here.test
 expect 'an address that begins with a dash' 0 '^mbox  *= -ann$' '' \
     test -rewrite "-conf=$site" -- -ann@here.test
-expect '-from is said to decide nothing' 0 "$here" '-from decides nothing yet' \
+expect '-from is said to decide nothing' 0 "$here" '-from decides nothing here' \
     test -rewrite "-conf=$site" -from=ann@here.test ann@here.test
 expect 'no address' 1 "^\*\*\* the address 'a@' has no domain" '' test -rewrite "-conf=$site" a@
 expect 'an unknown word on the channel line' 0 "^\*\*\* words.cnf:6:16: 'staff' is not a keyword" '' \
