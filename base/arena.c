@@ -70,11 +70,16 @@ struct arena *arena_new(void)
  * cost a walk through the page tables besides. Only a wish; the system may have none. */
 static void want_huge_pages(void *block, size_t size)
 {
+#ifdef MADV_HUGEPAGE
     uintptr_t from = ((uintptr_t)block + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
     uintptr_t to = ((uintptr_t)block + size) & ~(uintptr_t)(HUGE_PAGE - 1);
     if (to > from) {
         (void)madvise((void *)from, to - from, MADV_HUGEPAGE);
     }
+#else
+    (void)block;
+    (void)size;
+#endif
 }
 
 static struct block *arena_grow(struct arena *a, size_t need)
