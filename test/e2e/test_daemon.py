@@ -177,7 +177,7 @@ class Start(DaemonTest):
         check = [DAEMON, '-c', router.conf, '--check']
         done = subprocess.run(check, capture_output=True, text=True, timeout=20, check=False)
         self.assertEqual((done.returncode, done.stderr), (0, ''))
-        router.write('tls.cnf', '[*]\nserver_cert = none\nserver_key = none\n')
+        router.write('tls.cnf', '[*]\nserver_cert = no.pem\nserver_key = no.pem\n')
         done = subprocess.run(check, capture_output=True, text=True, timeout=20, check=False)
         self.assertEqual(done.returncode, 1)
         self.assertIn('tls.cnf:2:', done.stderr)

@@ -156,8 +156,8 @@ class Check(RouterTest):
         self.check(0, files, r'mappings:1:1: warning: ', arguments=['--allow-unhonoured'])
 
     def test_unknown_option(self):
-        self.check(0, site(**{'option.dat': OPTION_DAT + 'QUEUE_DIRECTROY=/x\n'}),
-                   r"option\.dat:5:1: warning: .*did you mean 'QUEUE_DIRECTORY'")
+        self.check(1, site(**{'option.dat': OPTION_DAT + 'QUEUE_DIRECTROY=/x\n'}),
+                   r"option\.dat:5:1: error: .*did you mean 'QUEUE_DIRECTORY'")
 
 
 TLS_WORD, SASL_WORD = r".*did you mean '%s'", r'(SASL|AUTH|authentic)'
