@@ -35,7 +35,7 @@ DESTINATIONS = {
     'inside host': ('root@archive.example.com', 'root@archive.example.com'),
     'literal': ('eve@[192.0.2.9]', None),
 }
-YES, RELAY, RULE = 'taken', 'relaying', 'a rule'
+YES, RELAY, RULE, TABLE = 'taken', 'the relay rule', 'a rewrite rule', 'an access table'
 STRANGER = {'local domain': YES, 'local domain, sub': YES, 'this system': YES, 'bare': YES,
             'customer': YES, 'foreign': RELAY, 'foreign by percent': RELAY,
             'partner domain': RELAY, 'inside host': RULE, 'literal': RULE}
@@ -43,15 +43,20 @@ TRUSTED = dict(STRANGER, **{'foreign': YES, 'foreign by percent': YES, 'partner 
 # The small world of partners: what is not told there, rules refuse.
 PARTNER = dict.fromkeys(DESTINATIONS, RULE)
 PARTNER.update({'local domain': YES, 'this system': YES, 'bare': YES})
+# ORIG_SEND_ACCESS keeps scanners to the mailboxes, and asks to log in on port 587.
+DEVICES = dict.fromkeys(DESTINATIONS, TABLE)
+DEVICES.update({'local domain': YES, 'local domain, sub': YES, 'inside host': RULE, 'literal': RULE})
+SUBMIT = dict(STRANGER, **{'foreign': TABLE, 'foreign by percent': TABLE})
+TABLE_TEXTS = ('Scanners may write to mailboxes only', 'Log in before you write to others')
 MATRIX = {
     'external': STRANGER,
     'external, TLS': STRANGER,
     'internal': dict(TRUSTED, **{'inside host': YES}),
     'internal, TLS': dict(TRUSTED, **{'inside host': YES}),
-    'devices': TRUSTED,
+    'devices': DEVICES,
     'partner': PARTNER,
-    'submission': STRANGER,
-    'submission, TLS at once': STRANGER,
+    'submission': SUBMIT,
+    'submission, TLS at once': SUBMIT,
 }
 # Channels of the site that sessions can come to, and no row is for.
 NOT_HERE = {'tcp_insurer': 'as tcp_bank', 'tcp_supplier': 'as tcp_bank'}
@@ -93,7 +98,9 @@ class Matrix(SharedRouterTest):
         if verdict != YES:
             self.assertIsNotNone(refusal, 'taken as %s' % ident)
             self.assertEqual((refusal.step, refusal.code // 100), ('RCPT', 5), refusal)
-            self.assertEqual('relaying' in refusal.text, verdict == RELAY, refusal)
+            by = RELAY if 'relaying to' in refusal.text else \
+                TABLE if refusal.text.split(' ', 1)[1] in TABLE_TEXTS else RULE
+            self.assertEqual(by, verdict, refusal)
             self.assertEqual(self.told(word), [])
             return
         self.assertIsNone(refusal)
@@ -106,16 +113,19 @@ class Matrix(SharedRouterTest):
             self.shared.find_mail(word.encode(), 'postmaster')
 
     def test_every_service_channel(self):
-        """Every channel that sessions can come to has a row, and the report of the tool says
-        of its clients what the row does."""
+        """Every channel that sessions can come to has a row, and the report of the tool trusts
+        the clients that are switched by address, and those only."""
         text = self.shared.tool('check', '--relay', '--json').stdout
         told = {c['channel']: c for c in map(kit.json_line, text.splitlines())
                 if 'channel' in c}
-        rows = {SOURCES[name][3]: MATRIX[name] for name in SOURCES}
+        rows = {channel: address != '127.0.0.77' for address, _, _, channel in SOURCES.values()}
         self.assertEqual(set(told), set(rows) | set(NOT_HERE))
-        for channel, row in rows.items():
-            if channel != 'tcp_bank':  # trusted, and kept by rules all the same
-                self.assertEqual(told[channel]['trusted'], row['foreign'] == YES, channel)
+        for channel, trusted in rows.items():
+            self.assertEqual(told[channel]['trusted'], trusted, channel)
+            tables = told[channel]['access_tables']
+            self.assertEqual([t['table'] for t in tables], ['ORIG_SEND_ACCESS'])
+            self.assertEqual(len(tables[0]['open']),
+                             1 if channel in ('tcp_intranet', 'tcp_devices') else 0, channel)
         self.assertEqual(set(MATRIX), set(SOURCES))
 
 
