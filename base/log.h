@@ -30,6 +30,7 @@
     X(ATTEMPT, "attempt", "a connection to a next hop was made, or failed")              \
     X(DOWNGRADE, "tls_downgrade", "delivery goes on in clear after TLS failed")          \
     X(DELIVER, "deliver", "a recipient's outcome: delivered, deferred or failed")        \
+    X(MEMBER, "member", "a member of a list cannot get a message that others get")       \
     X(BOUNCE, "bounce", "a notification was queued for a failed message")                \
     X(DISCARD, "discard", "a message was accepted and thrown away, and why")             \
     X(HOLD, "hold", "a message was set aside, and why")                                  \

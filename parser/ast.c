@@ -14,6 +14,7 @@ void ast_begin(struct ast_builder *b, struct arena *a)
                               .block_end = &ast->blocks,
                               .section_end = &ast->sections,
                               .table_end = &ast->tables,
+                              .alias_end = &ast->aliases,
                               .word_end = &ast->words};
 }
 
@@ -94,6 +95,15 @@ void ast_table(struct ast_builder *b, str name, struct span at)
     *b->table_end = t;
     b->table_end = &t->next;
     b->entry_end = &t->entries;
+}
+
+void ast_alias(struct ast_builder *b, str name, struct span at)
+{
+    struct ast_alias *alias = arena_new_of(b->arena, struct ast_alias);
+    *alias = (struct ast_alias){name, at, NULL, NULL};
+    *b->alias_end = alias;
+    b->alias_end = &alias->next;
+    b->word_end = &alias->items;
 }
 
 void ast_entry(struct ast_builder *b, str pattern, struct span pattern_at, str template,
@@ -185,6 +195,16 @@ static void print_table(const struct ast_table *t, struct buf *out)
     }
 }
 
+static void print_alias(const struct ast_alias *alias, struct buf *out)
+{
+    print_guard(alias->name, out);
+    buf_printf(out, "%.*s:", STR_ARG(alias->name));
+    for (const struct ast_word *w = alias->items; w != NULL; w = w->next) {
+        buf_printf(out, "%s%.*s", w != alias->items ? ", " : " ", STR_ARG(w->text));
+    }
+    print_end(out);
+}
+
 void ast_print(const struct ast *ast, struct buf *out)
 {
     for (const struct ast_rule *r = ast->rules; r != NULL; r = r->next) {
@@ -200,6 +220,9 @@ void ast_print(const struct ast *ast, struct buf *out)
     }
     for (const struct ast_table *t = ast->tables; t != NULL; t = t->next) {
         print_table(t, out);
+    }
+    for (const struct ast_alias *alias = ast->aliases; alias; alias = alias->next) {
+        print_alias(alias, out);
     }
     for (const struct ast_word *w = ast->words; w != NULL; w = w->next) {
         print_first(w->text, out);

@@ -79,14 +79,23 @@ struct ast_table {
     struct ast_table *next;
 };
 
+/* An alias: its name as written, what stands behind the colon between commas. */
+struct ast_alias {
+    str name; /* empty when what stood there could be none; that has been reported */
+    struct span at;
+    struct ast_word *items;
+    struct ast_alias *next;
+};
+
 struct ast {
-    struct ast_rule *rules;       /* SYNTAX_CONFIG */
+    struct ast_rule *rules; /* SYNTAX_CONFIG */
     uint32_t rule_count;
     struct span rules_end;        /* the blank line that ends the rules, or SPAN_NONE */
     struct ast_block *blocks;     /* SYNTAX_CONFIG */
     struct ast_section *sections; /* SYNTAX_OPTIONS */
     struct ast_table *tables;     /* SYNTAX_MAPPINGS; SYNTAX_DATABASE has one, unnamed */
-    struct ast_word *words;       /* SYNTAX_LIST */
+    struct ast_alias *aliases;    /* SYNTAX_ALIASES */
+    struct ast_word *words;       /* SYNTAX_LIST, SYNTAX_MEMBERS */
     uint32_t source;              /* id of the file itself; 0: it could not be read */
 };
 
@@ -103,7 +112,8 @@ struct ast_builder {
     struct ast_option **option_end; /* of the section begun last */
     struct ast_table **table_end;
     struct ast_entry **entry_end; /* of the table begun last */
-    struct ast_word **word_end;   /* arguments of the last keyword, or list words */
+    struct ast_alias **alias_end;
+    struct ast_word **word_end; /* arguments, items of an alias, or list words */
 };
 /* Starts an empty AST with its unnamed section, all in the arena. */
 void ast_begin(struct ast_builder *b, struct arena *a);
@@ -112,7 +122,8 @@ void ast_rule(struct ast_builder *b, str pattern, struct span pattern_at, str te
 void ast_block(struct ast_builder *b, enum ast_block_kind kind, str name, struct span at);
 void ast_keyword(struct ast_builder *b, str name, struct span at,
                  const struct keyword *known);
-/* An argument of the last keyword; in a list file, a word of it. */
+/* An argument of the last keyword, an item of the last alias; in a list file, a word of
+ * it. */
 void ast_word(struct ast_builder *b, str text, struct span at);
 /* A host line of the last block. */
 void ast_host(struct ast_builder *b, str name, struct span name_at, str second,
@@ -121,6 +132,7 @@ void ast_section(struct ast_builder *b, str name, str value, struct span at);
 void ast_option(struct ast_builder *b, str name, struct span name_at, str value,
                 struct span value_at);
 void ast_table(struct ast_builder *b, str name, struct span at);
+void ast_alias(struct ast_builder *b, str name, struct span at);
 /* An entry of the last table. */
 void ast_entry(struct ast_builder *b, str pattern, struct span pattern_at, str template,
                struct span template_at);

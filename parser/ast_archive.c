@@ -100,6 +100,16 @@ static void tables_archive(struct archive *ar, struct ast_table **first)
     }
 }
 
+static void aliases_archive(struct archive *ar, struct ast_alias **first)
+{
+    ARCHIVE_LIST(ar, first, struct ast_alias, a)
+    {
+        archive_str(ar, &a->name);
+        archive_span(ar, &a->at);
+        words_archive(ar, &a->items);
+    }
+}
+
 void ast_archive(struct archive *ar, struct ast **ast)
 {
     struct ast *a = *ast = archive_node(ar, *ast, sizeof *a);
@@ -112,5 +122,6 @@ void ast_archive(struct archive *ar, struct ast **ast)
     blocks_archive(ar, &a->blocks);
     sections_archive(ar, &a->sections);
     tables_archive(ar, &a->tables);
+    aliases_archive(ar, &a->aliases);
     words_archive(ar, &a->words);
 }

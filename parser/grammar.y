@@ -37,6 +37,7 @@ static void grammar_error(struct parse *p, const char *text)
     struct token token;
 }
 %token START_CONFIG START_OPTIONS START_MAPPINGS START_LIST START_DATABASE
+%token START_ALIASES START_MEMBERS
 %token EOL
 %token <token> WORD NAME_WORD DEFAULTS NODEFAULTS KEYWORD_NONE KEYWORD_ONE KEYWORD_MANY
 %type <token> one_word value
@@ -48,6 +49,8 @@ file: START_CONFIG config
     | START_MAPPINGS tables
     | START_LIST list
     | START_DATABASE { ast_table(&p->build, STR(""), SPAN_NONE); } database
+    | START_ALIASES aliases
+    | START_MEMBERS members
     ;
 
 /* Rewrite rules, then the lines of channel blocks. */
@@ -152,6 +155,27 @@ list: %empty
                        "a line of this file has one word; this is too much"); }
       words EOL
     | list error EOL { yyerrok; }
+    ;
+
+/* What a name may be, and that no item is empty, is in parse_aliases.c. */
+aliases: %empty
+       | aliases alias
+       ;
+alias: NAME_WORD ':' { parse_alias_name(p, &$1); } items EOL
+     | NAME_WORD EOL
+       { parse_error(p, $1.at, "missing-colon",
+                     "an alias is written NAME: ADDRESS, ADDRESS ..."); }
+     | ':' { parse_alias_name(p, NULL); } items EOL
+     | error EOL { yyerrok; }
+     ;
+members: %empty
+       | members items EOL
+       ;
+items: item
+     | items ',' item
+     ;
+item: %empty { parse_alias_item(p, NULL); }
+    | WORD { parse_alias_item(p, &$1); }
     ;
 
 database: %empty

@@ -41,6 +41,8 @@ enum address_form {
     ADDRESS_FORM_PERCENT, /* routes as u%b@a */
     ADDRESS_FORM_BANG     /* a!b!u */
 };
+/* Is "user+detail" looked up as an alias by "user+*" and by "user", too? */
+enum subaddress_mode { SUBADDRESS_RELAXED, SUBADDRESS_EXACT, SUBADDRESS_WILD };
 /* What completes an address that has no host: on envelopes it is only taken if the channel
  * says something, in headers BARE_REFUSED means the local host. */
 enum bare_mode { BARE_REFUSED, BARE_LOCAL, BARE_REMOTE, BARE_DOMAIN };
@@ -137,6 +139,8 @@ struct nameserver {
  *   enum address_form envelope_form, header_form;
  *   bool exproute, improute, remove_route, drop_blank, add_return_path;
  *   enum bare_mode bare;
+ *   bool alias_local, alias_postmaster, via_alias;
+ *   enum subaddress_mode subaddress;
  *   str defaulthost[2];    for senders and headers; for recipients, empty: the local host
  *   unsigned maxheaderaddrs, maxheaderchars, headerlinelength, headerlabelalign,
  *            maxprocchars; 0: not given

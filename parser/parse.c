@@ -179,7 +179,9 @@ struct ast *parse_file(struct arena *a, const struct loader *loader,
                                 [SYNTAX_OPTIONS] = START_OPTIONS,
                                 [SYNTAX_MAPPINGS] = START_MAPPINGS,
                                 [SYNTAX_LIST] = START_LIST,
-                                [SYNTAX_DATABASE] = START_DATABASE};
+                                [SYNTAX_DATABASE] = START_DATABASE,
+                                [SYNTAX_ALIASES] = START_ALIASES,
+                                [SYNTAX_MEMBERS] = START_MEMBERS};
     struct parse p = {.arena = a,
                       .loader = loader,
                       .sources = sources,

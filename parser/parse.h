@@ -57,7 +57,9 @@ enum syntax {
     SYNTAX_OPTIONS,  /* NAME=value lines, [SECTION] and [SECTION=name] heads */
     SYNTAX_MAPPINGS, /* table names, each with a blank line and indented entries */
     SYNTAX_LIST,     /* one word a line (localdomains) */
-    SYNTAX_DATABASE  /* key, blanks, value to the end of the line (general) */
+    SYNTAX_DATABASE, /* key, blanks, value to the end of the line (general) */
+    SYNTAX_ALIASES,  /* name, colon, items separated by commas */
+    SYNTAX_MEMBERS   /* items separated by commas, mostly one a line; no includes */
 };
 
 /* Parses the file at path (and what it includes, three deep, relative to the

@@ -10,6 +10,7 @@ enum {
     PARSE_INCLUDE_DEPTH = 3, /* PMDF 2.1.4 */
     PARSE_LINE_MAX = 4096,   /* bytes, continuation lines joined */
     PARSE_ENTRY_MAX = 16384, /* the same, of a line of a mapping table */
+    PARSE_ALIAS_MAX = 1 << 20, /* the same, of an alias */
     PARSE_TABLE_NAME_MAX = 128,
     PARSE_INCLUDES_MAX = 10000
 };
@@ -79,6 +80,11 @@ void parse_table_entry(struct parse *p, const struct token *pattern,
                        const struct token *template);
 /* Is the line that begins here, in column 1, an entry that should be indented? */
 bool parse_table_unindented(const struct parse *p, str text);
+
+/* Lines of an alias file, and of a file with the members of a list (parse_aliases.c): the
+ * name, with nothing taken off it; an item, NULL for one that is empty. */
+void parse_alias_name(struct parse *p, const struct token *name);
+void parse_alias_item(struct parse *p, const struct token *item);
 
 /* A scanner that begins with text, the contents of frame 0. Freed with lexer_close(). */
 void *lexer_open(struct parse *p, str text);

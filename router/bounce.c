@@ -149,13 +149,37 @@ static bool put_human_recipient(struct buf *out, const struct bounce_recipient *
     return ok && put_reply(out, o) && buf_puts(out, "\r\n\r\n");
 }
 
+static bool put_what(struct buf *out, const struct bounce *b)
+{
+    if (b->list.len == 0) {
+        return buf_printf(out, "Your message could not be delivered to %s:\r\n\r\n",
+                          b->count == 1 ? "this recipient" : "these recipients");
+    }
+    return buf_puts(out, "A message for '") && put_clean(out, b->list) &&
+           buf_puts(out, "' was accepted, but it could not be sent to all\r\nof the "
+                         "addresses that this stands for. These are bad:\r\n\r\n");
+}
+
+static bool put_end(struct buf *out, const struct bounce *b)
+{
+    bool ok = true;
+    if (b->list.len == 0) {
+        return buf_puts(out, "It will not be tried again.\r\n");
+    }
+    if (b->more > 0) {
+        ok = buf_printf(out, "and %u more, which the log of this system names.\r\n\r\n",
+                        b->more);
+    }
+    return ok &&
+           buf_puts(out, "The others get the message. Please correct the list.\r\n");
+}
+
 static bool put_human(struct buf *out, const struct bounce *b)
 {
+    const char *whose = b->list.len == 0 ? "your" : "the";
     bool ok =
         buf_puts(out, "This is the mail system at ") && put_clean(out, b->local_host);
-    ok = ok && buf_puts(out, ".\r\n\r\nYour message could not be delivered to ");
-    ok = ok && buf_printf(out, "%s:\r\n\r\n",
-                          b->count == 1 ? "this recipient" : "these recipients");
+    ok = ok && buf_puts(out, ".\r\n\r\n") && put_what(out, b);
     for (unsigned i = 0; ok && i < b->count && i < HUMAN_MAX; i++) {
         ok = put_human_recipient(out, &b->recipients[i]);
     }
@@ -165,15 +189,16 @@ static bool put_human(struct buf *out, const struct bounce *b)
                               "\r\n\r\n",
                               b->count - HUMAN_MAX);
     }
-    ok = ok && buf_puts(out, "It will not be tried again.\r\n");
+    ok = ok && put_end(out, b);
     if (b->header.ptr == NULL) {
-        ok = ok && buf_puts(out, "The header of your message could not be read.\r\n");
+        ok = ok &&
+             buf_printf(out, "The header of %s message could not be read.\r\n", whose);
     } else {
-        ok = ok && buf_printf(out, "The header of your message is attached%s.\r\n",
+        ok = ok && buf_printf(out, "The header of %s message is attached%s.\r\n", whose,
                               b->header_cut ? " (its beginning; it is very long)" : "");
     }
-    return ok &&
-           put_field(out, "\r\nThe number of your message here was ", b->message_id);
+    return ok && buf_printf(out, "\r\nThe number of %s message here was ", whose) &&
+           put_field(out, "", b->message_id);
 }
 
 /* --- the part for programs (RFC 3464) --- */
@@ -238,7 +263,9 @@ static bool put_header(struct buf *out, const struct bounce *b, const char *boun
     ok = ok && buf_puts(out, "From: Mail Delivery System <postmaster@");
     ok = ok && put_clean(out, b->local_host) && buf_puts(out, ">\r\nTo: <");
     ok = ok && put_clean(out, sender) && buf_puts(out, ">\r\n");
-    ok = ok && buf_puts(out, "Subject: Your message could not be delivered\r\n");
+    ok = ok && (b->list.len == 0
+                    ? buf_puts(out, "Subject: Your message could not be delivered\r\n")
+                    : put_field(out, "Subject: Bad addresses in ", b->list));
     ok = ok && buf_puts(out, "Message-ID: <") && put_clean(out, b->report_id);
     ok = ok && buf_printf(out, ".%lld@", (long long)b->now_ms);
     ok = ok && put_clean(out, b->local_host) && buf_puts(out, ">\r\n");

@@ -31,6 +31,8 @@ struct bounce {
     int64_t now_ms;
     const struct bounce_recipient *recipients; /* those that failed */
     unsigned count;
+    str list;        /* the list whose members they are, told to its owner; empty: none */
+    unsigned more;   /* members that are not named */
     str header;      /* see bounce_header(); ptr NULL: it could not be read */
     bool header_cut; /* it goes on beyond BOUNCE_HEADER_MAX */
 };

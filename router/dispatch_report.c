@@ -9,8 +9,8 @@
 #include "router/body.h"
 #include "router/bounce.h"
 #include "router/dispatch_state.h"
+#include "router/report_envelope.h"
 #include "router/runtime.h"
-#include "tables/route.h"
 
 /* At most 20 a second for long, and 1,000 at once (RFC 5321 leaves it to us; a forged
  * sender must not be flooded from here). */
@@ -44,43 +44,17 @@ bool report_allowed(struct dispatch *d)
 
 /* --- the envelope --- */
 
-static bool envelope_fill(struct queue_message *m, const struct snapshot *s, str sender,
-                          char *why, size_t why_size)
+str report_address(const struct delivery *d)
 {
-    struct address to;
-    struct rewrite_context context = {
-        .source = NULL, .direction = ROUTE_FORWARD, .form = ROUTE_ENVELOPE};
-    struct route route;
-    const char *bad = address_parse(arena_str(m->arena, sender), &to);
-    if (bad != NULL) {
-        snprintf(why, why_size, "the sender's address %s", bad);
-        return false;
-    }
-    route_rewrite(s, &context, &to, false, m->arena, &route);
-    if (route.channel == NULL) {
-        snprintf(why, why_size, "no route to the sender: %.*s", STR_ARG(route.error));
-        return false;
-    }
-    /* The message may outlive the snapshot: everything is copied. */
-    struct queue_entry *e = arena_new_of(m->arena, struct queue_entry);
-    e->channel = arena_str(m->arena, route.channel->name);
-    e->host = arena_str(m->arena, route_next_hop(route.channel, &route.address));
-    e->recipients = arena_array(m->arena, str, 1);
-    e->recipients[0] = address_print(m->arena, &route.address);
-    e->recipient_count = 1;
-    m->entries = e;
-    m->entry_count = 1;
-    m->sender = STR("");
-    m->source_channel = arena_str(m->arena, s->channels[0]->name);
-    return true;
+    return d->entry->returns.ptr != NULL ? d->entry->returns : d->parcel->message->sender;
 }
 
 struct report *report_new(struct delivery *d, char *why, size_t why_size)
 {
     struct worker *w = d->dispatch->worker;
     struct queue_message *m = queue_message_new(w->daemon->queue, worker_now_ms(w));
-    str sender = d->parcel->message->sender;
-    if (!envelope_fill(m, d->job.runtime->snapshot, sender, why, why_size)) {
+    const struct snapshot *s = d->job.runtime->snapshot;
+    if (!report_envelope(m, s, report_address(d), why, why_size)) {
         queue_message_free(&m);
         return NULL;
     }
@@ -189,7 +163,7 @@ static void text_write(struct report *r, str start)
         .local_host = s->local_host,
         .report_id = str_from(r->message->id),
         .message_id = job->message_id,
-        .sender = m->sender,
+        .sender = report_address(r->delivery),
         .arrived_ms = m->created_ms,
         .now_ms = worker_now_ms(job->worker),
         .recipients = failed,

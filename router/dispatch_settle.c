@@ -304,7 +304,7 @@ void delivery_settle(struct delivery *d)
     st->keep = calloc(d->job.recipient_count, sizeof *st->keep);
     check(st->keep != NULL);
     judge(st);
-    if (st->failed > 0 && d->parcel->message->sender.len == 0) {
+    if (st->failed > 0 && report_address(d).len == 0) {
         snprintf(st->why, sizeof st->why,
                  "it failed, and its null sender must not be told");
     } else if (st->failed > 0) {

@@ -89,6 +89,8 @@ struct report;
 struct report *report_new(struct delivery *d, char *why, size_t why_size);
 /* Not too many notifications at a time: may another one be written now? */
 bool report_allowed(struct dispatch *d);
+/* Who is told of the failures of this delivery; empty: nobody. */
+str report_address(const struct delivery *d);
 typedef void (*report_cb)(struct report *r, int error, void *arg);
 /* Writes the body. cb comes once, perhaps inside this call; error: 0 or a libuv code,
  * after which it may be tried again. A report already written is left as it is. */

@@ -38,16 +38,16 @@ struct enqueue;
 /* Begins a transaction. Never NULL. */
 struct enqueue *enqueue_begin(const struct enqueue_session *s,
                               const struct address *sender);
-/* Asks FROM_ACCESS, once, before the first recipient. false: *out holds the reply to MAIL,
- * and only enqueue_abort() is allowed. */
+/* Asks FROM_ACCESS, once, before the first recipient. false: *out holds the reply to
+ * MAIL, and only enqueue_abort() is allowed. */
 bool enqueue_sender(struct enqueue *e, struct outcome *out);
 /* Forgets it (RSET, lost connection); clears *e. Allowed while an answer is
  * outstanding: it then never comes. */
 void enqueue_abort(struct enqueue **e);
 
-/* Decides about one recipient (tables/recipient.h) and asks the kind's verify(). true: taken.
- * false: *out holds the reply (code and enhanced code set). Logs `route` or nothing;
- * the caller logs refusals. */
+/* Decides about one recipient (tables/recipient.h) and asks the kind's verify(). true:
+ * taken. false: *out holds the reply (code and enhanced code set). Logs `route` or
+ * nothing; the caller logs refusals. */
 bool enqueue_recipient(struct enqueue *e, const struct address *to, struct outcome *out);
 
 /* At DATA: may a message follow? false: *out holds the reply; the transaction goes on. */

@@ -21,6 +21,7 @@ void queue_message_free(struct queue_message **m)
         return;
     }
     struct arena *arena = (*m)->arena;
+    queue_message_free(&(*m)->report);
     body_unref(&(*m)->body);
     for (unsigned i = 0; i < (*m)->header_count; i++) {
         body_unref(&(*m)->headers[i].text);

@@ -38,3 +38,11 @@ const char *message_over_channel(const struct snapshot *s, const struct channel 
            : over_lines(c->opts.linelimit, size->lines)    ? "linelimit"
                                                            : NULL;
 }
+
+const char *message_over_list(const struct snapshot *s, unsigned blocks, unsigned lines,
+                              const struct message_size *size)
+{
+    return over_blocks(s, blocks, size->bytes) ? "BLOCKLIMIT"
+           : over_lines(lines, size->lines)    ? "LINELIMIT"
+                                               : NULL;
+}

@@ -18,4 +18,8 @@ const char *message_over_site(const struct snapshot *s, const struct message_siz
 const char *message_over_channel(const struct snapshot *s, const struct channel *c,
                                  const struct message_size *size);
 
+/* The same for limits of a list (0: none), before any keyword of a channel. */
+const char *message_over_list(const struct snapshot *s, unsigned blocks, unsigned lines,
+                              const struct message_size *size);
+
 #endif

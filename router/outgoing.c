@@ -20,7 +20,7 @@ struct outgoings {
     struct outgoing_facts facts;
     struct arena *arena;
     VEC(struct outgoing) list;
-    struct map *places; /* channel name -> index + 1 */
+    struct map *places; /* channel name and sender -> index + 1 */
     bool sender_changed;
     struct reversal reversal;
 };
@@ -44,8 +44,10 @@ static void sender_make(struct outgoings *o, struct outgoing *out, struct arena 
                                   .form = ROUTE_ENVELOPE,
                                   .destination = out->channel};
     struct address given, shown;
-    out->sender = STR_NONE;
-    if (o->facts.sender.len == 0 || address_parse(o->facts.sender, &given) != NULL) {
+    str sender = out->given.ptr != NULL ? out->given : o->facts.sender;
+    out->sender = out->given.ptr != NULL ? arena_str(keep, out->given) : STR_NONE;
+    o->sender_changed = o->sender_changed || out->given.ptr != NULL;
+    if (sender.len == 0 || address_parse(sender, &given) != NULL) {
         return;
     }
     struct arena_mark mark = arena_mark(o->arena);
@@ -58,16 +60,20 @@ static void sender_make(struct outgoings *o, struct outgoing *out, struct arena 
 }
 
 const struct outgoing *outgoings_get(struct outgoings *o, const struct channel *c,
-                                     struct arena *keep)
+                                     str given, struct arena *keep)
 {
-    uintptr_t place = (uintptr_t)map_get(o->places, c->name);
+    str key = given.ptr == NULL ? c->name
+                                : arena_printf(o->arena, "%.*s\n%.*s", STR_ARG(c->name),
+                                               STR_ARG(given));
+    uintptr_t place = (uintptr_t)map_get(o->places, key);
     if (place > 0) {
         return &o->list.at[place - 1];
     }
     check(keep != o->arena);
     struct outgoing *out = vec_add(o->arena, &o->list);
-    map_add(o->places, c->name, (void *)(uintptr_t)o->list.n);
+    map_add(o->places, key, (void *)(uintptr_t)o->list.n);
     out->channel = c;
+    out->given = given.ptr != NULL ? arena_str(o->arena, given) : STR_NONE;
     sender_make(o, out, keep);
     return out;
 }

@@ -13,19 +13,22 @@ struct outgoing_facts {
     str bare_domain; /* for header addresses without a host */
 };
 
+/* One for each channel, and for each envelope sender that lists give there. */
 struct outgoing {
     const struct channel *channel;
-    str sender;                        /* as for struct queue_entry */
+    str given;  /* the sender of a list; ptr NULL: that of the facts */
+    str sender; /* as for struct queue_entry */
     const struct queue_header *header; /* likewise */
 };
 
 struct outgoings;
 /* Lives in the arena; the facts are copied, what they point to must live as long. */
 struct outgoings *outgoings_new(struct arena *a, const struct outgoing_facts *facts);
-/* The one for a channel; made when it is asked for first, its sender in keep (which is
- * not the arena of o). Valid until the next call. */
+/* The one for a channel and a sender of a list (ptr NULL: none); made when it is asked
+ * for first, its sender in keep (which is not the arena of o). Valid until the next call.
+ */
 const struct outgoing *outgoings_get(struct outgoings *o, const struct channel *c,
-                                     struct arena *keep);
+                                     str given, struct arena *keep);
 /* Does any of them have another sender? */
 bool outgoings_sender_changed(const struct outgoings *o);
 /* What the reversal of their addresses came to; lives as long as o. */

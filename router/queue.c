@@ -129,13 +129,22 @@ static bool run_settle(struct queue *q, const struct queue_settlement *t,
            (t->report == NULL || q->engine->insert(q->store, t->report, r));
 }
 
+/* The message and the reports that come with it. */
+static bool run_commit(struct queue *q, struct queue_message *m, struct queue_result *r)
+{
+    bool good = q->engine->room(q->store, m, r);
+    for (; good && m != NULL; m = m->report) {
+        good = q->engine->insert(q->store, m, r);
+    }
+    return good;
+}
+
 static bool request_run(struct queue *q, struct request *k)
 {
     struct queue_result *r = &k->result;
     switch (k->kind) {
     case REQUEST_COMMIT:
-        return q->engine->room(q->store, k->u.commit.message, r) &&
-               q->engine->insert(q->store, k->u.commit.message, r);
+        return run_commit(q, k->u.commit.message, r);
     case REQUEST_CLAIM:
         return q->engine->claim(q->store, &k->u.claim.claim, r);
     case REQUEST_SETTLE:
@@ -165,9 +174,12 @@ static void amend_add(struct queue *q, enum amend_kind kind, int64_t id,
 static void amend_request(struct queue *q, const struct request *k)
 {
     const struct queue_settlement *t = k->u.settle.settlement;
+    const struct queue_message *m;
     switch (k->kind) {
     case REQUEST_COMMIT:
-        amend_add(q, AMEND_REMOVE, (int64_t)k->u.commit.message->number, 0, 0);
+        for (m = k->u.commit.message; m != NULL; m = m->report) {
+            amend_add(q, AMEND_REMOVE, (int64_t)m->number, 0, 0);
+        }
         break;
     case REQUEST_CLAIM:
         for (unsigned i = 0; i < k->u.claim.claim.count; i++) {
@@ -239,7 +251,9 @@ static void request_finish(struct request *k)
     struct queue_store_claim *c = &k->u.claim.claim;
     bool good = k->result.ok;
     if (k->kind == REQUEST_COMMIT && good) {
-        body_adopt(k->u.commit.message->body);
+        for (const struct queue_message *m = k->u.commit.message; m; m = m->report) {
+            body_adopt(m->body);
+        }
     } else if (k->kind == REQUEST_SETTLE && good &&
                k->u.settle.settlement->report != NULL) {
         body_adopt(k->u.settle.settlement->report->body);

@@ -33,6 +33,9 @@ struct queue_entry {
     int64_t id; /* set by the store */
     str channel, host;
     str sender; /* as it leaves on the channel; ptr NULL: the message's */
+    /* Who is told when it fails, if that is not the message's sender: the one a list has
+     * for its members; empty: nobody. ptr NULL: the message's. */
+    str returns;
     const struct queue_header *header; /* one of the message's; NULL: as in the body */
     unsigned attempts;
     str *recipients; /* those still open */
@@ -57,6 +60,8 @@ struct queue_message {
     unsigned header_count;
     struct queue_entry *entries;
     unsigned entry_count;
+    struct queue_message *report; /* a notification committed together with it, owned by
+                                     it, which may have one of its own; or NULL */
 };
 /* An empty message of its own arena, numbered, without a body. Any thread. */
 struct queue_message *queue_message_new(struct queue *q, int64_t now_ms);
@@ -93,8 +98,8 @@ struct queue_result {
 };
 
 /* Commits m: ok means message, envelope and body are on stable storage. The caller
- * keeps m; on ok its entries have ids and are claimed by w, but those of a message with a
- * reason to hold are set aside: nobody claims them. */
+ * keeps m; on ok its entries, and those of its reports, have ids and are claimed by w,
+ * but those of a message with a reason to hold are set aside: nobody claims them. */
 typedef void (*queue_commit_cb)(struct worker *w, struct queue_message *m,
                                 const struct queue_result *r, void *arg);
 void queue_commit(struct queue *q, struct worker *w, struct queue_message *m,

@@ -306,6 +306,16 @@ static void bind_str(sqlite3_stmt *q, int at, str text)
                       SQLITE_STATIC);
 }
 
+/* ptr NULL is NULL, which is not the same as empty. */
+static void bind_optional(sqlite3_stmt *q, int at, str text)
+{
+    if (text.ptr == NULL) {
+        sqlite3_bind_null(q, at);
+    } else {
+        bind_str(q, at, text);
+    }
+}
+
 static bool insert_message(struct queue_store *s, const struct queue_message *m,
                            struct queue_result *r)
 {
@@ -395,11 +405,8 @@ static bool insert_entry(struct queue_store *s, const struct queue_message *m,
     bind_str(q, 3, e->channel);
     bind_str(q, 4, e->host);
     sqlite3_bind_int64(q, 5, m->created_ms);
-    if (e->sender.ptr == NULL) {
-        sqlite3_bind_null(q, 6);
-    } else {
-        bind_str(q, 6, e->sender);
-    }
+    bind_optional(q, 6, e->sender);
+    bind_optional(q, 8, e->returns);
     if (e->header == NULL) {
         sqlite3_bind_null(q, 7);
     } else {

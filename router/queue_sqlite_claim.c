@@ -26,6 +26,9 @@ static void entry_from_row(sqlite3_stmt *q, struct queue_message *m)
     if (sqlite3_column_type(q, 11) != SQLITE_NULL) {
         m->entries->sender = column_str(m->arena, q, 11);
     }
+    if (sqlite3_column_type(q, 13) != SQLITE_NULL) {
+        m->entries->returns = column_str(m->arena, q, 13);
+    }
     if (sqlite3_column_type(q, 12) != SQLITE_NULL) {
         m->headers = arena_array(m->arena, struct queue_header, 1);
         m->header_count = 1;

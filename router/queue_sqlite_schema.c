@@ -58,6 +58,9 @@ static const char *const STEPS[] = {
     ");"
     "ALTER TABLE entries ADD COLUMN sender TEXT;"
     "ALTER TABLE entries ADD COLUMN header INTEGER;",
+
+    /* Who is told of failures, where a list says so. */
+    "ALTER TABLE entries ADD COLUMN returns TEXT;",
 };
 enum { SCHEMA_VERSION = sizeof STEPS / sizeof *STEPS };
 

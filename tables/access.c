@@ -361,6 +361,12 @@ static uint64_t input_flags(const struct access_question *q)
     return flags;
 }
 
+uint64_t access_recipient_flags(const struct access_peer *p)
+{
+    struct access_question q = {.table = ACCESS_SEND, .peer = p};
+    return input_flags(&q);
+}
+
 static void read_output(struct reading *r)
 {
     struct access_verdict *v = r->out;

@@ -38,10 +38,10 @@ struct access_peer {
 struct access_question {
     const struct snapshot *snapshot;
     enum access_table table;
-    const struct access_peer *peer;   /* not for IP_ACCESS */
-    const struct channel *source;     /* not for PORT_ACCESS; for IP_ACCESS the one that
-                                         delivers */
-    const struct address *sender;     /* see access_sender() */
+    const struct access_peer *peer;    /* not for IP_ACCESS */
+    const struct channel *source;      /* not for PORT_ACCESS; for IP_ACCESS the one that
+                                          delivers */
+    const struct address *sender;      /* see access_sender() */
     const struct channel *destination; /* these three for recipients only */
     const struct address *to;          /* rewritten */
     const struct address *given;       /* as the client wrote it, for ACCESS_ORCPT */
@@ -58,9 +58,9 @@ enum access_answer {
 
 struct access_verdict {
     enum access_table table;
-    bool asked;   /* there is such a table */
-    bool matched; /* an entry did */
-    str probe;    /* when asked */
+    bool asked;        /* there is such a table */
+    bool matched;      /* an entry did */
+    str probe;         /* when asked */
     struct span entry; /* that decided; of the table after a fault without one */
     str output;
     uint64_t flags;
@@ -95,6 +95,8 @@ str access_probe(const struct access_question *q, struct arena *a);
 /* Asks the table, if there is one. Strings live in the arena or the snapshot. */
 void access_ask(const struct access_question *q, struct arena *a,
                 struct access_verdict *out);
+/* What tables about recipients can test with $: and $;. */
+uint64_t access_recipient_flags(const struct access_peer *p);
 /* The envelope sender as the tables see it: rewritten for the source channel, so that no
  * spelling of an address gets past an entry; as given when it leads nowhere. */
 void access_sender(const struct snapshot *s, const struct channel *source,

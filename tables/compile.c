@@ -97,25 +97,6 @@ bool compile_ip(const struct compile *c, str text, str *canonical)
     return true;
 }
 
-/* The first line of `aliases` that is neither comment nor blank. */
-static void check_aliases(struct compile *c, const struct ast *aliases)
-{
-    const struct source *source =
-        aliases != NULL ? sources_get(c->s->sources, aliases->source) : NULL;
-    str rest = source != NULL ? source->text : STR_NONE, line;
-    while (str_split(&rest, '\n', &line)) {
-        str used = str_trim(line);
-        if (used.len > 0 && line.ptr[0] != '!') {
-            struct span at = {aliases->source, (uint32_t)(used.ptr - source->text.ptr),
-                              (uint32_t)used.len};
-            diag_warning(c->diags, at, "unhonoured-aliases",
-                         "not honoured yet: addresses on the local channel are not "
-                         "expanded");
-            return;
-        }
-    }
-}
-
 /* rules: those of an image, or NULL: they are compiled here. */
 static void run_passes(struct compile *c, const struct inputs *in,
                        const struct rule_table *rules)
@@ -132,7 +113,8 @@ static void run_passes(struct compile *c, const struct inputs *in,
     mapping_compile(c, in->beside[INPUT_MAPPINGS]);
     general_compile(c, in->beside[INPUT_GENERAL]);
     reverse_compile(c, in->beside[INPUT_REVERSE]);
-    check_aliases(c, in->beside[INPUT_ALIASES]);
+    alias_compile(c, in);
+    forward_compile(c, in->beside[INPUT_FORWARD]);
     if (s->channel_count > 0) {
         lint_snapshot(c, rules == NULL);
     }
@@ -187,6 +169,8 @@ static struct snapshot *snapshot_new(void)
     s->general = map_new(a, MAP_NOCASE);
     s->reverse = map_new(a, MAP_NOCASE);
     s->mappings = map_new(a, MAP_NOCASE);
+    s->aliases = map_new(a, MAP_NOCASE);
+    s->forward = map_new(a, MAP_NOCASE);
     return s;
 }
 

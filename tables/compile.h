@@ -54,6 +54,13 @@ bool access_check(struct compile *c, const struct mapping *t);
 /* Warns of tables that nobody calls. called has the names of those that rules do, as
  * keys, case-blind; those that tables call are added. */
 void mapping_check_called(struct compile *c, struct map *called);
+struct inputs;
+/* alias_compile.c: `aliases` and the files of its lists into s->aliases. */
+void alias_compile(struct compile *c, const struct inputs *in);
+/* Adds the mapping tables that lists ask, as keys. */
+void alias_note_tables(const struct snapshot *s, struct map *called);
+/* forward.c: `forward` into s->forward. ast is NULL when there is none. */
+void forward_compile(struct compile *c, const struct ast *ast);
 /* silence.c: warnings nobody wants to see: those named in the request, and those of a
  * list from SILENCE= in option.dat. What can not be silenced is reported. */
 void silence_request(struct compile *c, const struct snapshot_request *req);

@@ -2,6 +2,8 @@
 #include "tables/dump.h"
 
 #include "parser/channel_opts.h"
+#include "tables/alias.h"
+#include "tables/forward.h"
 #include "tables/general.h"
 #include "tables/inputs.h"
 #include "tables/mapping_table.h"
@@ -109,6 +111,18 @@ static void dump_options(const struct snapshot *s, struct buf *out)
     }
     if (o->percent_bang_local_at.source != 0) {
         buf_printf(out, "PERCENT_BANG_LOCAL=%u\n", o->percent_bang_local);
+    }
+    if (o->alias_domains_at.source != 0) {
+        buf_printf(out, "ALIAS_DOMAINS=%u\n", o->alias_domains);
+    }
+    if (o->alias_levels_at.source != 0) {
+        buf_printf(out, "MAX_ALIAS_LEVELS=%u\n", o->alias_levels);
+    }
+    if (o->or_clauses_at.source != 0) {
+        buf_printf(out, "OR_CLAUSES=%u\n", o->or_clauses);
+    }
+    if (o->forward_bits_at.source != 0) {
+        buf_printf(out, "USE_FORWARD_DATABASE=%u\n", o->forward_bits);
     }
     if (o->workers_at.source != 0) {
         buf_printf(out, "WORKERS=%u\n", o->workers);
@@ -256,6 +270,48 @@ static void dump_mappings(const struct snapshot *s, struct buf *out)
     }
 }
 
+static void dump_members(const struct input_list *l, struct buf *out)
+{
+    const struct ast_word *w = l->ast != NULL ? l->ast->words : NULL;
+    for (; w != NULL; w = w->next) {
+        /* what would be a comment, or the head of the next file */
+        bool special = w->text.ptr[0] == '!';
+        buf_printf(out, special ? " %.*s" : "%.*s", STR_ARG(w->text));
+        end_line(out);
+    }
+}
+
+static void dump_aliases(const struct snapshot *s, struct buf *out)
+{
+    buf_puts(out, map_count(s->aliases) > 0 ? "!== aliases\n" : "");
+    for (size_t i = 0; i < map_count(s->aliases); i++) {
+        const struct alias *alias = map_at(s->aliases, i, NULL);
+        const struct ast_word *w = alias->written->items;
+        buf_printf(out, "%.*s:", STR_ARG(alias->name));
+        for (; w != NULL; w = w->next) {
+            buf_printf(out, w->next != NULL ? " %.*s," : " %.*s", STR_ARG(w->text));
+        }
+        end_line(out);
+    }
+    for (const struct input_list *l = s->inputs->lists; l != NULL; l = l->next) {
+        if (l->ast != NULL) {
+            buf_printf(out, "!== %.*s\n", STR_ARG(path_shown(s, l->path)));
+            dump_members(l, out);
+        }
+    }
+}
+
+static void dump_forward(const struct snapshot *s, struct buf *out)
+{
+    buf_puts(out, map_count(s->forward) > 0 ? "!== forward\n" : "");
+    for (size_t i = 0; i < map_count(s->forward); i++) {
+        str key;
+        const struct forward_entry *e = map_at(s->forward, i, &key);
+        buf_printf(out, " %.*s %.*s", STR_ARG(key), STR_ARG(e->value));
+        end_line(out);
+    }
+}
+
 /* The option files that say something that counts. */
 static void dump_tcp_options(const struct snapshot *s, struct buf *out)
 {
@@ -285,6 +341,8 @@ void dump_beside(const struct snapshot *s, struct buf *out)
     dump_general(s, out);
     dump_reverse(s, out);
     dump_mappings(s, out);
+    dump_aliases(s, out);
+    dump_forward(s, out);
     dump_tcp_options(s, out);
 }
 

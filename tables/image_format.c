@@ -82,6 +82,29 @@ static void part_archive(struct archive *ar, struct image_part *p)
     archive_u64(ar, &p->size);
 }
 
+static void absent_archive(struct archive *ar, struct image_head *head)
+{
+    archive_choice(ar, SOURCES_MAX, &head->absent_count);
+    if (archive_reading(ar)) {
+        ar->failed = ar->failed || head->absent_count > ar->in.len;
+        head->absent_count = ar->failed ? 0 : head->absent_count;
+        head->absent = arena_array(ar->arena, str, head->absent_count);
+    }
+    for (uint32_t i = 0; i < head->absent_count; i++) {
+        archive_str(ar, &head->absent[i]);
+    }
+}
+
+static void lists_archive(struct archive *ar, struct input_list **first)
+{
+    struct input_list *l;
+    for (; (l = *first = archive_node(ar, *first, sizeof *l)) != NULL; first = &l->next) {
+        archive_str(ar, &l->path);
+        archive_str(ar, &l->reason);
+        ast_archive(ar, &l->ast);
+    }
+}
+
 void image_head_archive(struct archive *ar, struct image_head *head)
 {
     archive_str(ar, &head->directory);
@@ -90,6 +113,7 @@ void image_head_archive(struct archive *ar, struct image_head *head)
     archive_u32(ar, &head->missing);
     archive_u32(ar, &head->rules_written);
     archive_u32(ar, &head->stars);
+    absent_archive(ar, head);
     archive_choice(ar, SOURCES_MAX, &head->source_count);
     if (archive_reading(ar)) {
         /* a source takes more bytes than one: what cannot be there is not allocated */
@@ -120,5 +144,6 @@ void inputs_archive(struct archive *ar, struct inputs *inputs)
         ar->failed = ar->failed || in->ast == NULL ||
                      in->file.len <= STR(INPUT_CHANNEL_ENDING).len;
     }
+    lists_archive(ar, &inputs->lists);
     ar->failed = ar->failed || inputs->main == NULL;
 }

@@ -20,7 +20,7 @@
 enum {
     /* Raise it when anything in an image changes its meaning, and make the seeds of the
      * fuzzer anew: test/fuzz/image-seeds.sh. */
-    IMAGE_FORMAT = 3,
+    IMAGE_FORMAT = 4,
     IMAGE_ALIGN = 16,
     IMAGE_ORDER = 0x01020304,
     IMAGE_HEAD_MAX = 64 << 20
@@ -57,6 +57,8 @@ struct image_head {
     uint32_t missing; /* bits by enum input_file: there was no such file */
     uint32_t rules_written;
     uint32_t stars;
+    uint32_t absent_count; /* list files that could not be read */
+    str *absent;           /* their paths */
     uint32_t source_count;
     struct image_source *sources;
     struct image_part ast, rules, templates, ops, slots, strings;

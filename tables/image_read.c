@@ -156,6 +156,12 @@ bool image_is_fresh(const struct loader *loader, const struct image_head *head,
             return false;
         }
     }
+    for (uint32_t i = 0; i < head->absent_count; i++) {
+        if (loader_kind_of(loader, head->absent[i]) != LOADER_NOTHING) {
+            *why = arena_printf(a, "'%.*s' is new", STR_ARG(head->absent[i]));
+            return false;
+        }
+    }
     for (unsigned i = 0; i < INPUT_FILES; i++) {
         const char *name = input_name((enum input_file)i);
         str path = arena_printf(a, "%.*s/%s", STR_ARG(head->directory), name);

@@ -71,6 +71,19 @@ static bool head_sources(struct making *m, str *reason)
     return true;
 }
 
+/* List files that are not there: the image is stale once they are. */
+static void head_absent(struct making *m)
+{
+    VEC(str) absent = {0};
+    for (const struct input_list *l = m->s->inputs->lists; l != NULL; l = l->next) {
+        if (l->ast == NULL && loader_kind_of(m->loader, l->path) == LOADER_NOTHING) {
+            *vec_add(m->arena, &absent) = l->path;
+        }
+    }
+    m->head.absent = absent.at;
+    m->head.absent_count = (uint32_t)absent.n;
+}
+
 static str archived(struct making *m, void (*write)(struct archive *, void *), void *what)
 {
     struct archive ar;
@@ -139,6 +152,7 @@ bool image_make(const struct snapshot *s, const struct loader *loader, struct ar
     struct making m = {.s = s, .loader = loader, .arena = a};
     struct image_header *header = arena_new_of(a, struct image_header);
     fill_head(&m);
+    head_absent(&m);
     if (!head_sources(&m, reason)) {
         return false;
     }

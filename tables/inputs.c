@@ -1,6 +1,8 @@
 /* inputs: see inputs.h. */
 #include "tables/inputs.h"
 
+#include "tables/alias_compile.h"
+
 struct input_row {
     const char *name;
     enum syntax syntax;
@@ -14,26 +16,13 @@ static const struct input_row rows[INPUT_FILES] = {
     [INPUT_GENERAL] = {"general", SYNTAX_DATABASE},
     [INPUT_REVERSE] = {"reverse", SYNTAX_DATABASE},
     [INPUT_MAPPINGS] = {"mappings", SYNTAX_MAPPINGS},
-    [INPUT_ALIASES] = {"aliases", SYNTAX_LIST},
+    [INPUT_ALIASES] = {"aliases", SYNTAX_ALIASES},
+    [INPUT_FORWARD] = {"forward", SYNTAX_DATABASE},
 };
 
 const char *input_name(enum input_file file)
 {
     return rows[file].name;
-}
-
-/* An AST with nothing in it but the text. */
-static struct ast *read_text(struct compile *c, str path, str name)
-{
-    struct ast *ast = arena_new_of(c->arena, struct ast);
-    str text, reason;
-    if (!c->loader->read(c->loader, c->arena, path, &text, &reason)) {
-        diag_error(c->diags, SPAN_NONE, "unreadable-file", "cannot read '%.*s': %.*s",
-                   STR_ARG(name), STR_ARG(reason));
-        return NULL;
-    }
-    ast->source = sources_add(c->s->sources, name, path, text, SPAN_NONE);
-    return ast;
 }
 
 /* Parses a file beside the main one; NULL when there is none. */
@@ -42,9 +31,6 @@ static struct ast *parse_beside(struct compile *c, enum input_file file)
     str path = locate_beside(c, rows[file].name), name = str_from(rows[file].name);
     if (loader_kind_of(c->loader, path) == LOADER_NOTHING) {
         return NULL;
-    }
-    if (file == INPUT_ALIASES) {
-        return read_text(c, path, name);
     }
     return parse_file(c->arena, c->loader, c->s->sources, path, name, rows[file].syntax,
                       c->diags);
@@ -97,6 +83,62 @@ static void parse_channels(struct compile *c, struct inputs *out)
     }
 }
 
+/* Parses a list file. What is wrong with its text makes it one that cannot be read. */
+static void parse_list(struct compile *c, struct input_list *l, str name)
+{
+    struct arena *scratch = arena_new();
+    struct diags *own = diags_new(scratch, c->s->sources);
+    str text, reason;
+    if (!c->loader->read(c->loader, scratch, l->path, &text, &reason)) {
+        l->reason = arena_str(c->arena, reason);
+    } else {
+        l->ast = parse_file(c->arena, c->loader, c->s->sources, l->path, name,
+                            SYNTAX_MEMBERS, own);
+    }
+    const struct diag *first = diags_first(own);
+    if (first != NULL) {
+        str where = span_text(scratch, c->s->sources, first->span);
+        l->reason =
+            arena_printf(c->arena, "%.*s: %.*s", STR_ARG(where), STR_ARG(first->text));
+        l->ast = NULL;
+    }
+    arena_free(&scratch);
+}
+
+static void add_list(struct compile *c, struct map *known, str name, struct inputs *out,
+                     struct input_list ***end)
+{
+    str path = locate_written(c, name);
+    if (name.len == 0 || map_get(known, path) != NULL) {
+        return;
+    }
+    struct input_list *l = arena_new_of(c->arena, struct input_list);
+    *l = (struct input_list){.path = path, .reason = STR("")};
+    map_add(known, path, out);
+    **end = l;
+    *end = &l->next;
+    parse_list(c, l, name);
+}
+
+static void parse_lists(struct compile *c, struct inputs *out)
+{
+    const struct ast *aliases = out->beside[INPUT_ALIASES];
+    struct map *known = map_new(c->arena, MAP_CASE);
+    struct input_list **end = &out->lists;
+    const struct ast_alias *alias = aliases != NULL ? aliases->aliases : NULL;
+    for (; alias != NULL; alias = alias->next) {
+        for (const struct ast_word *w = alias->items; w != NULL; w = w->next) {
+            struct alias_item item;
+            alias_item_read(w->text, &item);
+            bool named = item.kind == ALIAS_ITEM_PARAMETER &&
+                         alias_parameter_is_file(item.name) && !alias_is_url(item.value);
+            if (item.kind == ALIAS_ITEM_FILE || named) {
+                add_list(c, known, item.value, out, &end);
+            }
+        }
+    }
+}
+
 bool inputs_parse(struct compile *c, struct inputs *out)
 {
     out->main = parse_file(c->arena, c->loader, c->s->sources, c->s->main_file,
@@ -108,5 +150,6 @@ bool inputs_parse(struct compile *c, struct inputs *out)
         out->beside[i] = parse_beside(c, (enum input_file)i);
     }
     parse_channels(c, out);
+    parse_lists(c, out);
     return true;
 }

@@ -13,7 +13,8 @@ enum input_file {
     INPUT_MAPPINGS,
     INPUT_GENERAL,
     INPUT_REVERSE,
-    INPUT_ALIASES, /* only its text is kept: what is in it is not honoured yet */
+    INPUT_ALIASES,
+    INPUT_FORWARD,
     INPUT_FILES
 };
 
@@ -27,10 +28,20 @@ struct input_channel {
     struct input_channel *next;
 };
 
+/* A file that a list names. That it cannot be read is no fault of the configuration: the
+ * list is refused until it can. */
+struct input_list {
+    str path;
+    str reason;      /* why there is no ast */
+    struct ast *ast; /* NULL: it could not be read */
+    struct input_list *next;
+};
+
 struct inputs {
     struct ast *main;
     struct ast *beside[INPUT_FILES]; /* NULL: there is no such file */
     struct input_channel *channels;  /* by name */
+    struct input_list *lists;        /* each file once */
 };
 
 /* "option.dat": what the file is called, beside the main one. */

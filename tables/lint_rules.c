@@ -189,5 +189,6 @@ void lint_rules(struct compile *c)
     for (uint32_t i = 0; i < t->slot_count; i++) {
         check_equal_rules(c, t, t->slots[i].rule);
     }
+    alias_note_tables(c->s, l.called);
     mapping_check_called(c, l.called);
 }

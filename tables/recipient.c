@@ -104,8 +104,7 @@ static struct recipient_reply access_reply(const struct access_verdict *v)
         v->code, {v->status[0], v->status[1], v->status[2]}, v->text};
 }
 
-/* ---- the steps -----------------------------------------------------------------------
- */
+/* ---- the steps --------------------------------------------------------------------- */
 
 static enum recipient_verdict step_rewrite(struct deciding *d)
 {
@@ -152,14 +151,78 @@ static enum recipient_verdict step_relay(struct deciding *d)
     return out->relay_open ? RECIPIENT_TAKEN : refuse_relay(d);
 }
 
+static enum recipient_verdict refuse_node(struct deciding *d, const struct expand_node *n)
+{
+    struct recipient_reply *reply = &d->out->reply;
+    reply->code = n->code;
+    memcpy(reply->status, n->status, sizeof reply->status);
+    reply->text = n->reason;
+    return RECIPIENT_ALIAS;
+}
+
+static enum recipient_verdict refuse_list(struct deciding *d, const char *text)
+{
+    d->out->reply = (struct recipient_reply){
+        .code = 550, .status = {5, 2, 4}, .text = str_from(text)};
+    return RECIPIENT_ALIAS;
+}
+
+/* Why is for the log: names of files are nobody's business. */
+static enum recipient_verdict refuse_later(struct deciding *d)
+{
+    d->out->reply = (struct recipient_reply){
+        .code = 451, .status = {4, 3, 5}, .text = STR("it cannot be expanded now")};
+    return RECIPIENT_ALIAS;
+}
+
+/* Nobody is left. One address that an alias stands for may be told why; who is on a list
+ * is nobody's business. */
+static enum recipient_verdict refuse_nobody(struct deciding *d)
+{
+    const struct expand_node *bad = NULL;
+    for (const struct expand_node *n = d->out->expansion.first; n; n = n->next) {
+        bad = n->kind == EXPAND_BAD ? n : bad;
+    }
+    bool told = bad != NULL && d->out->expansion.bad == 1 &&
+                (bad->list == NULL || bad->parent == NULL);
+    return told ? refuse_node(d, bad)
+                : refuse_list(d, "no address it stands for can be reached");
+}
+
+/* Where one member cannot be told about now, nobody gets the message yet: a later try
+ * then reaches all, and each once. */
+static enum recipient_verdict step_expand(struct deciding *d)
+{
+    struct recipient_answer *out = d->out;
+    struct expansion *e = &out->expansion;
+    const struct access_peer *peer = d->q->peer ? d->q->peer : &no_peer;
+    struct expand_query q = {.snapshot = d->s,
+                             .source = d->q->source,
+                             .sender = address_print(d->arena, &d->q->sender),
+                             .flags = access_recipient_flags(peer),
+                             .to = out->completed,
+                             .route = &out->route};
+    expand(&q, d->arena, e);
+    out->route = e->first->route;
+    if (e->too_many) {
+        return refuse_list(d, "it stands for too many addresses");
+    }
+    if (e->later != NULL) {
+        return refuse_later(d);
+    }
+    return e->leaves > 0 ? RECIPIENT_TAKEN : refuse_nobody(d);
+}
+
 static enum recipient_verdict step_leaves(struct deciding *d)
 {
     struct recipient_answer *out = d->out;
-    route_proper_name(d->arena, &out->route);
-    out->leaves = arena_new_of(d->arena, struct recipient_leaf);
-    out->leaves[0].route = out->route;
-    out->leaves[0].discard = out->discard;
-    out->leaf_count = 1;
+    out->leaves = arena_array(d->arena, struct recipient_leaf, out->expansion.leaves);
+    for (struct expand_node *n = out->expansion.first; n; n = n->next) {
+        if (n->kind == EXPAND_LEAF) {
+            out->leaves[out->leaf_count++] =
+                (struct recipient_leaf){n->route, n, out->discard};
+        }
+    }
     return RECIPIENT_TAKEN;
 }
 
@@ -182,8 +245,22 @@ static enum recipient_verdict leaf_access(struct deciding *d, struct recipient_l
     return d->out->relay_open && !decided ? RECIPIENT_RELAY : RECIPIENT_TAKEN;
 }
 
-/* Leaves that are refused drop out. With none left the recipient is refused, for now if
- * one of them was, with what the first of them was told. */
+/* A leaf that is refused is a bad one. */
+static void leaf_refused(struct deciding *d, struct recipient_leaf *leaf,
+                         enum recipient_verdict why, const struct recipient_reply *reply)
+{
+    struct expand_node *n = leaf->node;
+    n->kind = EXPAND_BAD;
+    n->code = why == RECIPIENT_RELAY ? 550 : reply->code;
+    n->reason = why == RECIPIENT_RELAY ? STR("relaying is not allowed") : reply->text;
+    static const unsigned relay[] = {5, 7, 1};
+    memcpy(n->status, why == RECIPIENT_RELAY ? relay : reply->status, sizeof n->status);
+    d->out->expansion.leaves--;
+    d->out->expansion.bad++;
+}
+
+/* Leaves that are refused drop out. With none left, or with one that is refused only for
+ * now, the recipient is refused; with what the first of those was told. */
 static enum recipient_verdict step_access_leaves(struct deciding *d)
 {
     struct recipient_answer *out = d->out;
@@ -200,13 +277,14 @@ static enum recipient_verdict step_access_leaves(struct deciding *d)
         for (struct recipient_access *a = *begin; a != NULL; a = a->next) {
             a->dropped = true;
         }
-        bool sooner = why == RECIPIENT_TAKEN ||
-                      (reply.status[0] == 4 && out->reply.status[0] != 4);
+        leaf_refused(d, &out->leaves[i], v, &reply);
+        bool sooner =
+            why == RECIPIENT_TAKEN || (reply.status[0] == 4 && out->reply.status[0] != 4);
         why = sooner ? v : why;
         out->reply = sooner ? reply : out->reply;
     }
     out->leaf_count = left;
-    if (left > 0) {
+    if (left > 0 && out->reply.status[0] != 4) {
         return RECIPIENT_TAKEN;
     }
     return why == RECIPIENT_RELAY ? refuse_relay(d) : why;
@@ -216,7 +294,8 @@ enum recipient_verdict recipient_resolve(const struct recipient_request *q,
                                          struct arena *a, struct recipient_answer *out)
 {
     static enum recipient_verdict (*const steps[])(struct deciding *) = {
-        step_rewrite, step_access_given, step_relay, step_leaves, step_access_leaves};
+        step_rewrite, step_access_given, step_relay,
+        step_expand,  step_leaves,       step_access_leaves};
     struct deciding d = {
         .q = q, .s = q->snapshot, .arena = a, .out = out, .access_end = &out->access};
     *out = (struct recipient_answer){.completed = completed(q)};

@@ -1,6 +1,8 @@
 /* site_options: option.dat, and the built-in values of what it leaves open. */
 #include "base/address.h"
+#include "tables/alias.h"
 #include "tables/compile.h"
+#include "tables/forward.h"
 #include "tables/reverse.h"
 
 enum { SITE_WORKERS_MAX = 1024, SITE_USER_MAX = 32, SITE_BLOCK_SIZE_MAX = 1 << 20 };
@@ -137,6 +139,18 @@ static void read_reverse_bits(struct compile *c, const struct ast_option *o)
     }
 }
 
+/* Bits that ask for more in the key than there is would find nothing. */
+static void read_forward_bits(struct compile *c, const struct ast_option *o)
+{
+    struct site_options *out = &c->s->options;
+    read_number(c, o, FORWARD_BITS_MAX, &out->forward_bits, &out->forward_bits_at);
+    if ((out->forward_bits & ~(unsigned)FORWARD_BITS) != 0) {
+        diag_warning(c->diags, o->value_at, "unhonoured-option",
+                     "of 'USE_FORWARD_DATABASE' only 1, 8, 16 and 64 are honoured");
+        out->forward_bits &= FORWARD_BITS;
+    }
+}
+
 static void read_option(struct compile *c, const struct ast_option *o)
 {
     struct site_options *out = &c->s->options;
@@ -205,6 +219,18 @@ static void read_option(struct compile *c, const struct ast_option *o)
     case OPTION_SITE_MAPPING_PARANOIA:
         read_mapping_paranoia(c, o);
         break;
+    case OPTION_SITE_ALIAS_DOMAINS:
+        read_number(c, o, 7, &out->alias_domains, &out->alias_domains_at);
+        break;
+    case OPTION_SITE_MAX_ALIAS_LEVELS:
+        read_number(c, o, ALIAS_LEVELS_MAX, &out->alias_levels, &out->alias_levels_at);
+        break;
+    case OPTION_SITE_OR_CLAUSES:
+        read_number(c, o, 1, &out->or_clauses, &out->or_clauses_at);
+        break;
+    case OPTION_SITE_USE_FORWARD_DATABASE:
+        read_forward_bits(c, o);
+        break;
     case OPTION_SITE_DIALECT:
         read_dialect(c, o);
         break;
@@ -244,6 +270,8 @@ void site_options_compile(struct compile *c, const struct ast *ast)
                               .use_reverse_database = REVERSE_AFTER | REVERSE_FORWARD,
                               .reverse_envelope = 1,
                               .log_format = 1,
+                              .alias_domains = 3,
+                              .alias_levels = ALIAS_LEVELS_DEFAULT,
                               .exproute_forward = 1,
                               .improute_forward = 1,
                               .dialect = usual_dialect(c)};

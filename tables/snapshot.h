@@ -65,6 +65,11 @@ struct site_options {
         queue_directory_at, maildir_root_at, control_socket_at, dnssec_anchor_at,
         received_domain_at, access_errors_at, access_orcpt_at, mapping_paranoia_at,
         use_reverse_database_at, reverse_envelope_at;
+    unsigned alias_domains; /* bits: 1 local part, 2 whole address, 4 *@domain */
+    unsigned alias_levels;  /* aliases that lead to each other */
+    unsigned or_clauses;    /* 1: one clause of a list that holds is enough */
+    unsigned forward_bits;  /* of USE_FORWARD_DATABASE; see tables/forward.h */
+    struct span alias_domains_at, alias_levels_at, or_clauses_at, forward_bits_at;
 };
 
 /* What became of the compiled image beside the main file; see tables/image.h. */
@@ -99,6 +104,8 @@ struct snapshot {
     unsigned service_count;
     struct map *general;      /* case-blind -> struct general_entry */
     struct map *reverse;      /* case-blind -> struct reverse_entry */
+    struct map *aliases;      /* struct alias; see tables/alias.h */
+    struct map *forward;      /* struct forward_entry; see tables/forward.h */
     struct map *mappings;     /* case-blind -> struct mapping; see tables/mapping.h */
     struct map *localdomains; /* case-blind "dom" or ".dom" -> struct span* */
     struct site_options options;

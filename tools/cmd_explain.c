@@ -3,6 +3,7 @@
 #include "tables/mapping_view.h"
 #include "tables/pattern.h"
 #include "tools/addresses.h"
+#include "tools/expansion.h"
 #include "tools/explain.h"
 #include "tools/text.h"
 
@@ -20,7 +21,7 @@ static bool concerns(const struct explaining *x, struct span at)
 {
     const struct snapshot *s = x->c->snapshot;
     const struct channel *const channels[] = {x->e.name.to, x->e.source,
-                                              x->e.route.channel};
+                                              x->e.route.channel, x->e.leaf.channel};
 
     for (size_t i = 0; i < sizeof channels / sizeof *channels; i++) {
         if (channels[i] && channel_wrote(s, channels[i], at)) {
@@ -32,8 +33,6 @@ static bool concerns(const struct explaining *x, struct span at)
 
 static void collect_notes(struct explaining *x)
 {
-    const struct route *r = &x->e.route;
-
     for (const struct diag *d = diags_first(x->c->diags); d; d = d->next) {
         bool table = strcmp(d->slug, "unhonoured-mapping") == 0;
         bool word = strcmp(d->slug, "unhonoured-keyword") == 0 && concerns(x, d->span);
@@ -42,9 +41,6 @@ static void collect_notes(struct explaining *x)
             note_add(x, arena_printf(x->c->arena, "%.*s: %.*s", STR_ARG(where),
                                      STR_ARG(d->text)));
         }
-    }
-    if (r->channel && r->channel->type == CHANNEL_LOCAL) {
-        note_add(x, STR("aliases are not looked up yet: the address is a mailbox"));
     }
     if (x->in->options.auth) {
         note_add(x, STR("AUTH is not honoured yet: it is not offered, switches no "
@@ -213,8 +209,7 @@ static void print_relay(const struct explaining *x)
 
     if (x->e.relay.len > 0) {
         print_row("  relay", "%s: %.*s%s%.*s", how[x->e.relay_how], STR_ARG(x->e.relay),
-                  known ? "   " : "",
-                  STR_ARG(known ? where(x, x->e.relay_at) : STR("")));
+                  known ? "   " : "", STR_ARG(known ? where(x, x->e.relay_at) : STR("")));
     }
 }
 
@@ -245,7 +240,7 @@ static void print_mail(const struct explaining *x)
 static void print_delivery(const struct explaining *x)
 {
     const struct explained_delivery *d = &x->e.delivery;
-    const struct channel_opts *o = &x->e.route.channel->opts;
+    const struct channel_opts *o = &x->e.leaf.channel->opts;
     str tls = setting_text(x->c->arena, x->c->snapshot, &d->tls);
 
     print_row("delivery", "%s%.*s, port %u%s", d->mx ? "MX of " : "", STR_ARG(d->host),
@@ -264,6 +259,14 @@ static void print_delivery(const struct explaining *x)
     print_row("  TLS", "%-4s   %.*s", tls_level_name(o->tls_client), STR_ARG(tls));
 }
 
+static void print_expansion(const struct explaining *x)
+{
+    if (x->e.expansion.count > 1 || x->e.verdict == RECIPIENT_ALIAS) {
+        print_row("aliases", "and FORWARD:");
+        expansion_print(x->c->snapshot, x->c->arena, &x->e.expansion);
+    }
+}
+
 static void print_text(const struct explaining *x)
 {
     const char *bold = x->in->colour ? "\033[1m" : "";
@@ -275,6 +278,7 @@ static void print_text(const struct explaining *x)
     if (x->e.asked) {
         print_route(x);
         print_recipient_access(x);
+        print_expansion(x);
     }
     if (x->e.delivery.host.len > 0) {
         print_delivery(x);

@@ -16,8 +16,33 @@ static bool complain(const char *what, const char *path)
     return false;
 }
 
+/* List files may lie in folders of the configuration. What lies elsewhere is named by its
+ * path in any case, and stays where it is. */
+static bool elsewhere(str name)
+{
+    str part;
+    bool out = str_starts(name, STR("/"));
+    while (!out && str_split(&name, '/', &part)) {
+        out = str_eq(part, STR(".."));
+    }
+    return out;
+}
+
+static void make_folders(struct arena *a, const char *folder, str name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        if (name.ptr[i] == '/') {
+            mkdir(arena_printf(a, "%s/%.*s", folder, (int)i, name.ptr).ptr, 0777);
+        }
+    }
+}
+
 static bool write_file(struct arena *a, const char *folder, str name, str text)
 {
+    if (elsewhere(name)) {
+        return true;
+    }
+    make_folders(a, folder, name); /* what goes wrong is told by fopen() */
     str path = arena_printf(a, "%s/%.*s", folder, STR_ARG(name));
     FILE *f = fopen(path.ptr, "wx");
     bool written = f != NULL && fwrite(text.ptr, 1, text.len, f) == text.len;

@@ -66,6 +66,14 @@ static const struct command commands[] = {
      "  pointsman test -rewrite -debug -source_channel=tcp_local ann@example.com\n"
      "  pointsman test -mapping -table=INTERNAL_IP 192.0.2.7\n",
      TAKES_WORDS, 0, -1, cmd_test},
+    {"alias", "ADDRESS...", "what an address stands for, by aliases and FORWARD",
+     "Prints each alias on the way and each address that gets the mail, with the line it\n"
+     "comes from and its channel; and those that cannot get it, and why. The relay rule\n"
+     "is not applied. ADDRESS '-': lines of standard input.\n"
+     "Exit: 0 each address leads somewhere, 1 one does not, 2 the configuration is bad.\n",
+     "  pointsman alias postmaster staff@example.com\n"
+     "  pointsman alias staff --sender ann@example.com --source-channel tcp_local\n",
+     TAKES_ALLOW | TAKES_SOURCE | TAKES_SENDER | TAKES_JSON, 1, -1, cmd_alias},
     {"explain", "ADDRESS --from-ip IP",
      "one recipient from the connection to the next hop",
      "Service, channel switches, relay rule, route and delivery of mail from that\n"

@@ -1,6 +1,6 @@
 /* explain: the answer as JSON; the members are told in pointsman.1. */
+#include "tools/expansion.h"
 #include "tools/explain.h"
-#include "tools/record.h"
 
 static void record_at(const struct explaining *x, struct record *out, struct span at)
 {
@@ -123,7 +123,7 @@ static void record_delivery(const struct explaining *x, struct record *out)
         record_null(out, "delivery");
         return;
     }
-    const struct channel_opts *o = &x->e.route.channel->opts;
+    const struct channel_opts *o = &x->e.leaf.channel->opts;
     record_open(out, "delivery", '{');
     record_str(out, "next_hop", d->host);
     record_bool(out, "mx", d->mx);
@@ -150,6 +150,7 @@ void explain_json(const struct explaining *x)
     record_str(&out, "mail_from", address_print(x->c->arena, &x->e.mail_from));
     record_access(x, &out);
     record_route(x, &out);
+    expansion_record(&out, "expansion", x->c->snapshot, x->c->arena, &x->e.expansion);
     record_delivery(x, &out);
     explain_sender_json(x, &out);
     record_open(&out, "not_honoured", '[');

@@ -13,17 +13,18 @@
 static str shown(const struct explaining *x, struct reversal *r)
 {
     const struct snapshot *s = x->c->snapshot;
-    const struct channel *to = x->e.route.channel;
+    const struct channel *to = x->e.leaf.channel;
     struct arena *a = x->c->arena;
     struct address given, out;
     const char *text = x->in->options.sender;
 
     *r = (struct reversal){.work = REVERSE_WORK_MAX};
-    if (!text || x->e.refused || address_parse(address_bare(str_from(text)), &given) ||
-        given.domain.len == 0) {
+    str sender = text ? address_bare(str_from(text)) : STR("");
+    sender = x->e.leaf_sender.ptr ? x->e.leaf_sender : sender;
+    if (!text || x->e.refused || address_parse(sender, &given) || given.domain.len == 0) {
         return STR_NONE;
     }
-    if (x->e.from.new_sender) {
+    if (x->e.from.new_sender && !x->e.leaf_sender.ptr) {
         given = x->e.from.sender;
     }
     struct rewrite_context ctx = {.source = x->e.source,

@@ -240,8 +240,7 @@ static void explain_port(struct making *m)
 {
     struct explanation *e = m->out;
     const struct explanation_request *r = m->request;
-    struct access_question q = {
-        .snapshot = m->s, .table = ACCESS_PORT, .peer = &e->peer};
+    struct access_question q = {.snapshot = m->s, .table = ACCESS_PORT, .peer = &e->peer};
 
     e->peer = (struct access_peer){.server_ip = r->server_ip,
                                    .server_port = r->service->port,
@@ -301,7 +300,13 @@ static void explain_recipient(struct making *m)
     e->route = answer.route;
     e->access = answer.access;
     e->relay_open = answer.relay_open;
-    e->discard = answer.leaf_count > 0 && answer.leaves[0].discard;
+    e->expansion = answer.expansion;
+    e->leaves = answer.leaf_count;
+    if (e->leaves > 0) {
+        e->leaf = answer.leaves[0].route;
+        e->leaf_sender = answer.leaves[0].node->sender;
+        e->discard = answer.leaves[0].discard;
+    }
     e->asked = true;
     e->refused = e->verdict != RECIPIENT_TAKEN;
     if (e->refused) {
@@ -312,7 +317,8 @@ static void explain_recipient(struct making *m)
     }
 }
 
-/* IP_ACCESS for a next hop that is an address; for others the DNS would have to be asked. */
+/* IP_ACCESS for a next hop that is an address; for others the DNS would have to be asked.
+ */
 static void explain_next_hop(struct making *m)
 {
     struct explained_delivery *d = &m->out->delivery;
@@ -325,7 +331,7 @@ static void explain_next_hop(struct making *m)
     d->ip_known = literal_from_ip(m->a, ip, &literal);
     struct access_question q = {.snapshot = m->s,
                                 .table = ACCESS_IP,
-                                .source = m->out->route.channel,
+                                .source = m->out->leaf.channel,
                                 .ip = d->ip_known ? ip : STR("ADDRESS"),
                                 .host = d->host,
                                 .address_count = 1,
@@ -335,10 +341,10 @@ static void explain_next_hop(struct making *m)
 
 static void explain_delivery(struct making *m)
 {
-    const struct channel *c = m->out->route.channel;
+    const struct channel *c = m->out->leaf.channel;
     struct explained_delivery *d = &m->out->delivery;
 
-    d->host = route_next_hop(c, &m->out->route.address);
+    d->host = route_next_hop(c, &m->out->leaf.address);
     d->mx = d->host.len > 0 && d->host.ptr[0] != '[' && route_wants_mx(c);
     d->tls = setting_tls_client(m->s, c);
     if (d->host.len > 0) {
@@ -369,6 +375,9 @@ static bool discarded(const struct explanation *e)
 static bool held(const struct explanation *e)
 {
     bool hold = e->from.hold;
+    for (const struct expand_node *n = e->expansion.first; n; n = n->next) {
+        hold = hold || (n->kind == EXPAND_LEAF && n->hold);
+    }
     for (const struct recipient_access *a = e->access; a; a = a->next) {
         hold = hold || (a->verdict.hold && !a->dropped);
     }
@@ -387,10 +396,13 @@ static str summary(const struct making *m)
     if (discarded(e)) {
         return STR("accepted, and thrown away");
     }
-    const struct channel *c = e->route.channel;
+    const struct channel *c = e->leaf.channel;
     if (held(e)) {
         return arena_printf(m->a, "accepted, held for %.*s until an operator releases it",
                             STR_ARG(c->name));
+    }
+    if (e->leaves > 1) {
+        return arena_printf(m->a, "accepted, for %u addresses", e->leaves);
     }
     switch (c->type) {
     case CHANNEL_LOCAL:
@@ -432,7 +444,7 @@ void explanation_make(const struct explanation_request *request, struct arena *a
             explain_recipient(&m);
         }
     }
-    if (!out->refused && !discarded(out)) {
+    if (!out->refused && !discarded(out) && out->leaves == 1) {
         explain_delivery(&m);
     }
     out->summary = summary(&m);

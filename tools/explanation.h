@@ -14,7 +14,7 @@ struct explanation_request {
     str client_ip;
     str server_ip; /* that it connects to */
     unsigned client_port;
-    str helo;          /* the name it gives itself */
+    str helo; /* the name it gives itself */
     struct address sender;
     str client_name;   /* what a confirmed reverse look-up gave; empty: not known */
     bool tls;          /* the client turns TLS on when it may */
@@ -54,16 +54,20 @@ struct explanation {
     bool in_tls;                  /* the mail comes in over TLS */
     const struct channel *source; /* after all switches */
     bool trusted;
-    struct access_peer peer;   /* as access tables see it */
+    struct access_peer peer;    /* as access tables see it */
     struct access_verdict from; /* FROM_ACCESS, when MAIL got as far as that */
     struct address mail_from;   /* as the tables for recipients see it */
     bool asked; /* RCPT got as far as being asked; else the session was refused */
     const struct recipient_access *access; /* the tables for recipients, in order */
-    bool relay_open, discard; /* as in struct recipient_answer */
+    bool relay_open, discard;              /* as in struct recipient_answer */
     enum explained_relay relay_how;
     enum recipient_verdict verdict; /* when asked */
-    struct route route;         /* when asked */
-    str relay; /* why it may (not) be relayed, "" when that was not asked */
+    struct route route;             /* when asked; of the recipient itself */
+    unsigned leaves;                /* addresses that get the mail, when it is accepted */
+    struct route leaf;              /* of the first of them */
+    str leaf_sender;                /* the one a list gives it; ptr NULL: as it came */
+    struct expansion expansion;     /* aliases and FORWARD; empty when not asked */
+    str relay;            /* why it may (not) be relayed, "" when that was not asked */
     struct span relay_at; /* the place that decided it, or SPAN_NONE */
     bool refused;
     struct outcome refusal;             /* the reply when refused */

@@ -89,7 +89,7 @@ static const struct option_row rows[] = {
     TEXT(TAKES_CLIENT, 0, "helo", "NAME", helo, "the name it gives in EHLO"),
     FLAG(TAKES_CLIENT, 0, "tls", tls, true, "it turns TLS on when that is offered"),
     TEXT(TAKES_CLIENT, 0, "auth", "USER", auth, "it authenticates"),
-    TEXT(TAKES_CLIENT, 0, "sender", "ADDRESS", sender, "the envelope sender"),
+    TEXT(TAKES_CLIENT | TAKES_SENDER, 0, "sender", "ADDRESS", sender, "the envelope sender"),
     TEXT(TAKES_SOURCE, 0, "source-channel", "CHANNEL", source_channel,
          "the channel mail comes from (default: the local one)"),
     TEXT(TAKES_DESTINATION, 0, "destination-channel", "CHANNEL", destination_channel,

@@ -40,6 +40,7 @@ enum {
     TAKES_RELAY = 1 << 22,
     TAKES_NO_FILES = 1 << 23,
     TAKES_HELD = 1 << 25, /* of `queue list` */
+    TAKES_SENDER = 1 << 24,
     TAKES_WORDS = 1 << 19 /* what follows the command is left to it */
 };
 
@@ -93,6 +94,7 @@ int cmd_compile(const struct invocation *in);
 int cmd_rewrite(const struct invocation *in);
 int cmd_map(const struct invocation *in);
 int cmd_match(const struct invocation *in);
+int cmd_alias(const struct invocation *in);
 int cmd_explain(const struct invocation *in);
 int cmd_test(const struct invocation *in);
 int cmd_diff(const struct invocation *in);

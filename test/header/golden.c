@@ -69,7 +69,9 @@ static void put_envelope(const struct golden *g, const struct header_case *c,
     struct outgoing_facts facts = {g->snapshot, c->source, c->sender, STR("x.test")};
     if (c->sender.ptr) {
         struct arena *own = arena_new();
-        str sender = outgoings_get(outgoings_new(own, &facts), c->destination, a)->sender;
+        str sender =
+            outgoings_get(outgoings_new(own, &facts), c->destination, STR_NONE, a)
+                ->sender;
         sender = sender.ptr ? sender : c->sender;
         buf_printf(out, " MAIL FROM:<%.*s>",
                    STR_ARG(shown_sender(g->snapshot, c->destination, sender, a)));

@@ -45,8 +45,8 @@ expect 'a keyword of its channel that is not honoured' 0 \
 ! grep -q "'after'" "$work/out"
 ok $? 'not one of a channel it does not touch'
 
-printf 'FORWARD\n\n  * $Y\n\nETRN_ACCESS\n\n  * $N\n' >"$work/later/mappings"
-expect 'tables that are not looked at' 0 "^NOT HONOURED mappings:1:1: table FORWARD is not honoured yet" '' \
+printf 'CONVERSIONS\n\n  * $Y\n\nETRN_ACCESS\n\n  * $N\n' >"$work/later/mappings"
+expect 'tables that are not looked at' 0 "^NOT HONOURED mappings:1:1: table CONVERSIONS is not honoured yet" '' \
     explain -c "$work/later" ann@here.test --from-ip 203.0.113.7 --allow-unhonoured
 grep -q "^NOT HONOURED mappings:5:1: table ETRN_ACCESS is not honoured yet" "$work/out"
 ok $? 'access tables that are not looked at'

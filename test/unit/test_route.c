@@ -90,6 +90,8 @@ static char verdict_letter(enum recipient_verdict verdict)
         return 'N';
     case RECIPIENT_RELAY:
         return 'R';
+    case RECIPIENT_ALIAS:
+        return 'L';
     case RECIPIENT_ACCESS:
         return 'X';
     }

@@ -1,0 +1,322 @@
+/* enqueue_recipients: RCPT: decides (tables/recipient.h), asks the drivers, groups what
+ * came of it by channel and next hop, and tells the owners of lists what did not. */
+#include "base/check.h"
+#include "router/channel.h"
+#include "router/enqueue_state.h"
+
+/* Asks the driver of the channel. */
+static bool verified(struct enqueue *e, const struct route *route, struct outcome *out)
+{
+    const struct channel_kind *kind = runtime_kind(e->runtime, route->channel);
+    if (kind->verify == NULL) {
+        return true;
+    }
+    outcome_set(out, OUTCOME_DEFERRED, 451, 4, 3, 0, "cannot check the recipient now");
+    return kind->verify(runtime_state(e->runtime, route->channel), route->channel,
+                        &route->address, out);
+}
+
+/* The limit that a message of this size exceeds on its way there, or NULL. */
+static const char *leaf_over(struct enqueue *e, const struct recipient_leaf *leaf,
+                             const struct message_size *size)
+{
+    const struct snapshot *s = e->runtime->snapshot;
+    const struct expand_node *n = leaf->node;
+    const char *limit = message_over_list(s, n->block_limit, n->line_limit, size);
+    return limit != NULL ? limit : message_over_channel(s, leaf->route.channel, size);
+}
+
+/* True when this mailbox has been taken for this channel before: local parts are
+ * compared exactly, domains case-blind. */
+static bool seen_before(struct enqueue *e, const struct route *route)
+{
+    const struct address *to = &route->address;
+    str key = arena_printf(e->scratch, "%u %.*s@%.*s", route->channel->index,
+                           STR_ARG(address_unquote_local(e->scratch, to->local)),
+                           STR_ARG(to->domain));
+    char *domain = (char *)key.ptr + key.len - to->domain.len;
+    for (size_t i = 0; i < to->domain.len; i++) {
+        domain[i] = ascii_lower(domain[i]);
+    }
+    if (map_get(e->seen, key) != NULL) {
+        return true;
+    }
+    map_add(e->seen, enqueue_copied(e, key), e);
+    return false;
+}
+
+static str group_key(struct enqueue *e, const struct recipient_leaf *leaf, str host)
+{
+    const struct expand_node *n = leaf->node;
+    str key =
+        arena_printf(e->scratch, "%u %.*s", leaf->route.channel->index, STR_ARG(host));
+    if (n->sender.ptr != NULL || n->block_limit > 0 || n->line_limit > 0) {
+        key = arena_printf(e->scratch, "%.*s\n%u %u%s%.*s", STR_ARG(key), n->block_limit,
+                           n->line_limit, n->sender.ptr != NULL ? " " : "",
+                           STR_ARG(n->sender));
+    }
+    return key;
+}
+
+static struct group *group_find(struct enqueue *e, const struct recipient_leaf *leaf)
+{
+    const struct route *route = &leaf->route;
+    const struct expand_node *n = leaf->node;
+    str host = route_next_hop(route->channel, &route->address);
+    str key = group_key(e, leaf, host);
+    struct group *g = map_get(e->groups_by_key, key);
+    if (g == NULL) {
+        g = arena_new_of(e->arena, struct group);
+        g->channel = route->channel;
+        g->host = arena_str(e->message->arena, host);
+        g->sender =
+            n->sender.ptr != NULL ? arena_str(e->message->arena, n->sender) : STR_NONE;
+        g->block_limit = n->block_limit;
+        g->line_limit = n->line_limit;
+        *vec_add(e->arena, &e->groups) = g;
+        map_add(e->groups_by_key, enqueue_copied(e, key), g);
+    }
+    return g;
+}
+
+static void log_route(struct enqueue *e, const struct address *to,
+                      const struct recipient_leaf *leaf)
+{
+    struct log_line line;
+    const struct route *route = &leaf->route;
+    const struct snapshot *s = e->runtime->snapshot;
+    struct span rule = route->rule.length > 0 ? route->rule : route->host;
+    log_begin(&line, e->worker->daemon->log, LOG_ROUTE);
+    log_str(&line, "session", e->session.session);
+    log_cstr(&line, "id", e->id);
+    log_str(&line, "from", e->message->sender);
+    log_str(&line, "to", address_print(e->scratch, to));
+    log_str(&line, "rewritten", address_print(e->scratch, &route->address));
+    log_str(&line, "channel", route->channel->name);
+    log_str(&line, "rule", snapshot_where(e->scratch, s, rule));
+    if (leaf->node->at.source != 0) {
+        log_str(&line, "by", snapshot_where(e->scratch, s, leaf->node->at));
+    }
+    log_end(&line);
+}
+
+static void leaf_take(struct enqueue *e, const struct address *to,
+                      const struct recipient_leaf *leaf)
+{
+    const struct route *route = &leaf->route;
+    struct arena_mark mark = arena_mark(e->scratch);
+    struct arena *a = e->message->arena;
+    if (leaf->discard) {
+        e->recipients++; /* taken, but nobody gets it */
+    } else if (!seen_before(e, route)) {
+        struct group *g = group_find(e, leaf);
+        *vec_add(e->arena, &g->recipients) = address_print(a, &route->address);
+        e->recipients++;
+        if (e->session.source->opts.logging || route->channel->opts.logging) {
+            e->logged = true;
+            log_route(e, to, leaf);
+        }
+    }
+    if (leaf->node->hold && !leaf->discard) {
+        e->admission.hold = "FORWARD, by $I";
+    }
+    arena_reset(e->scratch, mark);
+}
+
+/* ---- what access tables ask for ---------------------------------------------------- */
+
+/* Tells the log what the tables said, and takes the delays they ask for. */
+static void access_note(struct enqueue *e, const struct recipient_answer *answer)
+{
+    for (const struct recipient_access *a = answer->access; a != NULL; a = a->next) {
+        enqueue_log_verdict(e, &a->verdict, address_print(e->scratch, &a->to));
+        admission_delay(&e->admission, &a->verdict);
+    }
+}
+
+/* What else they ask for, now that the recipient is taken. */
+static void access_take(struct enqueue *e, const struct recipient_answer *answer)
+{
+    e->admission.taken++;
+    for (const struct recipient_access *a = answer->access; a != NULL; a = a->next) {
+        if (!a->dropped) {
+            admission_take(&e->admission, e->runtime->snapshot, &a->verdict);
+        }
+    }
+}
+
+/* Limits that the tables set for this recipient hold for it already. */
+static bool access_size_taken(struct enqueue *e, const struct recipient_answer *answer,
+                              struct outcome *out)
+{
+    const struct snapshot *s = e->runtime->snapshot;
+    struct admission m = e->admission;
+    for (const struct recipient_access *a = answer->access; a != NULL; a = a->next) {
+        struct admission alone = {.limits = a->verdict.limits};
+        if (!a->dropped && admission_too_large(&alone, s, e->session.declared_size)) {
+            return enqueue_refused_block_limit(out);
+        }
+    }
+    return !admission_too_large(&m, s, e->session.declared_size) ||
+           enqueue_refused_block_limit(out);
+}
+
+/* ---- what it stands for ------------------------------------------------------------ */
+
+/* What is known of the leaves of one recipient. */
+struct leaves {
+    const struct recipient_answer *answer;
+    struct outcome *outcomes; /* one for each; DELIVERED: it can be taken */
+    unsigned good, large;     /* of the good ones: too large for, as the client says */
+    const char *limit;
+};
+
+/* Asks for each leaf. false: one cannot be told about now, or nobody is left; *out says
+ * so. */
+static bool leaves_check(struct enqueue *e, struct leaves *l, struct outcome *out)
+{
+    const struct recipient_answer *answer = l->answer;
+    const struct message_size told = {.bytes = e->session.declared_size};
+    for (unsigned i = 0; i < answer->leaf_count; i++) {
+        const struct recipient_leaf *leaf = &answer->leaves[i];
+        struct outcome *o = &l->outcomes[i];
+        if (leaf->discard || verified(e, &leaf->route, o)) {
+            const char *limit = leaf->discard ? NULL : leaf_over(e, leaf, &told);
+            o->class = OUTCOME_DELIVERED;
+            l->good++;
+            l->large += limit != NULL;
+            l->limit = limit != NULL ? limit : l->limit;
+        } else if (o->class == OUTCOME_DEFERRED) {
+            *out = *o;
+            return false;
+        }
+    }
+    if (l->good > 0) {
+        return l->large < l->good || enqueue_refused_size(l->limit, out);
+    }
+    *out = l->outcomes[0];
+    if (answer->leaf_count + answer->expansion.bad > 1 ||
+        (answer->leaves[0].node->list != NULL)) {
+        outcome_set(out, OUTCOME_FAILED, 550, 5, 2, 4,
+                    "no address it stands for can be reached");
+    }
+    return false;
+}
+
+static void bad_member(struct enqueue *e, const struct expand_node *n,
+                       const struct outcome *why)
+{
+    if (e->lists == NULL) {
+        e->lists = list_report_new(e->arena);
+    }
+    list_report_add(e->lists, e->worker, e->runtime->snapshot, e->session.session, e->id,
+                    n, why);
+}
+
+/* Takes the good ones; the bad ones are for the owner of their list. */
+static void leaves_take(struct enqueue *e, const struct address *to,
+                        const struct leaves *l)
+{
+    const struct recipient_answer *answer = l->answer;
+    for (unsigned i = 0; i < answer->leaf_count; i++) {
+        if (l->outcomes[i].class == OUTCOME_DELIVERED) {
+            leaf_take(e, to, &answer->leaves[i]);
+        } else {
+            bad_member(e, answer->leaves[i].node, &l->outcomes[i]);
+        }
+    }
+    const struct expand_node *n =
+        answer->expansion.bad > 0 ? answer->expansion.first : NULL;
+    for (; n != NULL; n = n->next) {
+        if (n->kind == EXPAND_BAD) {
+            struct outcome why;
+            outcome_set(&why, OUTCOME_FAILED, n->code, n->status[0], n->status[1],
+                        n->status[2], "%.*s", STR_ARG(n->reason));
+            bad_member(e, n, &why);
+        }
+    }
+}
+
+/* The client is told no more than that it is so; here is why. */
+static void log_not_expanded(struct enqueue *e, const struct address *to,
+                             const struct expand_node *n)
+{
+    struct log_line line;
+    log_begin(&line, e->worker->daemon->log, LOG_ERROR);
+    log_cstr(&line, "what", "recipient not expanded");
+    log_str(&line, "session", e->session.session);
+    log_cstr(&line, "id", e->id);
+    log_str(&line, "to", address_print(e->scratch, to));
+    log_str(&line, "at", snapshot_where(e->scratch, e->runtime->snapshot, n->reason_at));
+    log_str(&line, "reason", n->reason);
+    log_end(&line);
+}
+
+static bool recipient_decide(struct enqueue *e, const struct address *to,
+                             struct outcome *out)
+{
+    struct recipient_request request = {.snapshot = e->runtime->snapshot,
+                                        .source = e->session.source,
+                                        .trusted = e->session.trusted,
+                                        .to = *to,
+                                        .sender = e->access_sender,
+                                        .peer = &e->peer};
+    struct recipient_answer answer;
+    enum recipient_verdict verdict = recipient_resolve(&request, e->scratch, &answer);
+    access_note(e, &answer);
+    if (verdict != RECIPIENT_TAKEN) {
+        refusal_outcome(&answer.reply, out);
+        if (answer.expansion.later != NULL) {
+            log_not_expanded(e, to, answer.expansion.later);
+        }
+        return false;
+    }
+    struct leaves l = {.answer = &answer};
+    l.outcomes = arena_array(e->scratch, struct outcome, answer.leaf_count);
+    if (!leaves_check(e, &l, out) || !access_size_taken(e, &answer, out)) {
+        return false;
+    }
+    if (e->recipients + l.good > EXPAND_MAX) {
+        outcome_set(out, OUTCOME_DEFERRED, 452, 4, 5, 3,
+                    "too many recipients; send to this one by itself");
+        return false;
+    }
+    unsigned before = e->recipients;
+    leaves_take(e, to, &l);
+    if (e->recipients > before && e->given++ == 0) {
+        e->only = address_print(e->arena, to);
+    }
+    access_take(e, &answer);
+    outcome_set(out, OUTCOME_DELIVERED, 250, 2, 1, 5, "recipient ok");
+    return true;
+}
+
+bool enqueue_recipient(struct enqueue *e, const struct address *to, struct outcome *out)
+{
+    struct arena_mark mark = arena_mark(e->scratch);
+    check(!e->begun && !e->committing);
+    admission_command(&e->admission);
+    if (!admission_recipient(&e->admission) || e->given >= ENQUEUE_RECIPIENTS_MAX) {
+        outcome_set(out, OUTCOME_DEFERRED, 452, 4, 5, 3, "too many recipients");
+        return false;
+    }
+    bool taken = recipient_decide(e, to, out);
+    arena_reset(e->scratch, mark);
+    return taken;
+}
+
+bool enqueue_data(struct enqueue *e, struct outcome *out)
+{
+    admission_command(&e->admission);
+    if (admission_cutoff(&e->admission)) {
+        outcome_set(out, OUTCOME_DEFERRED, 451, 4, 5, 3, "too many recipients");
+        return false;
+    }
+    return true;
+}
+
+unsigned enqueue_delay_ms(const struct enqueue *e)
+{
+    const struct admission *m = &e->admission;
+    return m->delay_once_ms > m->delay_ms ? m->delay_once_ms : m->delay_ms;
+}

@@ -1,0 +1,192 @@
+/* list_report: see list_report.h. */
+#include "router/list_report.h"
+
+#include "base/map.h"
+#include "base/vec.h"
+#include "router/bounce.h"
+#include "router/report_envelope.h"
+
+/* What one owner is told. */
+struct told {
+    str owner, list;
+    VEC(struct bounce_recipient) members;
+    unsigned more;
+};
+
+struct list_report {
+    struct arena *arena;
+    struct map *by_owner;
+};
+
+struct list_report *list_report_new(struct arena *a)
+{
+    struct list_report *r = arena_new_of(a, struct list_report);
+    r->arena = a;
+    r->by_owner = map_new(a, MAP_NOCASE);
+    return r;
+}
+
+static str owner_of(const struct expand_node *n)
+{
+    const struct alias *list = n->list;
+    return list == NULL           ? STR("postmaster")
+           : list->owner.len > 0  ? list->owner
+           : list->sender.len > 0 ? list->sender
+                                  : STR("postmaster");
+}
+
+/* The alias in whose value, or list file, it stands. */
+static str holder_of(const struct expand_node *n)
+{
+    for (n = n->parent; n != NULL; n = n->parent) {
+        if (n->kind == EXPAND_ALIAS) {
+            return n->alias->name;
+        }
+    }
+    return STR("");
+}
+
+static void log_member(struct worker *w, const struct snapshot *s, str session,
+                       const char *id, const struct expand_node *n,
+                       const struct outcome *why)
+{
+    struct arena *scratch = arena_new();
+    struct log_line line;
+    log_begin(&line, w->daemon->log, LOG_MEMBER);
+    log_str(&line, "session", session);
+    log_cstr(&line, "id", id);
+    log_str(&line, "list", holder_of(n));
+    log_str(&line, "member", n->text);
+    log_str(&line, "at", snapshot_where(scratch, s, n->at));
+    log_fmt(&line, "status", "%u.%u.%u", why->enhanced[0], why->enhanced[1],
+            why->enhanced[2]);
+    log_cstr(&line, "reason", why->text);
+    log_end(&line);
+    arena_free(&scratch);
+}
+
+static struct told *told_of(struct list_report *r, const struct expand_node *n)
+{
+    str owner = owner_of(n);
+    struct told *t = map_get(r->by_owner, owner);
+    if (t == NULL) {
+        t = arena_new_of(r->arena, struct told);
+        t->owner = arena_str(r->arena, owner);
+        t->list = arena_str(r->arena, holder_of(n));
+        map_add(r->by_owner, t->owner, t);
+    }
+    return t;
+}
+
+void list_report_add(struct list_report *r, struct worker *w, const struct snapshot *s,
+                     str session, const char *id, const struct expand_node *n,
+                     const struct outcome *why)
+{
+    struct told *t = told_of(r, n);
+    log_member(w, s, session, id, n, why);
+    if (t->members.n == LIST_REPORT_NAMED_MAX) {
+        t->more++;
+        return;
+    }
+    struct outcome *kept = arena_new_of(r->arena, struct outcome);
+    *kept = *why;
+    *vec_add(r->arena, &t->members) =
+        (struct bounce_recipient){arena_str(r->arena, n->text), STR(""), kept};
+}
+
+/* --- making them --- */
+
+static void log_lost(struct worker *w, const struct queue_message *m,
+                     const struct told *t, const char *why)
+{
+    struct log_line line;
+    log_begin(&line, w->daemon->log, LOG_ERROR);
+    log_cstr(&line, "what", "nobody to tell of bad members");
+    log_cstr(&line, "id", m->id);
+    log_str(&line, "list", t->list);
+    log_cstr(&line, "reason", why);
+    log_end(&line);
+}
+
+static void log_report(struct worker *w, const struct queue_message *m,
+                       const struct queue_message *report, const struct told *t)
+{
+    struct log_line line;
+    log_begin(&line, w->daemon->log, LOG_BOUNCE);
+    log_cstr(&line, "id", report->id);
+    log_cstr(&line, "for", m->id);
+    log_str(&line, "to", report->entries[0].recipients[0]);
+    log_str(&line, "channel", report->entries[0].channel);
+    log_int(&line, "recipients", (int64_t)(t->members.n + t->more));
+    log_str(&line, "list", t->list);
+    log_end(&line);
+}
+
+/* The text, in memory: it is bounded by what is named and by the header. */
+static struct body *text_make(const struct told *t, const struct snapshot *s, str to,
+                              str header, const struct queue_message *m,
+                              const struct queue_message *report)
+{
+    struct body *body = NULL;
+    struct buf text;
+    struct bounce b = {
+        .local_host = s->local_host,
+        .report_id = str_from(report->id),
+        .message_id = str_from(m->id),
+        .sender = to,
+        .arrived_ms = m->created_ms,
+        .now_ms = report->created_ms,
+        .recipients = t->members.at,
+        .count = (unsigned)t->members.n,
+        .list = t->list,
+        .more = t->more,
+    };
+    if (header.ptr != NULL) {
+        b.header =
+            bounce_header(str_sub(header, 0, LIST_REPORT_HEADER_MAX), &b.header_cut);
+        b.header_cut = header.len > LIST_REPORT_HEADER_MAX;
+    }
+    buf_init(&text, BOUNCE_MAX);
+    if (bounce_write(&b, &text)) {
+        body = body_from_memory(text.data, text.len);
+    }
+    buf_free(&text);
+    return body;
+}
+
+static void report_make(struct worker *w, const struct snapshot *s, const struct told *t,
+                        str header, struct queue_message *m)
+{
+    struct queue_message *report = queue_message_new(w->daemon->queue, m->created_ms);
+    str postmaster =
+        arena_printf(report->arena, "postmaster@%.*s", STR_ARG(s->local_host));
+    char why[200] = "its text is too long";
+    str to = t->owner;
+    if (str_find(to, '@') < 0) {
+        to =
+            arena_printf(report->arena, "%.*s@%.*s", STR_ARG(to), STR_ARG(s->local_host));
+    }
+    bool good = report_envelope(report, s, to, why, sizeof why);
+    if (!good) {
+        log_lost(w, m, t, why);
+        to = postmaster;
+        good = report_envelope(report, s, to, why, sizeof why);
+    }
+    report->body = good ? text_make(t, s, to, header, m, report) : NULL;
+    if (report->body == NULL) {
+        log_lost(w, m, t, why);
+        queue_message_free(&report);
+        return;
+    }
+    log_report(w, m, report, t);
+    report->report = m->report;
+    m->report = report;
+}
+
+void list_report_make(struct list_report *r, struct worker *w, const struct snapshot *s,
+                      str header, struct queue_message *m)
+{
+    for (size_t i = 0; i < map_count(r->by_owner); i++) {
+        report_make(w, s, map_at(r->by_owner, i, NULL), header, m);
+    }
+}

@@ -1,0 +1,29 @@
+/* list_report: members of lists that cannot get a message which the others get: logged,
+ * and told to whom the list belongs, by a report that is committed with the message. */
+#ifndef ROUTER_LIST_REPORT_H
+#define ROUTER_LIST_REPORT_H
+
+#include "router/outcome.h"
+#include "router/queue.h"
+#include "tables/expand.h"
+
+enum {
+    LIST_REPORT_NAMED_MAX = 100,      /* members named in one report */
+    LIST_REPORT_HEADER_MAX = 16 << 10 /* octets of the message's header in it */
+};
+
+struct list_report;
+/* Collects for one transaction; lives in the arena. */
+struct list_report *list_report_new(struct arena *a);
+/* One more bad member: logged at once, and kept. `session` and `id` are for the log. */
+void list_report_add(struct list_report *r, struct worker *w, const struct snapshot *s,
+                     str session, const char *id, const struct expand_node *n,
+                     const struct outcome *why);
+/* Makes the reports, one for each owner, and hangs them on m. The owner is [OWNER], else
+ * the envelope sender that the list gives its members, else the postmaster; where there
+ * is no way to the owner, the postmaster, and where there is none to him, the log has it.
+ * header: of m, perhaps cut; ptr NULL: not known. */
+void list_report_make(struct list_report *r, struct worker *w, const struct snapshot *s,
+                      str header, struct queue_message *m);
+
+#endif

@@ -1,0 +1,77 @@
+/* report_envelope: see report_envelope.h. */
+#include "router/report_envelope.h"
+
+#include <stdio.h>
+
+#include "base/map.h"
+#include "base/vec.h"
+#include "tables/recipient.h"
+
+struct group {
+    const struct channel *channel;
+    str host;
+    VEC(str) recipients;
+};
+
+struct grouping {
+    struct queue_message *m;
+    struct map *by_key;
+    VEC(struct group *) groups;
+};
+
+static void group_add(struct grouping *g, const struct route *route)
+{
+    struct arena *a = g->m->arena;
+    str host = route_next_hop(route->channel, &route->address);
+    str key = arena_printf(a, "%u %.*s", route->channel->index, STR_ARG(host));
+    struct group *group = map_get(g->by_key, key);
+    if (group == NULL) {
+        group = arena_new_of(a, struct group);
+        group->channel = route->channel;
+        group->host = arena_str(a, host);
+        map_add(g->by_key, key, group);
+        *vec_add(a, &g->groups) = group;
+    }
+    *vec_add(a, &group->recipients) = address_print(a, &route->address);
+}
+
+static void entries_make(struct grouping *g)
+{
+    struct queue_message *m = g->m;
+    m->entry_count = (unsigned)g->groups.n;
+    m->entries = arena_array(m->arena, struct queue_entry, g->groups.n);
+    for (size_t i = 0; i < g->groups.n; i++) {
+        const struct group *group = g->groups.at[i];
+        struct queue_entry *e = &m->entries[i];
+        e->channel = arena_str(m->arena, group->channel->name);
+        e->host = group->host;
+        e->recipients = group->recipients.at;
+        e->recipient_count = (unsigned)group->recipients.n;
+    }
+}
+
+bool report_envelope(struct queue_message *m, const struct snapshot *s, str to, char *why,
+                     size_t why_size)
+{
+    struct recipient_request request = {
+        .snapshot = s, .source = s->channels[0], .trusted = true};
+    struct recipient_answer answer;
+    struct grouping g = {.m = m, .by_key = map_new(m->arena, MAP_NOCASE)};
+    const char *bad = address_parse(arena_str(m->arena, to), &request.to);
+    if (bad != NULL) {
+        snprintf(why, why_size, "the address to report to %s", bad);
+        return false;
+    }
+    if (recipient_resolve(&request, m->arena, &answer) != RECIPIENT_TAKEN) {
+        snprintf(why, why_size, "no route to report to <%.*s>: %.*s", STR_ARG(to),
+                 STR_ARG(answer.reply.text));
+        return false;
+    }
+    for (unsigned i = 0; i < answer.leaf_count; i++) {
+        group_add(&g, &answer.leaves[i].route);
+    }
+    entries_make(&g);
+    m->sender = STR("");
+    m->source_channel = arena_str(m->arena, s->channels[0]->name);
+    return true;
+}
