@@ -1,9 +1,10 @@
 /* access_check: what is said of the tables that decide about access when they are
- * compiled: flags that mean nothing there or are not honoured, and patterns that no probe
- * can match. */
+ * compiled: flags that mean nothing there or are not honoured, patterns that no probe can
+ * match, and channels there are none of. */
 #include "tables/access_flags.h"
 #include "tables/compile.h"
 #include "tables/mapping_table.h"
+#include "tables/nearest.h"
 
 /* How many '|' a probe has, ACCESS_ORCPT included where it can be. */
 static const unsigned bars[ACCESS_TABLES] = {
@@ -85,6 +86,74 @@ static void check_pattern(struct compile *c, enum access_table t,
     }
 }
 
+/* Field n of a pattern, counted from 0, if it is plain text; else empty. */
+static str plain_field(str pattern, unsigned n)
+{
+    str field = STR("");
+    for (unsigned i = 0; i <= n; i++) {
+        if (!str_split(&pattern, '|', &field)) {
+            return STR("");
+        }
+    }
+    for (size_t i = 0; i < field.len; i++) {
+        if (strchr("$*%", field.ptr[i]) != NULL) {
+            return STR("");
+        }
+    }
+    return field;
+}
+
+static void check_channel(struct compile *c, const struct mapping_entry *e, unsigned n)
+{
+    str name = plain_field(e->pattern_text, n);
+    if (name.len == 0 || snapshot_channel(c->s, name) != NULL) {
+        return;
+    }
+    str near = nearest_key(c->s->channels_by_name, name, &c->nearest);
+    struct span at = e->at;
+    at.offset += (uint32_t)(name.ptr - e->pattern_text.ptr);
+    at.length = (uint32_t)name.len;
+    diag_warning(c->diags, at, "access-channel",
+                 "there is no channel '%.*s', and the entry matches nothing%s%.*s%s",
+                 STR_ARG(name), near.len > 0 ? "; did you mean '" : "", STR_ARG(near),
+                 near.len > 0 ? "'?" : "");
+}
+
+/* Which fields hold channels, where as many '|' are written as there are in a probe: a
+ * wildcard can stand for several fields. The first field of all is certain anyway. */
+static void check_channels(struct compile *c, enum access_table t,
+                           const struct mapping_entry *e)
+{
+    unsigned found = count_bars(e->pattern_text);
+    switch (t) {
+    case ACCESS_ORIG_SEND:
+    case ACCESS_SEND:
+        check_channel(c, e, 0);
+        if (found == 3) {
+            check_channel(c, e, 2);
+        }
+        break;
+    case ACCESS_ORIG_MAIL:
+    case ACCESS_MAIL:
+        if (found == 10) {
+            check_channel(c, e, 7);
+            check_channel(c, e, 9);
+        }
+        break;
+    case ACCESS_FROM:
+        if (found == 9) {
+            check_channel(c, e, 7);
+        }
+        break;
+    case ACCESS_IP:
+        check_channel(c, e, 0);
+        break;
+    case ACCESS_PORT:
+    case ACCESS_TABLES:
+        break;
+    }
+}
+
 bool access_check(struct compile *c, const struct mapping *table)
 {
     if (str_ieq(table->name, STR("TLS_ACCESS"))) {
@@ -100,6 +169,7 @@ bool access_check(struct compile *c, const struct mapping *table)
         }
         for (unsigned i = 0; i < table->count; i++) {
             check_pattern(c, t, &table->entries[i]);
+            check_channels(c, t, &table->entries[i]);
             check_flags(c, t, &table->entries[i].template);
         }
         return true;
