@@ -287,8 +287,9 @@ static str received_field(struct enqueue *e)
     const struct enqueue_session *s = &e->session;
     const struct snapshot *snapshot = e->runtime->snapshot;
     str own = snapshot->options.received_domain;
-    bool changed = !str_eq(e->given_sender, e->message->sender) ||
-                   outgoings_sender_changed(e->outgoings);
+    bool changed = (!str_eq(e->given_sender, e->message->sender) ||
+                    outgoings_sender_changed(e->outgoings)) &&
+                   !outgoings_sender_reversed(e->outgoings);
     struct header_received r = {
         .helo = s->helo,
         .peer_ip = s->peer_ip,

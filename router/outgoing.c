@@ -21,7 +21,7 @@ struct outgoings {
     struct arena *arena;
     VEC(struct outgoing) list;
     struct map *places; /* channel name and sender -> index + 1 */
-    bool sender_changed;
+    bool sender_changed, sender_reversed;
     struct reversal reversal;
 };
 
@@ -51,11 +51,13 @@ static void sender_make(struct outgoings *o, struct outgoing *out, struct arena 
         return;
     }
     struct arena_mark mark = arena_mark(o->arena);
+    o->reversal.by = SPAN_NONE;
     if (shown_address(o->facts.snapshot, &ctx, &given, o->arena, &o->reversal, &shown) &&
         !shown_same(&given, &shown)) {
         out->sender = address_print(keep, &shown);
         o->sender_changed = true;
     }
+    o->sender_reversed = o->sender_reversed || o->reversal.by.source != 0;
     arena_reset(o->arena, mark);
 }
 
@@ -81,6 +83,11 @@ const struct outgoing *outgoings_get(struct outgoings *o, const struct channel *
 bool outgoings_sender_changed(const struct outgoings *o)
 {
     return o->sender_changed;
+}
+
+bool outgoings_sender_reversed(const struct outgoings *o)
+{
+    return o->sender_reversed;
 }
 
 const struct reversal *outgoings_reversal(const struct outgoings *o)

@@ -31,6 +31,8 @@ const struct outgoing *outgoings_get(struct outgoings *o, const struct channel *
                                      str given, struct arena *keep);
 /* Does any of them have another sender? */
 bool outgoings_sender_changed(const struct outgoings *o);
+/* Has the sender of one of them been reversed? Then the one before is not to be shown. */
+bool outgoings_sender_reversed(const struct outgoings *o);
 /* What the reversal of their addresses came to; lives as long as o. */
 const struct reversal *outgoings_reversal(const struct outgoings *o);
 /* Makes the headers of all that were asked for, from the one in the body of m, and puts

@@ -122,7 +122,7 @@ static const struct command commands[] = {
      "list shows each delivery that is not made yet: id, age, state, channel, sender,\n"
      "recipients, and why it waits or is held. release ID makes what is held of a\n"
      "message due at once, through the daemon, or in the queue itself when none runs.\n"
-     "Exit: 0, 1 the message is not held, 2 the queue cannot be read or changed.\n",
+     "Exit: 0, 1 it is not held, or the daemon refused, 2 it cannot be read or changed.\n",
      "  pointsman queue list --held\n"
      "  pointsman queue release 7F3K2\n",
      TAKES_HELD | TAKES_SOCKET | TAKES_JSON, 1, 2, cmd_queue},

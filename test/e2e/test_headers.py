@@ -118,6 +118,7 @@ class Headers(RouterTest):
                       'To: bob@shown.test, u@header.test\r\n'
                       'Reply-To: bad@company.test\r\n', got)
         self.assertEqual(body, b'hello\r\n')
+        self.assertNotIn('sue@plain.test', got)  # nor in the Received field
         self.it.wait_event('error', what='address not reversed', rule='mappings:4',
                            reason='the answer is no whole address')
 
