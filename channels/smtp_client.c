@@ -22,6 +22,7 @@ struct smtp_client *smtp_client_new(const struct smtp_client_options *o,
     m->tls_level = o->tls;
     m->times = o->times;
     m->tls = o->implicit_tls;
+    m->fallback = o->fallback && o->tls == TLS_LEVEL_MAY && !o->implicit_tls;
     smtp_reply_init(&m->reply);
     buf_init(&m->out, CLIENT_OUT_MAX);
     outcome_init(&m->host);
@@ -127,7 +128,7 @@ static void client_tls_failed(struct smtp_client *m, unsigned z, const char *why
 {
     m->tls = false;
     client_end_deferred(m, 7, z, "%s", why);
-    if (m->tls_level == TLS_LEVEL_MAY) {
+    if (m->fallback) {
         m->wants_clear = true;
         m->try_next_host = false;
     }
@@ -246,8 +247,12 @@ void smtp_client_tls_done(struct smtp_client *m, bool ok, const char *reason)
     if (m->state == CLIENT_CLOSED) {
         return;
     }
-    check(m->state == CLIENT_HANDSHAKE);
+    bool implicit = m->state == CLIENT_GREETING && m->tls;
+    check(m->state == CLIENT_HANDSHAKE || implicit);
     m->ask = CLIENT_ASK_NONE;
+    if (ok && implicit) {
+        return; /* the greeting comes */
+    }
     if (ok) {
         m->tls = true;
         m->tls_by_starttls = true;

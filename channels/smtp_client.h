@@ -6,8 +6,9 @@
  *                                 STEP_CLOSE send m->out, close; session is over
  * TLS rules are those of the channel's client side:
  *   no    STARTTLS is never sent
- *   may   sent when offered; a refusal or failed handshake ends this connection with
- *         smtp_client_wants_clear() true: the host opens a NEW one with level `no`
+ *   may   sent when offered; a refusal or failed handshake ends this connection, with
+ *         fallback and smtp_client_wants_clear() true: the host opens a NEW one with
+ *         level `no`; else the failure is deferred
  *   must  without completed TLS no MAIL FROM is ever sent; the failure is deferred
  *         whatever the reply code */
 #ifndef CHANNELS_SMTP_CLIENT_H
@@ -57,7 +58,8 @@ struct smtp_client_times {
 struct smtp_client_options {
     str helo_name; /* our name on this channel */
     enum tls_level tls;
-    bool implicit_tls; /* already under TLS when the greeting comes */
+    bool implicit_tls; /* the host does the handshake before the greeting comes */
+    bool fallback;     /* under `may`: where TLS fails the host may go on in clear */
     struct smtp_client_times times;
 };
 
@@ -72,8 +74,9 @@ enum smtp_step smtp_client_feed(struct smtp_client *m, const char *data, size_t 
 enum smtp_client_ask smtp_client_ask(const struct smtp_client *m);
 struct buf *smtp_client_out(struct smtp_client *m);
 
-/* The handshake ended; on success EHLO is sent anew and all learned in clear is
- * forgotten. The host has dropped the connection if any byte followed the 220. */
+/* The handshake ended, also the one before the greeting; on success EHLO is sent anew and
+ * all learned in clear is forgotten. The host has dropped the connection if any byte
+ * followed the 220. */
 void smtp_client_tls_done(struct smtp_client *m, bool ok, const char *reason);
 /* More of the body (raw message bytes, CRLF line ends); last: no more follows. Dots are
  * doubled, a missing final CRLF is added; bare CR or LF never leaves as such. Copies

@@ -44,12 +44,13 @@ struct smtp_client {
     enum smtp_client_ask ask;
     enum tls_level tls_level;
     struct smtp_client_times times;
+    bool fallback;
     char helo[ADDRESS_DOMAIN_MAX + 3];
     struct smtp_reply reply;
     unsigned replies; /* whole ones, of the session */
     struct buf out;
 
-    bool tls; /* completed on this connection */
+    bool tls; /* completed on this connection (implicit: or due before the greeting) */
     bool tls_by_starttls;
     bool offers_starttls, offers_pipelining, offers_size, offers_8bit;
     uint64_t size_limit_bytes; /* 0: not told */

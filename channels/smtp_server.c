@@ -185,7 +185,7 @@ static void smtp_verb_helo(struct smtp_server *m, str args)
 static void smtp_verb_starttls(struct smtp_server *m, str args)
 {
     (void)args;
-    if (m->pending > 0) {
+    if (m->pending > 0 && m->policy.injection == TLS_INJECTION_REJECT) {
         /* STARTTLS ends a pipelined group (RFC 3207 4). What follows it in clear was
          * put there by somebody else, or by a client that is no better. */
         server_reply(m, 554, 5, 5, 1, "Input behind STARTTLS, closing the connection");
@@ -376,6 +376,10 @@ static bool server_input(struct smtp_server *m, str *rest)
     m->pending = rest->len;
     server_line(m);
     smtp_line_reset(&m->line);
+    if (m->ask == ASK_TLS) { /* tlsinjection ignore: nothing of it is ever read */
+        m->injected += rest->len;
+        *rest = str_from_pos(*rest, rest->len);
+    }
     return true;
 }
 
@@ -426,6 +430,10 @@ enum smtp_step smtp_server_feed(struct smtp_server *m, const char *data, size_t 
         return STEP_CLOSE;
     }
     if (m->ask == ASK_TLS && len > 0) {
+        if (m->policy.injection == TLS_INJECTION_IGNORE) {
+            m->injected += len;
+            return STEP_WAIT;
+        }
         server_close(m, "starttls-injection");
         return STEP_CLOSE;
     }
@@ -477,6 +485,11 @@ void smtp_server_set_policy(struct smtp_server *m,
 }
 
 /* Looking in */
+
+size_t smtp_server_injected(const struct smtp_server *m)
+{
+    return m->injected;
+}
 
 enum smtp_ask smtp_server_ask(const struct smtp_server *m)
 {

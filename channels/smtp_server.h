@@ -39,9 +39,10 @@ enum smtp_ask {
 /* What the session's current source channel says; the host changes it after a
  * switch with smtp_server_set_policy(). Strings must outlive the session. */
 struct smtp_server_policy {
-    str local_name;            /* in greeting, EHLO */
-    enum tls_level tls;        /* the channel's server side */
-    uint64_t size_limit_bytes; /* advertised and enforced; 0: none */
+    str local_name;               /* in greeting, EHLO */
+    enum tls_level tls;           /* the channel's server side */
+    enum tls_injection injection; /* what becomes of bytes behind STARTTLS */
+    uint64_t size_limit_bytes;    /* advertised and enforced; 0: none */
     bool bare_addresses;       /* senders and recipients without a domain are taken, for
                                   the host to complete; else refused, 553 */
     unsigned recipient_limit;  /* more are answered 452 4.5.3; at least 100 */
@@ -78,6 +79,8 @@ void smtp_server_shut(struct smtp_server *m, const char *text);
  * yet written: that bounds what a session can hold. */
 enum smtp_step smtp_server_feed(struct smtp_server *m, const char *data, size_t len);
 
+/* Bytes behind STARTTLS that were thrown away, as the policy says. */
+size_t smtp_server_injected(const struct smtp_server *m);
 enum smtp_ask smtp_server_ask(const struct smtp_server *m);
 const struct smtp_server_txn *smtp_server_txn(const struct smtp_server *m);
 str smtp_server_body(const struct smtp_server *m);

@@ -33,7 +33,7 @@ enum {
     SERVER_ERRORS_MAX = 20,        /* bad commands; the next one closes */
     SERVER_IDLE_MAX = 100,         /* NOOP and the like since the last message */
     SERVER_RECIPIENTS_MIN = 100,   /* RFC 5321 4.5.3.1.8 */
-    SERVER_OVER_MAX = 1000         /* above a limit in one transaction, before they count */
+    SERVER_OVER_MAX = 1000 /* above a limit in one transaction, before they count */
 };
 
 /* A reply kept until the true end of a message that is being swallowed. */
@@ -53,9 +53,10 @@ struct smtp_server {
     char helo[SMTP_HELO_MAX];
     size_t helo_len;
 
-    struct buf in;  /* input not yet consumed: only while a question is open */
-    size_t in_from; /* how much of `in` is consumed */
-    size_t pending; /* bytes known behind the command being handled */
+    struct buf in;   /* input not yet consumed: only while a question is open */
+    size_t in_from;  /* how much of `in` is consumed */
+    size_t pending;  /* bytes known behind the command being handled */
+    size_t injected; /* bytes behind STARTTLS that were thrown away */
     struct smtp_line line;
     struct buf out;
 

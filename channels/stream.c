@@ -43,8 +43,8 @@ struct stream {
     struct buf plain;   /* decrypted, not yet given to the owner */
 
     enum stream_tls_state tls;
+    bool tls_was_established;
     struct tls_filter *filter;
-    struct stream_tls_info info;
 
     bool connecting, reading, paused;
     bool writing;     /* write_req is in use */
@@ -240,13 +240,8 @@ static void stream_tls_failed(struct stream *s, const char *reason)
 
 static void stream_tls_established(struct stream *s)
 {
-    const char *cipher = tls_filter_cipher(s->filter);
-    snprintf(s->info.version, sizeof s->info.version, "%s",
-             tls_filter_version(s->filter));
-    snprintf(s->info.cipher, sizeof s->info.cipher, "%s", cipher);
-    snprintf(s->info.sni, sizeof s->info.sni, "%s", tls_filter_sni(s->filter));
-    s->info.resumed = tls_filter_resumed(s->filter);
     s->tls = STREAM_TLS;
+    s->tls_was_established = true;
     if (s->ev.on_tls != NULL) {
         s->ev.on_tls(s, true, NULL, s->arg);
     }
@@ -492,8 +487,8 @@ void stream_resume(struct stream *s)
 
 /* --- TLS --- */
 
-void stream_start_tls(struct stream *s, struct tls_context *ctx, bool server,
-                      str server_name)
+void stream_start_tls(struct stream *s, struct tls_context *ctx,
+                      const struct tls_wish *wish)
 {
     check(s->tls == STREAM_CLEAR && !s->connecting);
     if (s->closing) {
@@ -501,19 +496,24 @@ void stream_start_tls(struct stream *s, struct tls_context *ctx, bool server,
     }
     buf_free(&s->plain);
     s->tls = STREAM_HANDSHAKE;
-    s->filter = tls_filter_new(ctx, server, server_name);
+    s->filter = tls_filter_new(ctx, wish);
     if (s->end_reason != NULL || s->broken) {
         stream_tls_failed(s, s->end_reason != NULL ? s->end_reason : "reset");
-    } else if (!server && tls_filter_in(s->filter, NULL, 0, &s->wire, &s->plain) ==
-                              TLS_STEP_FAILED) {
+    } else if (wish != NULL && tls_filter_in(s->filter, NULL, 0, &s->wire, &s->plain) ==
+                                   TLS_STEP_FAILED) {
         stream_tls_failed(s, tls_filter_error(s->filter));
     }
     stream_schedule(s);
 }
 
-const struct stream_tls_info *stream_tls(const struct stream *s)
+const struct tls_facts *stream_tls(const struct stream *s)
 {
-    return s->info.version[0] != '\0' ? &s->info : NULL;
+    return s->tls_was_established ? tls_filter_facts(s->filter) : NULL;
+}
+
+const struct tls_facts *stream_tls_attempt(const struct stream *s)
+{
+    return s->filter != NULL ? tls_filter_facts(s->filter) : NULL;
 }
 
 /* --- closing --- */

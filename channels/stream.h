@@ -13,13 +13,8 @@
 
 struct stream;
 struct tls_context;
-
-struct stream_tls_info {
-    char version[16]; /* "TLSv1.3" */
-    char cipher[64];  /* "TLS_AES_256_GCM_SHA384" */
-    bool resumed;
-    char sni[256]; /* asked for by the client, "" if none */
-};
+struct tls_facts;
+struct tls_wish;
 
 /* All on the worker's loop, never inside the call that caused them. None comes after
  * stream_close() but on_closed. */
@@ -60,16 +55,18 @@ void stream_resume(struct stream *s);
 void stream_write(struct stream *s, const char *data, size_t len);
 /* Bytes written but not yet taken by the kernel. */
 size_t stream_pending(const struct stream *s);
-/* Starts TLS after what was written has been sent. server_name: SNI for a client
- * (empty or an address: none). Plain bytes already read but not delivered are dropped,
- * never decrypted or delivered. What is written from now on is sent under TLS or never.
+/* Starts TLS after what was written has been sent; wish NULL: as server. Plain bytes
+ * already read but not delivered are dropped, never decrypted or delivered. What is
+ * written from now on is sent under TLS or never.
  */
-void stream_start_tls(struct stream *s, struct tls_context *ctx, bool server,
-                      str server_name);
+void stream_start_tls(struct stream *s, struct tls_context *ctx,
+                      const struct tls_wish *wish);
 /* Restarts the deadline: ms from now until on_end("timeout"); 0 stops it. */
 void stream_deadline(struct stream *s, unsigned ms);
 /* NULL before TLS is established. */
-const struct stream_tls_info *stream_tls(const struct stream *s);
+const struct tls_facts *stream_tls(const struct stream *s);
+/* The same as far as is known when a handshake failed; NULL before one began. */
+const struct tls_facts *stream_tls_attempt(const struct stream *s);
 /* Sends what is pending (at most linger_ms), close_notify under TLS, closes; then reads
  * and drops what the peer still sends for at most a second, so that our last reply is not
  * lost to a reset. 0: closes at once. Idempotent. */

@@ -2,19 +2,12 @@
  * the client machine and, when the channel says so, TLS. A connection serves further
  * ready jobs for the same channel and next hop before it ends. The outcome of every
  * recipient starts as deferred, so a path that forgets one can only cause a retry. */
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
-#include "channels/smtp_client.h"
-#include "channels/stream.h"
-#include "channels/tcp.h"
-#include "channels/tcp_hosts.h"
-#include "router/body.h"
-#include "router/runtime.h"
+#include "channels/tcp_delivery.h"
 #include "tables/shown.h"
 
 enum {
@@ -27,104 +20,8 @@ enum {
     ADDRESSES_TRIED_MAX = 16       /* in one attempt; the rest waits for the next */
 };
 
-struct tcp_delivery {
-    struct worker *worker;
-    struct tcp_state *state;
-    struct runtime *runtime; /* a reference: the connection may outlive its first job */
-    const struct channel *channel;
-    struct job *job; /* NULL once it was given back */
-    struct tcp_hosts *hosts;
-    unsigned addresses_tried;
-    bool all_refused_for_good; /* each host tried so far said no for ever (521) */
-
-    /* the address being tried */
-    struct sockaddr_storage address;
-    char name[256]; /* its host name, "" for a literal */
-    bool clear;     /* maytlsclient: this is the connection in clear */
-
-    /* the connection */
-    struct stream *stream;
-    struct smtp_client *machine;
-    unsigned messages; /* begun on this connection */
-    bool connected, retry_fresh;
-
-    /* the message on it */
-    struct arena *arena; /* its addresses in the form of the channel */
-    struct arena_mark empty;
-    struct smtp_client_message message;
-    struct smtp_client_recipient *recipients;
-    struct body_reader *reader;
-    uint64_t offset;
-    char *chunk;  /* read buffer for a body in a file */
-    bool reading; /* a read into it is outstanding */
-    bool close_after_read;
-};
-
 static void delivery_run(struct tcp_delivery *d, const char *data, size_t len);
 static void delivery_next_address(struct tcp_delivery *d);
-
-/* --- log --- */
-
-static void address_text(const struct tcp_delivery *d, char ip[INET6_ADDRSTRLEN])
-{
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)&d->address;
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&d->address;
-    bool six = d->address.ss_family == AF_INET6;
-    ip[0] = '\0';
-    inet_ntop(d->address.ss_family,
-              six ? (const void *)&v6->sin6_addr : (const void *)&v4->sin_addr, ip,
-              INET6_ADDRSTRLEN);
-}
-
-static void peer_text(const struct tcp_delivery *d, char *out, size_t size)
-{
-    char ip[INET6_ADDRSTRLEN];
-    address_text(d, ip);
-    if (d->name[0]) {
-        snprintf(out, size, "%.60s[%s]:%u", d->name, ip, d->channel->opts.port);
-    } else {
-        snprintf(out, size, "[%s]:%u", ip, d->channel->opts.port);
-    }
-}
-
-static void log_peer(struct tcp_delivery *d, struct log_line *line, enum log_event event)
-{
-    char peer[128];
-    peer_text(d, peer, sizeof peer);
-    log_begin(line, d->worker->daemon->log, event);
-    if (d->job) {
-        log_str(line, "id", d->job->message_id);
-    }
-    log_str(line, "channel", d->channel->name);
-    log_cstr(line, "peer", peer);
-}
-
-static void log_attempt(struct tcp_delivery *d, const struct outcome *o)
-{
-    struct log_line line;
-    log_peer(d, &line, LOG_ATTEMPT);
-    if (o->code) {
-        log_int(&line, "code", o->code);
-    }
-    log_fmt(&line, "status", "%u.%u.%u", o->enhanced[0], o->enhanced[1], o->enhanced[2]);
-    log_cstr(&line, "text", o->text);
-    log_end(&line);
-}
-
-static void log_tls(struct tcp_delivery *d, const char *error)
-{
-    struct log_line line;
-    const struct stream_tls_info *tls = stream_tls(d->stream);
-    log_peer(d, &line, LOG_TLS);
-    log_cstr(&line, "side", "client");
-    if (error) {
-        log_cstr(&line, "error", error);
-    } else if (tls) {
-        log_cstr(&line, "version", tls->version);
-        log_cstr(&line, "cipher", tls->cipher);
-    }
-    log_end(&line);
-}
 
 /* --- settling --- */
 
@@ -160,38 +57,14 @@ static void take_message(struct tcp_delivery *d, struct job *job)
     };
 }
 
-static void note_connection(struct tcp_delivery *d, struct job *job)
-{
-    const struct stream_tls_info *tls = d->stream ? stream_tls(d->stream) : NULL;
-    peer_text(d, job->peer, sizeof job->peer);
-    if (tls) {
-        snprintf(job->tls, sizeof job->tls, "%s %.46s", tls->version, tls->cipher);
-    }
-}
-
-/* Who gave a reply, for the operator and the report to the sender. */
-static void note_speaker(const struct tcp_delivery *d, struct outcome *o)
-{
-    char ip[INET6_ADDRSTRLEN];
-    if (o->code == 0) {
-        return; /* our own words */
-    }
-    address_text(d, ip);
-    if (d->name[0]) {
-        snprintf(o->host, sizeof o->host, "%s", d->name);
-    } else {
-        snprintf(o->host, sizeof o->host, "[%s]", ip);
-    }
-}
-
 static void settle_from_machine(struct tcp_delivery *d)
 {
     struct job *job = d->job;
     for (unsigned i = 0; i < job->recipient_count; i++) {
         job->recipients[i].outcome = d->recipients[i].outcome;
-        note_speaker(d, &job->recipients[i].outcome);
+        delivery_note_speaker(d, &job->recipients[i].outcome);
     }
-    note_connection(d, job);
+    delivery_note_connection(d, job);
 }
 
 /* Gives the job back; the connection, if any, may go on to its end. */
@@ -256,7 +129,7 @@ static void delivery_after_close(struct tcp_delivery *d)
     d->all_refused_for_good = d->all_refused_for_good && o->class == OUTCOME_FAILED;
     for (unsigned i = 0; i < d->job->recipient_count; i++) {
         d->job->recipients[i].outcome = *o;
-        note_speaker(d, &d->job->recipients[i].outcome);
+        delivery_note_speaker(d, &d->job->recipients[i].outcome);
     }
     delivery_next_address(d);
 }
@@ -267,15 +140,6 @@ static void on_closed(struct stream *stream, void *arg)
     (void)stream;
     d->stream = NULL;
     delivery_after_close(d);
-}
-
-static void log_downgrade(struct tcp_delivery *d)
-{
-    struct log_line line;
-    log_peer(d, &line, LOG_DOWNGRADE);
-    log_cstr(&line, "reason", smtp_client_host_outcome(d->machine)->text);
-    log_end(&line);
-    counter_add(&d->worker->counters.tls_downgrades, 1);
 }
 
 /* The machine has ended. Decides whether the job goes on elsewhere. */
@@ -290,12 +154,12 @@ static void delivery_close(struct tcp_delivery *d)
     d->retry_fresh = false;
     if (d->job && smtp_client_wants_clear(d->machine)) {
         d->clear = true;
-        log_downgrade(d);
+        delivery_log_downgrade(d);
     } else if (dirty && was_reused(d)) {
         /* The peer had enough messages on one connection: that is no failure. */
         d->retry_fresh = true;
     } else if (d->job && smtp_client_try_next_host(d->machine)) {
-        log_attempt(d, smtp_client_host_outcome(d->machine));
+        delivery_log_attempt(d, smtp_client_host_outcome(d->machine));
     } else if (d->job) {
         settle_from_machine(d);
         finish_job(d);
@@ -353,12 +217,21 @@ static bool give_body(struct tcp_delivery *d)
     return false;
 }
 
+/* The certificate is to be for the host we think we talk to; a literal next hop is one by
+ * the will of the configuration, or of who addressed the mail. */
 static void start_tls(struct tcp_delivery *d)
 {
+    const struct tls_policy *p = &d->channel->tls_client;
+    char ip[INET6_ADDRSTRLEN];
+    delivery_address_text(d, ip);
+    struct tls_wish wish = {
+        .host = str_from(d->name),
+        .verify = p->verify,
+        .names = {str_from(d->name[0] ? d->name : ip),
+                  str_from(tcp_hosts_secure_domain(d->hosts))},
+    };
     stream_deadline(d->stream, TLS_TIMEOUT_MS);
-    struct tls_context *tls =
-        tls_contexts_client(d->state->tls, d->channel->tls_client.profile);
-    stream_start_tls(d->stream, tls, false, str_from(d->name));
+    stream_start_tls(d->stream, tls_contexts_client(d->state->tls, p->profile), &wish);
 }
 
 /* A connection made under one configuration does not carry mail of the next one. */
@@ -467,7 +340,11 @@ static void on_connected(struct stream *stream, void *arg)
 {
     struct tcp_delivery *d = arg;
     d->connected = true;
-    stream_deadline(stream, smtp_client_timeout_ms(d->machine));
+    if (d->channel->tls_client.implicit) {
+        start_tls(d);
+    } else {
+        stream_deadline(stream, smtp_client_timeout_ms(d->machine));
+    }
     stream_resume(stream);
 }
 
@@ -485,11 +362,14 @@ static void on_end(struct stream *stream, const char *reason, void *arg)
 static void on_tls(struct stream *stream, bool ok, const char *error, void *arg)
 {
     struct tcp_delivery *d = arg;
-    (void)stream;
-    log_tls(d, ok ? NULL : error);
+    delivery_tls_note(d, ok ? NULL : error);
+    delivery_log_tls(d, ok ? NULL : error);
     counter_add(ok ? &d->worker->counters.tls_out : &d->worker->counters.tls_out_failed,
                 1);
     smtp_client_tls_done(d->machine, ok, error);
+    if (ok) {
+        stream_deadline(stream, smtp_client_timeout_ms(d->machine));
+    }
     delivery_run(d, "", 0);
 }
 
@@ -508,10 +388,13 @@ static struct smtp_client_options client_options(const struct tcp_delivery *d)
 {
     const struct snapshot *s = d->runtime->snapshot;
     const struct tcp_options *o = &d->channel->tcp;
+    const struct tls_policy *tls = &d->channel->tls_client;
     bool named = o->banner_host.len > 0;
     return (struct smtp_client_options){
         .helo_name = named ? o->banner_host : channel_local_name(s, d->channel),
-        .tls = d->clear ? TLS_LEVEL_NO : d->channel->opts.tls_client,
+        .tls = d->clear ? TLS_LEVEL_NO : tls->level,
+        .implicit_tls = tls->implicit,
+        .fallback = tls_policy_falls_back(tls),
         .times = {.reply = o->status_receive_ms,
                   .mail = o->status_mail_receive_ms,
                   .rcpt = o->status_rcpt_receive_ms,
@@ -528,6 +411,7 @@ static void delivery_connect(struct tcp_delivery *d)
 {
     int error = 0;
     struct smtp_client_options o = client_options(d);
+    delivery_tls_begin(d);
     smtp_client_free(&d->machine);
     take_message(d, d->job);
     d->machine = smtp_client_new(&o, &d->message);
@@ -540,7 +424,7 @@ static void delivery_connect(struct tcp_delivery *d)
         return;
     }
     smtp_client_lost(d->machine, uv_strerror(error));
-    log_attempt(d, smtp_client_host_outcome(d->machine));
+    delivery_log_attempt(d, smtp_client_host_outcome(d->machine));
     d->clear = d->retry_fresh = false;
     delivery_after_close(d);
 }
@@ -555,7 +439,7 @@ static void delivery_give_up(struct tcp_delivery *d, bool left)
     if (last.class == OUTCOME_FAILED && !all) {
         last.class = OUTCOME_DEFERRED;
     }
-    note_connection(d, d->job);
+    delivery_note_connection(d, d->job);
     fail_all(d, &last);
 }
 

@@ -22,6 +22,7 @@ struct tcp_hosts {
     bool started;
     struct dns_mx mx[DNS_MX_MAX];
     unsigned mx_count, mx_at;         /* mx_at: the next one to look up */
+    bool mx_secure;                   /* the list was validated by DNSSEC */
     bool last_resort, at_last_resort; /* still to be tried after the others */
     struct sockaddr_storage address[DNS_ADDRESS_MAX];
     unsigned address_count, address_at;
@@ -335,6 +336,7 @@ static void on_mx(struct worker *w, const struct dns_answer *a, void *arg)
     switch (a->status) {
     case DNS_OK:
         h->mx_count = a->mx_count;
+        h->mx_secure = a->secure;
         memcpy(h->mx, a->mx, sizeof h->mx);
         if (h->channel->opts.mx != MX_MODE_IN_ORDER) {
             dns_mx_shuffle(h->mx, h->mx_count);
@@ -448,4 +450,9 @@ bool tcp_hosts_skip_to_last(struct tcp_hosts *h)
 bool tcp_hosts_at_last(const struct tcp_hosts *h)
 {
     return h->at_last_resort;
+}
+
+const char *tcp_hosts_secure_domain(const struct tcp_hosts *h)
+{
+    return h->mx_secure && !h->at_last_resort ? h->host : "";
 }

@@ -40,4 +40,8 @@ bool tcp_hosts_skip_to_last(struct tcp_hosts *h);
 /* True when what was asked for last is of the host of `lastresort`. */
 bool tcp_hosts_at_last(const struct tcp_hosts *h);
 
+/* The domain the hosts are for, when DNSSEC has proven that they are: then their
+ * certificates may be for it, too. "" otherwise. */
+const char *tcp_hosts_secure_domain(const struct tcp_hosts *h);
+
 #endif

@@ -107,7 +107,7 @@ static struct enqueue_session session_facts(struct tcp_session *s)
 {
     bool esmtp = false;
     str helo = smtp_server_helo(s->machine, &esmtp);
-    const struct stream_tls_info *tls = stream_tls(s->stream);
+    const struct tls_facts *tls = stream_tls(s->stream);
     snprintf(s->helo, sizeof s->helo, "%.*s", STR_ARG(helo));
     return (struct enqueue_session){
         .worker = s->worker,
@@ -241,7 +241,7 @@ static bool answer_tls(struct tcp_session *s)
     session_flush(s);
     stream_deadline(s->stream, TLS_TIMEOUT_MS);
     check(tls); /* check refuses a channel that offers TLS without one */
-    stream_start_tls(s->stream, tls, true, STR(""));
+    stream_start_tls(s->stream, tls, NULL);
     return false;
 }
 

@@ -45,11 +45,14 @@ void session_log_ident(struct tcp_session *s)
 void session_log_tls(struct tcp_session *s, const char *error)
 {
     struct log_line line;
-    const struct stream_tls_info *tls = stream_tls(s->stream);
+    const struct tls_facts *tls = stream_tls(s->stream);
     log_session(&line, s, LOG_TLS);
     log_cstr(&line, "side", "server");
     log_str(&line, "channel", s->channel->name);
     log_cstr(&line, "peer", s->peer_ip);
+    if (smtp_server_injected(s->machine) > 0) {
+        log_int(&line, "ignored", (int64_t)smtp_server_injected(s->machine));
+    }
     if (error) {
         log_cstr(&line, "error", error);
     } else if (tls) {

@@ -28,7 +28,8 @@ struct smtp_server_policy session_policy(struct tcp_session *s)
     snprintf(s->local_name, sizeof s->local_name, "%.*s", STR_ARG(name));
     return (struct smtp_server_policy){
         .local_name = str_from(s->local_name),
-        .tls = s->channel->opts.tls_server,
+        .tls = s->channel->tls_server.level,
+        .injection = s->channel->tls_server.injection,
         .size_limit_bytes = size_limit(s),
         .bare_addresses = s->channel->opts.bare != BARE_REFUSED,
         .recipient_limit = RECIPIENT_LIMIT,

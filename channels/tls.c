@@ -181,6 +181,8 @@ static bool context_fill(struct tls_build *b)
     bool ok = tls_use_params(b, c->ssl);
     if (c->server) {
         context_set_server(b, c->ssl);
+    } else {
+        ok = tls_use_trust(b, c->ssl) && ok;
     }
     if (b->files == TLS_FILES_NONE) {
         return ok;
@@ -234,6 +236,7 @@ static void context_free(struct tls_context *c)
         OSSL_PROVIDER_unload(c->providers[i]);
     }
     OSSL_LIB_CTX_free(c->library);
+    free(c->fingerprints);
     free(c);
 }
 

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/buf.h"
 #include "base/diag.h"
@@ -41,7 +42,36 @@ bool tls_check(const struct snapshot *s, enum tls_files files, struct diags *d);
 struct tls_filter;
 enum tls_step { TLS_STEP_MORE, TLS_STEP_DONE, TLS_STEP_CLOSED, TLS_STEP_FAILED };
 
-struct tls_filter *tls_filter_new(struct tls_context *c, bool server, str server_name);
+enum { TLS_NAMES_MAX = 2 };
+
+/* What a client wants of a session. */
+struct tls_wish {
+    str host; /* for SNI; empty or an address: none */
+    enum tls_verify verify;
+    /* Names the certificate may be for (TRY, HOST); or an address, which stands alone. */
+    str names[TLS_NAMES_MAX];
+};
+
+/* What is known of a session; texts are "" where there is nothing. Those of the peer may
+ * hold any bytes but NUL. */
+struct tls_facts {
+    char version[16]; /* "TLSv1.3" */
+    char cipher[64];  /* "TLS_AES_256_GCM_SHA384" */
+    char group[32];   /* of the key exchange */
+    int bits;         /* of the cipher, those that count ... */
+    int bits_alg;     /* ... and those its algorithm has */
+    bool pq;          /* the group withstands quantum computers */
+    bool resumed;
+    uint64_t handshake_ns;    /* how long it took */
+    char sni[256];            /* client: what we asked for; server: what was asked for */
+    enum tls_verify verified; /* what is proven of the peer: NO, CA, HOST or FP */
+    char verify_error[256];   /* why not, where something was wanted */
+    char subject[256], issuer[256]; /* of the peer's certificate, RFC 4514 */
+    char spki[72];                  /* "sha256:..." of its public key */
+};
+
+/* A session; wish NULL: as server. The wish is copied. */
+struct tls_filter *tls_filter_new(struct tls_context *c, const struct tls_wish *wish);
 void tls_filter_free(struct tls_filter **f);
 /* Gives encrypted bytes from the peer (len 0: just go on). Appends bytes to send to
  * `wire` and decrypted ones to `plain`. MORE: handshake or session goes on; DONE: the
@@ -55,9 +85,7 @@ enum tls_step tls_filter_out(struct tls_filter *f, const char *data, size_t len,
 /* Appends close_notify. */
 void tls_filter_shut(struct tls_filter *f, struct buf *wire);
 const char *tls_filter_error(const struct tls_filter *f); /* one line, for the log */
-const char *tls_filter_version(const struct tls_filter *f);
-const char *tls_filter_cipher(const struct tls_filter *f);
-const char *tls_filter_sni(const struct tls_filter *f); /* "" if none */
-bool tls_filter_resumed(const struct tls_filter *f);
+/* Complete after DONE; after FAILED what was known by then. */
+const struct tls_facts *tls_filter_facts(const struct tls_filter *f);
 
 #endif

@@ -1,6 +1,7 @@
 /* tls_context: what the files of TLS share: tls.c (the contexts of a configuration),
  * tls_files.c (certificates and keys), tls_params.c (protocols, ciphers, groups),
- * tls_filter.c (one session). Nobody else includes it. */
+ * tls_trust.c (CAs), tls_filter.c and tls_verify.c (one session). Nobody else includes
+ * it. */
 #ifndef CHANNELS_TLS_CONTEXT_H
 #define CHANNELS_TLS_CONTEXT_H
 
@@ -12,7 +13,7 @@
 #include "base/map.h"
 #include "channels/tls.h"
 
-enum { TLS_PROVIDERS_MAX = 8 };
+enum { TLS_PROVIDERS_MAX = 8, TLS_FINGERPRINT_BYTES = 32 };
 
 struct tls_context {
     atomic_uint refs;
@@ -23,6 +24,9 @@ struct tls_context {
      * SSL_CTX. NULL: there are none. */
     struct map *names;
     struct arena *arena; /* of names */
+    /* client: what tlsverifyfp compares with */
+    unsigned char (*fingerprints)[TLS_FINGERPRINT_BYTES];
+    unsigned fingerprint_count;
     /* Providers are loaded into a library context of their own; NULL: the usual one. */
     OSSL_LIB_CTX *library;
     OSSL_PROVIDER *providers[TLS_PROVIDERS_MAX];
@@ -48,6 +52,11 @@ bool tls_use_dh_params(struct tls_build *b, SSL_CTX *ssl, const struct tls_item 
 /* tls_params.c: protocols, ciphers, groups and all that is the same for every profile.
  * Reports what the profile says wrong. */
 bool tls_use_params(struct tls_build *b, SSL_CTX *ssl);
+
+/* tls_trust.c: CAs and fingerprints of a client; what is missing is reported. */
+bool tls_use_trust(struct tls_build *b, SSL_CTX *ssl);
+/* tls_verify.c: makes a context ask us about every certificate. */
+void tls_verify_prepare(SSL_CTX *ssl);
 
 /* The BIO between OpenSSL and a filter's buffers; its data is the struct tls_filter.
  * NULL when memory is exhausted. */

@@ -1,28 +1,18 @@
 /* tls_filter: one TLS session as a byte filter. OpenSSL reads from the slice given to
  * tls_filter_in() and writes to the buffer given to each call, through a BIO of our
  * own: no copy in between, no memory held while idle. Contexts are made in tls.c. */
-#include "channels/tls.h"
+#include "channels/tls_filter.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/check.h"
-#include "channels/tls_context.h"
 
 enum { TLS_RECORD_BYTES = 16384 };
-
-struct tls_filter {
-    struct tls_context *context;
-    SSL *ssl;
-    str in;           /* what OpenSSL has not read yet, during a call */
-    struct buf *wire; /* where it writes to, during a call */
-    bool established, closed, failed;
-    char error[256];
-    char sni[256];
-};
 
 /* --- the BIO: all of it works on the filter of a call in progress --- */
 
@@ -83,43 +73,80 @@ static bool filter_set_bio(struct tls_filter *f)
     return true;
 }
 
-/* SNI carries DNS names only (RFC 6066 3): no address literals, no trailing dot. */
-static bool filter_set_server_name(struct tls_filter *f, str name)
+static uint64_t now_ns(void)
 {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* Without the dot at the end and brackets of a literal; "" if it does not fit. */
+static void copy_name(char out[256], str name)
+{
+    if (name.len > 1 && name.ptr[0] == '[' && name.ptr[name.len - 1] == ']') {
+        name = str_sub(name, 1, name.len - 2);
+        name = str_istarts(name, STR("IPv6:")) ? str_from_pos(name, 5) : name;
+    }
     if (name.len > 0 && name.ptr[name.len - 1] == '.') {
         name.len--;
     }
-    if (name.len == 0 || name.len >= sizeof f->sni) {
-        return true;
-    }
-    memcpy(f->sni, name.ptr, name.len);
-    f->sni[name.len] = '\0';
-    ASN1_OCTET_STRING *ip = a2i_IPADDRESS(f->sni);
-    if (ip != NULL || f->sni[0] == '[' || memchr(name.ptr, '\0', name.len) != NULL) {
-        ASN1_OCTET_STRING_free(ip);
-        f->sni[0] = '\0';
-        ERR_clear_error();
-        return true;
-    }
-    ERR_clear_error();
-    return SSL_set_tlsext_host_name(f->ssl, f->sni) == 1;
+    bool fits = name.len < 256 && (name.len == 0 || !memchr(name.ptr, '\0', name.len));
+    snprintf(out, 256, "%.*s", fits ? (int)name.len : 0, name.ptr);
 }
 
-struct tls_filter *tls_filter_new(struct tls_context *c, bool server, str server_name)
+static bool is_address(const char *name)
 {
-    check(c->server == server);
+    ASN1_OCTET_STRING *ip = a2i_IPADDRESS(name);
+    bool is = ip != NULL;
+    ASN1_OCTET_STRING_free(ip);
+    ERR_clear_error();
+    return is;
+}
+
+/* SNI carries DNS names only (RFC 6066 3): no address literals, no trailing dot. */
+static bool filter_set_server_name(struct tls_filter *f, str name)
+{
+    char *sni = f->facts.sni;
+    copy_name(sni, name);
+    if (sni[0] == '\0' || is_address(sni)) {
+        sni[0] = '\0';
+        return true;
+    }
+    return SSL_set_tlsext_host_name(f->ssl, sni) == 1;
+}
+
+static bool filter_set_wish(struct tls_filter *f, const struct tls_wish *wish)
+{
+    f->verify = wish->verify;
+    for (int i = 0; i < TLS_NAMES_MAX; i++) {
+        copy_name(f->reference[i], wish->names[i]);
+    }
+    if (is_address(f->reference[0])) {
+        snprintf(f->reference_ip, sizeof f->reference_ip, "%.63s", f->reference[0]);
+    }
+    if (wish->verify != TLS_VERIFY_NO) {
+        SSL_set_verify(f->ssl, SSL_VERIFY_PEER, NULL);
+    }
+    SSL_set_app_data(f->ssl, f);
+    return filter_set_server_name(f, wish->host);
+}
+
+struct tls_filter *tls_filter_new(struct tls_context *c, const struct tls_wish *wish)
+{
+    check(c->server == (wish == NULL));
     ERR_clear_error();
     struct tls_filter *f = calloc(1, sizeof *f);
     check(f != NULL);
     f->context = tls_context_ref(c);
+    f->facts.handshake_ns = now_ns();
     f->ssl = SSL_new(c->ssl);
     if (f->ssl == NULL || !filter_set_bio(f) ||
-        (!server && !filter_set_server_name(f, server_name))) {
+        (wish != NULL && !filter_set_wish(f, wish))) {
         f->failed = true;
         tls_take_error(f->error, sizeof f->error);
         return f;
     }
-    if (server) {
+    if (wish == NULL) {
         SSL_set_accept_state(f->ssl);
     } else {
         SSL_set_connect_state(f->ssl);
@@ -166,7 +193,12 @@ static enum tls_step filter_fail(struct tls_filter *f)
     } else {
         tls_take_error(reason, sizeof reason);
     }
-    snprintf(f->error, sizeof f->error, "%s%s", reason, error_hint(code));
+    if (!f->established && f->facts.verify_error[0] != '\0' &&
+        f->verify != TLS_VERIFY_TRY) {
+        snprintf(f->error, sizeof f->error, "%s", f->facts.verify_error);
+    } else {
+        snprintf(f->error, sizeof f->error, "%s%s", reason, error_hint(code));
+    }
     ERR_clear_error();
     f->failed = true;
     return TLS_STEP_FAILED;
@@ -197,11 +229,12 @@ static void filter_note_sni(struct tls_filter *f)
         return;
     }
     size_t i = 0;
-    for (; name[i] != '\0' && i + 1 < sizeof f->sni; i++) {
+    char *sni = f->facts.sni;
+    for (; name[i] != '\0' && i + 1 < sizeof f->facts.sni; i++) {
         bool ok = ascii_is_alnum(name[i]) || strchr("-._", name[i]) != NULL;
-        f->sni[i] = ok ? ascii_lower(name[i]) : '?';
+        sni[i] = ok ? ascii_lower(name[i]) : '?';
     }
-    f->sni[i] = '\0';
+    sni[i] = '\0';
 }
 
 static enum tls_step filter_handshake(struct tls_filter *f)
@@ -212,7 +245,9 @@ static enum tls_step filter_handshake(struct tls_filter *f)
         return filter_result(f, ret);
     }
     f->established = true;
+    f->facts.handshake_ns = now_ns() - f->facts.handshake_ns;
     filter_note_sni(f);
+    tls_verify_note(f);
     return TLS_STEP_DONE;
 }
 
@@ -299,22 +334,7 @@ const char *tls_filter_error(const struct tls_filter *f)
     return f->error;
 }
 
-const char *tls_filter_version(const struct tls_filter *f)
+const struct tls_facts *tls_filter_facts(const struct tls_filter *f)
 {
-    return SSL_get_version(f->ssl);
-}
-
-const char *tls_filter_cipher(const struct tls_filter *f)
-{
-    return SSL_get_cipher_name(f->ssl);
-}
-
-const char *tls_filter_sni(const struct tls_filter *f)
-{
-    return f->sni;
-}
-
-bool tls_filter_resumed(const struct tls_filter *f)
-{
-    return SSL_session_reused(f->ssl) == 1;
+    return &f->facts;
 }

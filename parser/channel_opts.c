@@ -53,6 +53,8 @@ static void assign(struct channel_opts *o, enum keyword_id id, const struct valu
     case KEYWORD_ID_##word: o->word = v->text; o->word##_at = at; break;
 #define PROFILE(word, ...)                                                               \
     case KEYWORD_ID_##word: o->word = v->text; o->word##_at = at; break;
+#define EITHER(word, type, ...)                                                          \
+    case KEYWORD_ID_##word: o->word = (type)v->number; o->word##_at = at; break;
 #define HOST(word, ...)                                                                  \
     case KEYWORD_ID_##word: o->word = v->text; o->word##_at = at; break;
 #define ADDRESS(word, ...)                                                               \
@@ -97,6 +99,7 @@ unsigned channel_opts_places(const struct channel_opts *o, enum keyword_id id,
 #define INT(word, ...)            case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
 #define CHANNEL(word, ...)        case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
 #define PROFILE(word, ...)        case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
+#define EITHER(word, ...)         case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
 #define HOST(word, ...)           case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
 #define ADDRESS(word, ...)        case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
 #define SERVERS(word, ...)        case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
@@ -127,6 +130,7 @@ static bool holds(const struct channel_opts *o, const struct channel_opts *built
     case KEYWORD_ID_##word: return o->word != built_in->word;
 #define CHANNEL(word, ...) case KEYWORD_ID_##word: return o->word.len > 0;
 #define PROFILE(word, ...) case KEYWORD_ID_##word: return o->word.len > 0;
+#define EITHER(word, ...)  case KEYWORD_ID_##word: return o->word != 0;
 #define HOST(word, ...)    case KEYWORD_ID_##word: return o->word.len > 0;
 #define ADDRESS(word, ...) case KEYWORD_ID_##word: return o->word.len > 0;
 #define SERVERS(word, ...) case KEYWORD_ID_##word: return o->nameserver_count > 0;
@@ -148,6 +152,8 @@ static void print_argument(const struct channel_opts *o, enum keyword_id id,
     case KEYWORD_ID_##word: buf_printf(out, " %.*s", STR_ARG(o->word)); break;
 #define PROFILE(word, ...)                                                               \
     case KEYWORD_ID_##word: buf_printf(out, " %.*s", STR_ARG(o->word)); break;
+#define EITHER(word, type, first, second, ...)                                           \
+    case KEYWORD_ID_##word: buf_printf(out, " %s", o->word == 0 ? #first : #second); break;
 #define HOST(word, ...)                                                                  \
     case KEYWORD_ID_##word: buf_printf(out, " %.*s", STR_ARG(o->word)); break;
 #define ADDRESS(word, ...)                                                               \
@@ -210,6 +216,8 @@ static str wanted(struct arena *a, const struct keyword *k)
         return STR("the addresses of name servers, IP or IP@port");
     case KEYWORD_KIND_DOMAINS:
         return STR("a domain name, and perhaps another one with a dot in it");
+    case KEYWORD_KIND_EITHER:
+        return str_from(k->argument);
     case KEYWORD_KIND_CHOICE:
     case KEYWORD_KIND_NOTHING:
         break;
@@ -272,7 +280,8 @@ static bool read_servers(const struct applying *on, struct value *v)
     return good;
 }
 
-/* PMDF: an argument of `daemon` that is no full host name stands for the official host. */
+/* PMDF: an argument of `daemon` that is no full host name stands for the official host.
+ */
 static bool read_host(const struct applying *on, const struct ast_word *arg,
                       struct value *v)
 {
@@ -319,6 +328,21 @@ static bool read_domains(const struct applying *on, struct value *v)
     return true;
 }
 
+/* The argument is called "first or second" in the table. */
+static bool read_either(const struct applying *on, const struct ast_word *arg,
+                        struct value *v)
+{
+    str rest = str_from(on->keyword->known->argument), word;
+    for (uint32_t i = 0; str_word(&rest, &word); i++) {
+        if (i % 2 == 0 && str_ieq(word, arg->text)) {
+            v->number = i / 2;
+            return true;
+        }
+    }
+    bad_argument(on, arg, "keyword-range");
+    return false;
+}
+
 static bool read_value(const struct applying *on, struct value *v)
 {
     const struct keyword *k = on->keyword->known;
@@ -345,6 +369,8 @@ static bool read_value(const struct applying *on, struct value *v)
     case KEYWORD_KIND_PROFILE:
         v->text = arg->text;
         return true;
+    case KEYWORD_KIND_EITHER:
+        return read_either(on, arg, v);
     case KEYWORD_KIND_SERVERS:
         return read_servers(on, v);
     case KEYWORD_KIND_DOMAINS:

@@ -29,6 +29,9 @@ static const struct keyword KEYWORDS[] = {
 #define DOMAINS(word, field, value, arg, in_group, meaning)                              \
     ROW(word, DOMAINS, ONE_OR_TWO, HONOURED, .group = in_group, .argument = arg,         \
         .text = meaning)
+#define EITHER(word, type, first, second, in_group, meaning)                             \
+    ROW(word, EITHER, ONE, HONOURED, .group = in_group,                                  \
+        .argument = #first " or " #second, .text = meaning)
 #define CHOICE(word, field, value, state, in_group, meaning)                             \
     ROW(word, CHOICE, NONE, HONOURED, .group = in_group, .argument = "",                 \
         .is_default = state, .text = meaning)

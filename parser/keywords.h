@@ -11,6 +11,15 @@
 #include "base/diag.h"
 
 enum tls_level { TLS_LEVEL_NO, TLS_LEVEL_MAY, TLS_LEVEL_MUST };
+/* What is asked of the certificate of a next hop, weakest first. */
+enum tls_verify {
+    TLS_VERIFY_NO,
+    TLS_VERIFY_TRY,  /* as HOST, but only for the log */
+    TLS_VERIFY_CA,   /* it leads to a CA that is trusted */
+    TLS_VERIFY_HOST, /* and is for the host */
+    TLS_VERIFY_FP    /* its fingerprint is listed */
+};
+enum tls_injection { TLS_INJECTION_REJECT, TLS_INJECTION_IGNORE };
 enum ip_switch { IP_SWITCH_ALLOW, IP_SWITCH_START, IP_SWITCH_NO };
 enum mx_mode {
     MX_MODE_DEFAULT, /* MX records if the port is 25 */
@@ -75,6 +84,7 @@ enum keyword_kind {
     KEYWORD_KIND_ADDRESS, /* IP literal */
     KEYWORD_KIND_SERVERS, /* IP[@port]... */
     KEYWORD_KIND_DOMAINS, /* one or two host names */
+    KEYWORD_KIND_EITHER,  /* one of two words */
     KEYWORD_KIND_NOTHING  /* sets nothing */
 };
 
@@ -87,6 +97,7 @@ enum keyword_id {
 #define ADDRESS(word, ...)   KEYWORD_ID_##word,
 #define SERVERS(word, ...)   KEYWORD_ID_##word,
 #define DOMAINS(word, ...)   KEYWORD_ID_##word,
+#define EITHER(word, ...)    KEYWORD_ID_##word,
 #define CHOICE(word, ...)    KEYWORD_ID_##word,
 #define PARTLY(word, ...)    KEYWORD_ID_##word,
 #define SPELL(word, ...)     KEYWORD_ID_##word,
@@ -132,7 +143,9 @@ struct nameserver {
 /* The honoured keywords' values for one channel: built-ins, then every `defaults`,
  * then the channel line, each applied left to right. One field and one span
  * (<field>_at: where it was last written, SPAN_NONE when it is built in) per row:
- *   enum tls_level tls_server, tls_client;  enum ip_switch ip_switch;
+ *   enum tls_level tls_server, tls_client;  enum tls_verify tls_verify;
+ *   bool tls_fallback, tls_implicit_client;  enum tls_injection tlsinjection;
+ *   enum ip_switch ip_switch;
  *   enum mx_mode mx;  enum smtp_eol smtp_eol;  bool logging, master_only;
  *   enum ident_mode ident;  enum forward_check forward_check;
  *   bool received_for, received_from, reverse;
@@ -175,6 +188,9 @@ struct channel_opts {
     struct span word##_at;
 #define DOMAINS(word, ...)                                                               \
     str word[2];                                                                         \
+    struct span word##_at;
+#define EITHER(word, type, ...)                                                          \
+    type word;                                                                           \
     struct span word##_at;
 #include "parser/keywords.def"
     unsigned nameserver_count;

@@ -21,6 +21,20 @@ struct job_recipient {
     struct outcome outcome; /* starts as deferred */
 };
 
+/* The TLS of a delivery, for the log: what was wanted and what came of it; docs/log.md.
+ * The texts of the peer may hold anything. */
+struct job_tls {
+    bool wanted; /* the rest means something: the channel sends by SMTP */
+    const char *level, *verify, *source; /* constant: "must", "host", "keyword" */
+    bool active, fallback, resumed, pq;
+    const char *verified; /* constant: "no", "ca", "host", "fp" */
+    char version[16], cipher[64], group[32];
+    int bits, bits_alg;
+    uint64_t handshake_ns;
+    char sni[256], subject[256], issuer[256], spki[72];
+    char error[256]; /* why it failed, or why the certificate is not verified */
+};
+
 /* One delivery: one message, one channel, one next hop, its recipients. Made by
  * dispatch, lent to deliver() until job_done(). */
 struct job {
@@ -36,7 +50,7 @@ struct job {
     struct job_recipient *recipients;
     unsigned recipient_count;
     /* Filled in by the driver for the log and the user. */
-    char tls[64];   /* "TLSv1.3 TLS_AES_256_GCM_SHA384"; "" in clear */
+    struct job_tls tls;
     char peer[128]; /* "mx1.example.com[192.0.2.1]:25", or a file path */
 };
 

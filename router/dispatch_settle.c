@@ -43,6 +43,54 @@ static void outcome_expire(struct outcome *o, int64_t give_up_ms)
     }
 }
 
+static void log_text(struct log_line *line, const char *key, const char *text)
+{
+    log_cstr(line, key, text[0] != '\0' ? text : NULL);
+}
+
+/* What was wanted and what it came to, in one word: "must+host>host", "may>clear". */
+static void log_tls_summary(struct log_line *line, const struct job_tls *t)
+{
+    bool verify = strcmp(t->verify, "no") != 0;
+    const char *got = t->active                     ? "tls"
+                      : t->error[0] && !t->fallback ? "failed"
+                                                    : "clear";
+    if (t->active && strcmp(t->verified, "no") != 0) {
+        got = t->verified;
+    }
+    log_fmt(line, "tls.summary", "%s%s%s>%s", t->level, verify ? "+" : "",
+            verify ? t->verify : "", got);
+}
+
+static void log_tls(struct log_line *line, const struct job_tls *t)
+{
+    if (!t->wanted) {
+        return;
+    }
+    log_tls_summary(line, t);
+    log_cstr(line, "tls.active", t->active ? "yes" : "no");
+    log_cstr(line, "tls.policy.level", t->level);
+    log_cstr(line, "tls.policy.verify", t->verify);
+    log_cstr(line, "tls.policy.source", t->source);
+    log_cstr(line, "tls.fallback", t->fallback ? "yes" : NULL);
+    if (t->active) {
+        log_text(line, "tls.version", t->version);
+        log_text(line, "tls.cipher", t->cipher);
+        log_int(line, "tls.bits", t->bits);
+        log_int(line, "tls.bits_alg", t->bits_alg);
+        log_text(line, "tls.group", t->group);
+        log_cstr(line, "tls.pq", t->pq ? "yes" : NULL);
+        log_cstr(line, "tls.resumed", t->resumed ? "yes" : NULL);
+        log_duration_ms(line, "tls.handshake_ms", t->handshake_ns);
+        log_cstr(line, "tls.verified", strcmp(t->verified, "no") ? t->verified : "none");
+        log_text(line, "tls.peer.subject", t->subject);
+        log_text(line, "tls.peer.issuer", t->issuer);
+        log_text(line, "tls.spki", t->spki);
+    }
+    log_text(line, "tls.sni", t->sni);
+    log_text(line, "tls.error", t->error);
+}
+
 static void outcome_log(const struct delivery *d, const struct job_recipient *r,
                         int64_t now_ms)
 {
@@ -63,7 +111,7 @@ static void outcome_log(const struct delivery *d, const struct job_recipient *r,
         log_str(&line, "host", job->host);
     }
     log_cstr(&line, "peer", job->peer[0] != '\0' ? job->peer : NULL);
-    log_cstr(&line, "tls", job->tls[0] != '\0' ? job->tls : NULL);
+    log_tls(&line, &job->tls);
     if (o->code != 0) {
         log_int(&line, "code", o->code);
     }

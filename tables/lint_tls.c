@@ -85,6 +85,102 @@ static void lint_profiles(struct compile *c)
     }
 }
 
+/* What a channel asks of the certificates of its next hops, and cannot get. */
+static void lint_verify(struct compile *c, const struct channel *ch)
+{
+    const struct tls_policy *t = &ch->tls_client;
+    const struct tls_profile *p = t->profile;
+    if (t->verify == TLS_VERIFY_NO || ch->final) {
+        return;
+    }
+    if (t->verify == TLS_VERIFY_FP && p->settings[TLS_OPTION_fingerprint].items == NULL) {
+        diag_error(c->diags, t->verify_at, "tls-nothing-to-verify",
+                   "no certificate could ever do: section [%.*s] of tls.cnf has no "
+                   "fingerprint",
+                   STR_ARG(p->name));
+    } else if (t->verify != TLS_VERIFY_FP && !p->ca_system && !tls_profile_names_cas(p)) {
+        diag_error(c->diags, t->verify_at, "tls-nothing-to-verify",
+                   "no certificate could ever do: section [%.*s] of tls.cnf trusts no CA",
+                   STR_ARG(p->name));
+    } else if (t->verify == TLS_VERIFY_CA && p->ca_system) {
+        diag_warning(
+            c->diags, t->verify_at, "tls-any-certificate",
+            "this proves nothing: the profile trusts the CAs of the system, which "
+            "give anybody a certificate; name a CA with ca_file, or say "
+            "tlsverifyhost");
+    }
+}
+
+/* Words about TLS that its level makes void. */
+static void lint_client_level(struct compile *c, const struct channel *ch)
+{
+    const struct tls_policy *t = &ch->tls_client;
+    bool wrote = channel_wrote(c->s, ch, t->verify_at);
+    if (ch->final) {
+        return;
+    }
+    if (t->level == TLS_LEVEL_NO && t->verify != TLS_VERIFY_NO && wrote) {
+        diag_warning(c->diags, t->verify_at, "no-effect",
+                     "this has no effect: the channel uses no TLS when sending; say "
+                     "musttlsclient, too");
+    } else if (t->level == TLS_LEVEL_MAY && t->verify > TLS_VERIFY_TRY && wrote) {
+        diag_warning(
+            c->diags, t->verify_at, "tls-verify-may",
+            "a host that does not offer STARTTLS, or seems not to, still gets its "
+            "mail in clear; say musttlsclient, too");
+    }
+    if (t->level != TLS_LEVEL_MAY && !t->fallback &&
+        channel_wrote(c->s, ch, t->fallback_at)) {
+        diag_warning(c->diags, t->fallback_at, "no-effect", "this has no effect: %s",
+                     t->level == TLS_LEVEL_MUST
+                         ? "where TLS is a must there is no fallback"
+                         : "the channel uses no TLS when sending");
+    }
+    if (t->implicit && ch->opts.tls_client != TLS_LEVEL_MUST &&
+        channel_wrote(c->s, ch, ch->opts.tls_client_at)) {
+        diag_warning(c->diags, ch->opts.tls_client_at, "no-effect",
+                     "this has no effect when sending: with tlsimplicitclient TLS is a "
+                     "must");
+    }
+}
+
+/* CAs or fingerprints by which nobody verifies anything. */
+static void lint_unused_trust(struct compile *c)
+{
+    static const struct {
+        enum tls_option option;
+        const char *words;
+    } rows[] = {{TLS_OPTION_ca_file, "tlsverifyca, tlsverifyhost or tlsverifytry"},
+                {TLS_OPTION_ca_dir, "tlsverifyca, tlsverifyhost or tlsverifytry"},
+                {TLS_OPTION_ca_store, "tlsverifyca, tlsverifyhost or tlsverifytry"},
+                {TLS_OPTION_fingerprint, "tlsverifyfp"}};
+    const struct snapshot *s = c->s;
+    bool *ca = arena_array(c->arena, bool, s->tls_profile_count);
+    bool *fp = arena_array(c->arena, bool, s->tls_profile_count);
+    for (unsigned i = 0; i < s->channel_count; i++) {
+        enum tls_verify verify = s->channels[i]->tls_client.verify;
+        bool *mark = verify == TLS_VERIFY_FP ? fp : ca;
+        const struct tls_profile *p =
+            verify != TLS_VERIFY_NO ? s->channels[i]->tls_client.profile : NULL;
+        for (; p != NULL && !mark[p->index]; p = p->parent) {
+            mark[p->index] = true;
+        }
+    }
+    for (unsigned i = 0; i < s->tls_profile_count; i++) {
+        const struct tls_profile *p = s->tls_profiles[i];
+        for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+            const struct tls_setting *own = &p->settings[rows[r].option];
+            bool inherited = p->parent != NULL &&
+                             p->parent->settings[rows[r].option].items == own->items;
+            if (own->items != NULL && !inherited && !(r < 3 ? ca : fp)[i]) {
+                diag_warning(c->diags, own->at, "no-effect",
+                             "'%s' has no effect: no channel with this profile says %s",
+                             tls_option_name(rows[r].option), rows[r].words);
+            }
+        }
+    }
+}
+
 void lint_tls(struct compile *c, const struct reach *reach)
 {
     bool *told = arena_array(c->arena, bool, c->s->tls_profile_count);
@@ -94,5 +190,10 @@ void lint_tls(struct compile *c, const struct reach *reach)
     for (unsigned i = 0; i < c->s->channel_count; i++) {
         lint_certificate(c, c->s->channels[i], reach, told);
     }
+    for (unsigned i = 0; i < c->s->channel_count; i++) {
+        lint_verify(c, c->s->channels[i]);
+        lint_client_level(c, c->s->channels[i]);
+    }
     lint_profiles(c);
+    lint_unused_trust(c);
 }

@@ -11,8 +11,27 @@
 struct tls_policy {
     const struct tls_profile *profile; /* never NULL once compiled */
     struct span profile_at;            /* of tlsprofile; SPAN_NONE: [*] */
-    enum tls_level level;
+    enum tls_level level;              /* MUST where TLS begins with the first byte */
     struct span level_at;
+    enum tls_injection injection; /* server */
+    struct span injection_at;
+    /* Only of a client: */
+    bool implicit; /* TLS from the first byte */
+    struct span implicit_at;
+    enum tls_verify verify;
+    struct span verify_at;
+    bool fallback; /* as said; see tls_policy_falls_back() */
+    struct span fallback_at;
 };
+
+/* The policies of a channel from its keywords; the profile is left out. */
+void tls_policy_server(struct tls_policy *p, const struct channel_opts *o);
+void tls_policy_client(struct tls_policy *p, const struct channel_opts *o);
+/* Client: where TLS is offered and fails, may the mail go in clear? Never when TLS or a
+ * verified certificate is a must: otherwise who is in between could choose it. */
+bool tls_policy_falls_back(const struct tls_policy *p);
+/* "no", "may", "must"; "no", "try", "ca", "host", "fp". */
+const char *tls_level_name(enum tls_level level);
+const char *tls_verify_name(enum tls_verify verify);
 
 #endif

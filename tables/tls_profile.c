@@ -157,8 +157,8 @@ static void check_keys(struct compile *c, const struct tls_draft *d, enum tls_op
 
 /* --- the channels --- */
 
-static const struct tls_profile *
-channel_profile(struct reading *on, const struct channel *ch, struct span *wrong)
+static struct tls_profile *channel_profile(struct reading *on, const struct channel *ch,
+                                           struct span *wrong)
 {
     struct compile *c = on->c;
     struct span at = ch->opts.tlsprofile_at;
@@ -184,15 +184,14 @@ static void set_policies(struct reading *on)
     struct span wrong = SPAN_NONE;
     for (unsigned i = 0; i < on->c->s->channel_count; i++) {
         struct channel *ch = on->c->s->channels[i];
-        const struct tls_profile *p = channel_profile(on, ch, &wrong);
-        ch->tls_server = (struct tls_policy){.profile = p,
-                                             .profile_at = ch->opts.tlsprofile_at,
-                                             .level = ch->opts.tls_server,
-                                             .level_at = ch->opts.tls_server_at};
-        ch->tls_client = (struct tls_policy){.profile = p,
-                                             .profile_at = ch->opts.tlsprofile_at,
-                                             .level = ch->opts.tls_client,
-                                             .level_at = ch->opts.tls_client_at};
+        struct tls_profile *p = channel_profile(on, ch, &wrong);
+        tls_policy_server(&ch->tls_server, &ch->opts);
+        tls_policy_client(&ch->tls_client, &ch->opts);
+        ch->tls_server.profile = ch->tls_client.profile = p;
+        enum tls_verify verify = ch->tls_client.verify;
+        if (verify != TLS_VERIFY_NO && verify != TLS_VERIFY_FP) {
+            p->verifies = true;
+        }
     }
 }
 

@@ -60,12 +60,15 @@ struct tls_profile {
     enum tls_peer_fail peer_fail;
     bool dhe, session_tickets, send_ca_names;
     bool ca_system; /* yes unless said, or other CAs are named */
+    bool verifies;  /* some channel verifies next hops against its CAs */
 };
 
 /* "server_cert": the name an option has in the file. */
 const char *tls_option_name(enum tls_option o);
 /* The number of an option's row. */
 enum tls_option tls_option_of(enum option_id id);
+/* Does the profile name CAs by file, folder or store? */
+bool tls_profile_names_cas(const struct tls_profile *p);
 /* Does the option name a file or a key? Its items are absolute paths or URIs then. */
 bool tls_option_is_path(enum tls_option o);
 /* Is a value a URI of OSSL_STORE ("pkcs11:...", "file:...") and not a path? */

@@ -450,11 +450,16 @@ static void check_dh(struct compile *c, const struct tls_profile *p)
     }
 }
 
+bool tls_profile_names_cas(const struct tls_profile *p)
+{
+    return p->settings[TLS_OPTION_ca_file].items != NULL ||
+           p->settings[TLS_OPTION_ca_dir].items != NULL ||
+           p->settings[TLS_OPTION_ca_store].items != NULL;
+}
+
 void tls_profile_derive(struct compile *c, struct tls_profile *p)
 {
-    bool named = p->settings[TLS_OPTION_ca_file].items != NULL ||
-                 p->settings[TLS_OPTION_ca_dir].items != NULL ||
-                 p->settings[TLS_OPTION_ca_store].items != NULL;
+    bool named = tls_profile_names_cas(p);
     p->preset = choice_of(p, TLS_OPTION_preset, TLS_PRESET_INTERMEDIATE);
     p->protocol_min =
         choice_of(p, TLS_OPTION_protocol_min,

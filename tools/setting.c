@@ -46,13 +46,3 @@ struct setting setting_tls_client(const struct snapshot *s, const struct channel
 {
     return setting_of(s, c, c->opts.tls_client_at, "notlsclient");
 }
-
-const char *tls_level_name(enum tls_level level)
-{
-    static const char *const names[] = {
-        [TLS_LEVEL_NO] = "no",
-        [TLS_LEVEL_MAY] = "may",
-        [TLS_LEVEL_MUST] = "must",
-    };
-    return names[level];
-}

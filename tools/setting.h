@@ -24,6 +24,5 @@ setting_from_name(enum setting_from from); /* "line", "defaults", "built in" */
 /* The two sides of TLS on a channel: notlsserver and its like when nothing is written. */
 struct setting setting_tls_server(const struct snapshot *s, const struct channel *c);
 struct setting setting_tls_client(const struct snapshot *s, const struct channel *c);
-const char *tls_level_name(enum tls_level level); /* "no", "may", "must" */
 
 #endif

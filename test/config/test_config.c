@@ -288,8 +288,8 @@ static void test_has_case(const char *folder, const struct keyword *k)
     char file[520], path[512];
     snprintf(path, sizeof path, "%s/%s", folder, k->name);
     snprintf(file, sizeof file, "%s.cnf", path);
-    result(access(file, F_OK) == 0 || access(path, F_OK) == 0, folder,
-           str_from(k->name), "is there");
+    result(access(file, F_OK) == 0 || access(path, F_OK) == 0, folder, str_from(k->name),
+           "is there");
 }
 
 /* A keyword that begins to be honoured needs its cases: copy those of a neighbour. */

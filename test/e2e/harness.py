@@ -76,7 +76,7 @@ def make_certificate(folder, name='router.test'):
     return cert, key
 
 
-_FIELD = re.compile(r'([A-Za-z0-9_]+)=("(?:[^"\\]|\\.)*"|\S*)')
+_FIELD = re.compile(r'([A-Za-z0-9_.]+)=("(?:[^"\\]|\\.)*"|\S*)')
 
 
 def parse_log_line(text):

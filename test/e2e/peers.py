@@ -126,7 +126,7 @@ class Aiosmtpd:
 
     def __init__(self, tls='good', port=None, host='127.0.0.1', answers=None,
                  hostname='peer.test', starttls_reply='454 4.7.0 TLS not available',
-                 size_limit=1 << 30, certificate=None):
+                 size_limit=1 << 30, certificate=None, version=None):
         from aiosmtpd.smtp import SMTP
         self.port = port or free_port()
         self.received, self.seen, self.options = [], [], []
@@ -137,6 +137,8 @@ class Aiosmtpd:
         if tls != 'none':
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*(certificate or make_certificate(self.folder, hostname)))
+            if version:
+                context.minimum_version = context.maximum_version = version
             if tls == 'broken':
                 context.set_ciphers('aNULL:@SECLEVEL=0')
                 context.maximum_version = ssl.TLSVersion.TLSv1_2
@@ -235,7 +237,8 @@ def answers_quietly(host, port):
 class Scripted:
     """A server that answers by rote: replies maps 'greeting' and verbs to bytes (None:
     hang up instead; 'RCPT <address>' for one recipient). With 'TLS' in replies the
-    handshake is done after the reply to STARTTLS. seen: (verb, tls) in order; messages:
+    handshake is done after the reply to STARTTLS, with 'implicit' before the greeting; its
+    certificate is 'certificate', or one made for it. seen: (verb, tls) in order; messages:
     bytes as they came."""
 
     DEFAULT = {'greeting': b'220 scripted\r\n', 'EHLO': b'250 scripted\r\n',
@@ -248,7 +251,8 @@ class Scripted:
         self.seen, self.messages, self.connections = [], [], 0
         self.folder = tempfile.mkdtemp(prefix='pointsman-peer-')
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(*make_certificate(self.folder, 'scripted.test'))
+        self.context.load_cert_chain(*self.replies.get('certificate') or
+                                     make_certificate(self.folder, 'scripted.test'))
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.port = port or free_port()
@@ -286,9 +290,11 @@ class Scripted:
         return True
 
     def talk(self, connection):
+        if 'implicit' in self.replies:
+            connection = self.context.wrap_socket(connection, server_side=True)
         if not self.answer(connection, 'greeting'):
             return
-        file, tls = connection.makefile('rb'), False
+        file, tls = connection.makefile('rb'), 'implicit' in self.replies
         while True:
             line = file.readline()
             if not line:

@@ -34,7 +34,7 @@ class Demo(RouterTest):
         self.assertEqual((switch['from'], switch['to'], switch['by']),
                          ('tcp_local', 'tcp_tls', 'tls'))
         sent = router.wait_event('deliver', channel='tcp_relay')
-        self.assertTrue(sent['tls'].startswith('TLSv1.'))
+        self.assertTrue(sent['tls.version'].startswith('TLSv1.'))
         self.assertEqual(sent['outcome'], 'delivered')
         self.assertTrue(router.wait_event('deliver', channel='l')['peer'].startswith('ann/new/'))
 

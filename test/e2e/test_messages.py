@@ -124,7 +124,7 @@ class Messages(SharedRouterTest):
         head = re.compile(RECEIVED)
         sent = self.shared.wait_event('deliver', id=ident, channel='tcp_out')
         self.assertEqual(sent['outcome'], 'delivered', sent)
-        self.assertIn('TLS', sent['tls'])
+        self.assertIn('TLS', sent['tls.version'])
         mine = [m for m in self.hop.received if b' id ' + ident.encode() in m[2][:2000]]
         self.assertEqual(len(mine), 1)
         self.assertTrue(mine[0][3])

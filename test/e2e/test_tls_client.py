@@ -76,7 +76,8 @@ class TlsClient(SharedRouterTest):
         event, word = self.outcome(level, name)
         peer = self.peers['%s-%s' % (level, name)]
         self.assertEqual(event['outcome'], 'delivered', event)
-        self.assertNotIn('tls', event)
+        self.assertEqual(event['tls.active'], 'no')
+        self.assertNotIn('tls.version', event)
         if isinstance(peer, SmtpSink):
             wait_until('the message at smtp-sink',
                        lambda: [m for m in peer.messages() if word in m])
@@ -99,7 +100,9 @@ class TlsClient(SharedRouterTest):
         peer.connections = 0
         event, word = self.outcome(level, 'good')
         self.assertEqual(event['outcome'], 'delivered', event)
-        self.assertRegex(event['tls'], r'^TLSv1\.[23] ')
+        self.assertRegex(event['tls.version'], r'^TLSv1\.[23]$')
+        self.assertEqual(event['tls.summary'], level + '>tls')
+        self.assertEqual(event['tls.verified'], 'none')
         self.assertTrue(peer.find(word)[3])
         self.assertEqual(peer.seen, ['EHLO', 'STARTTLS', 'EHLO tls', 'MAIL tls'])
         self.assertEqual(peer.connections, 1)
@@ -126,7 +129,8 @@ class TlsClient(SharedRouterTest):
         event, word = self.outcome('may', name)
         peer = self.peers['may-' + name]
         self.assertEqual(event['outcome'], 'delivered', event)
-        self.assertNotIn('tls', event)
+        self.assertEqual(event['tls.active'], 'no')
+        self.assertNotIn('tls.version', event)
         wait_until('the message', lambda: peer.messages)
         self.assertIn(word, peer.messages[0])
         self.assertEqual(peer.connections, 2)
@@ -136,6 +140,8 @@ class TlsClient(SharedRouterTest):
         self.assertEqual([v for v in seen[second:] if v != 'QUIT'],
                          ['EHLO', 'MAIL', 'RCPT', 'DATA', '.'])
         self.assertEqual(len(self.shared.events('tls_downgrade', id=event['id'])), 1)
+        self.assertEqual((event['tls.summary'], event['tls.fallback']), ('may>clear', 'yes'))
+        self.assertTrue(event['tls.error'])
 
     # --- must, once TLS is on: replies are believed ---
 
@@ -143,7 +149,7 @@ class TlsClient(SharedRouterTest):
         event, _ = self.outcome('must', name)
         self.assertEqual(event['outcome'], 'failed', event)
         self.assertEqual(event['status'], status)
-        self.assertIn('tls', event)
+        self.assertEqual(event['tls.active'], 'yes')
         self.assertNotIn('MAIL', self.peers['must-' + name].seen)
 
     def test_any_certificate_will_do(self):

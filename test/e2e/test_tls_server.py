@@ -20,6 +20,9 @@ class TlsServer(SharedRouterTest):
                             % (level, level, level))
             services.append(kit.service(level.upper(), 'tcp_' + level, cls.clear[level],
                                         cls.tls[level]))
+        cls.clear['ignore'] = free_port()
+        channels.append('tcp_ignore smtp maytlsserver tlsinjection ignore logging\ntcp-ignore-daemon')
+        services.append(kit.service('IGNORE', 'tcp_ignore', cls.clear['ignore']))
         return Router(kit.site(['. $U%$H@tcp-no-daemon'], channels, services))
 
     def arrives(self, word, level, tls):
@@ -158,6 +161,20 @@ class TlsServer(SharedRouterTest):
         self.assertFalse([e for e in self.shared.events()
                           if 'evil@far.test' in e.get('from', '')])
         self.assertTrue(self.shared.events('disconnect', reason='starttls-injection'))
+
+    def test_injection_ignored(self):
+        """tlsinjection ignore: thrown away, not executed; the session goes on under TLS."""
+        with kit.Wire(self.clear['ignore']) as wire:
+            wire.ehlo()
+            wire.send(b'STARTTLS\r\nEHLO evil.test\r\nMAIL FROM:<evil2@far.test>\r\n')
+            self.assertEqual(wire.reply().code, 220)
+            wire.handshake()
+            wire.want('RCPT TO:<ann@router.test>', 503)
+            wire.ehlo()
+            wire.mail('ann@router.test')
+        self.assertFalse([e for e in self.shared.events()
+                          if 'evil2@far.test' in e.get('from', '')])
+        self.assertTrue(self.shared.events('tls', channel='tcp_ignore', ignored='44'))
 
     def test_state_is_forgotten(self):
         """EHLO is needed again, and the name in Received is the second one."""

@@ -16,7 +16,7 @@ struct peer {
     struct smtp_client_message message;
     struct smtp_client_recipient recipients[RECIPIENTS_MAX];
     enum tls_level level;
-    bool handshake_ok;
+    bool handshake_ok, fallback;
     bool mail_seen; /* MAIL was sent */
     bool dot_seen;  /* of the present message */
     bool was_tls;
@@ -137,7 +137,7 @@ static void check_end(const struct peer *p)
 {
     bool clear = smtp_client_wants_clear(p->m), next = smtp_client_try_next_host(p->m);
     check_outcomes(p);
-    check(!clear || (p->level == TLS_LEVEL_MAY && !p->mail_seen && !next));
+    check(!clear || (p->level == TLS_LEVEL_MAY && p->fallback && !p->mail_seen && !next));
     check(!next || !smtp_client_after_dot(p->m));
     check(!smtp_client_is_tls(p->m) || p->was_tls);
     check(p->level != TLS_LEVEL_MUST || p->was_tls || !p->mail_seen);
@@ -150,7 +150,9 @@ static void run(unsigned bits, const char *data, size_t size, size_t piece)
     struct peer p = {.level = levels[bits & 3], .handshake_ok = (bits & 8) != 0};
     struct smtp_client_options o = {.helo_name = STR("c.example"),
                                     .tls = p.level,
-                                    .implicit_tls = (bits & 4) != 0};
+                                    .implicit_tls = (bits & 4) != 0,
+                                    .fallback = (bits & 128) != 0};
+    p.fallback = o.fallback;
     p.was_tls = o.implicit_tls;
     p.message = (struct smtp_client_message){STR("ann@a.example"), p.recipients,
                                              (bits >> 5 & 3) + 1, 100, (bits & 16) != 0};

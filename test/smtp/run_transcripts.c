@@ -59,11 +59,13 @@ static bool peer_closed(void *arg)
 static str play(struct arena *a, const struct transcript *t, size_t piece)
 {
     struct machine_peer p = {.piece = piece};
-    struct smtp_server_policy policy = {.local_name = STR("mx.example"),
-                                        .tls = t->tls,
-                                        .size_limit_bytes = t->size_limit_bytes,
-                                        .recipient_limit = 100,
-                                        .limits = t->limits};
+    struct smtp_server_policy policy = {
+        .local_name = STR("mx.example"),
+        .tls = t->tls,
+        .injection = t->ignore_injection ? TLS_INJECTION_IGNORE : TLS_INJECTION_REJECT,
+        .size_limit_bytes = t->size_limit_bytes,
+        .recipient_limit = 100,
+        .limits = t->limits};
     struct transcript_peer peer = {&p, peer_send, peer_receive, peer_start_tls,
                                    peer_closed};
     machine_host_init(&p.host, &policy);

@@ -138,6 +138,8 @@ static void parse_setting(struct parser *p, str name, str value)
         parse_level(p, value, &t->tls_after);
     } else if (str_eq(name, STR("implicit"))) {
         t->implicit_tls = str_eq(value, STR("yes"));
+    } else if (str_eq(name, STR("injection"))) {
+        t->ignore_injection = str_eq(value, STR("ignore"));
     } else if (str_eq(name, STR("packets"))) {
         t->whole_packets = str_eq(value, STR("whole"));
     } else if (str_eq(name, STR("needs"))) {

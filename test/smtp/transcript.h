@@ -23,7 +23,7 @@ struct transcript_step {
 
 struct transcript {
     enum tls_level tls, tls_after;
-    bool implicit_tls, whole_packets, needs_machine;
+    bool implicit_tls, ignore_injection, whole_packets, needs_machine;
     uint64_t size_limit_bytes;
     struct smtp_limits limits;
     VEC(struct transcript_step) steps;

@@ -201,8 +201,8 @@ void end_start_tls(struct end *e, bool server)
 {
     struct tls_fixture *f = &e->world->tls;
     e->inside = true;
-    stream_start_tls(e->stream, server ? f->server : f->client, server,
-                     server ? STR("") : STR("mail.here.test"));
+    struct tls_wish wish = {.host = STR("mail.here.test")};
+    stream_start_tls(e->stream, server ? f->server : f->client, server ? NULL : &wish);
     e->inside = false;
 }
 

@@ -14,9 +14,12 @@
  * Results are written as one string, see results(). */
 enum { LINES_MAX = 24 };
 
+/* Beside the level: no fallback into clear; TLS from the first byte. */
+enum { STAYS = 8, IMPLICIT = 16 };
+
 struct dialogue {
     const char *name;
-    enum tls_level tls;
+    unsigned tls;   /* enum tls_level, perhaps with STAYS or IMPLICIT */
     const char *to; /* recipients, blanks between */
     const char *lines[LINES_MAX];
     const char *results;
@@ -390,6 +393,41 @@ static const struct dialogue dialogues[] = {
      "b@b",
      {GREET, SAY_EHLO, EHLO_TLS, "CSTARTTLS\r\n", "S220 go\r\n250 injected\r\n"},
      "b@b deferred 0 4.7.5 bytes followed the reply to STARTTLS" CLEAR},
+    {"may, no fallback: not offered",
+     TLS_LEVEL_MAY | STAYS,
+     "b@b",
+     {GREET, SAY_EHLO, EHLO_PLAIN, SAY_MAIL},
+     "b@b deferred 0 4.0.0 not attempted"},
+    {"may, no fallback: refused 554",
+     TLS_LEVEL_MAY | STAYS,
+     "b@b",
+     {GREET, SAY_EHLO, EHLO_TLS, "CSTARTTLS\r\n", "S554 no\r\n", "CQUIT\r\n"},
+     "b@b deferred 0 4.7.10 STARTTLS was refused: 554 no" NEXT},
+    {"may, no fallback: handshake failed",
+     TLS_LEVEL_MAY | STAYS,
+     "b@b",
+     {GREET, SAY_EHLO, EHLO_TLS, "CSTARTTLS\r\n", "S220 go\r\n", "Tno cipher"},
+     "b@b deferred 0 4.7.5 TLS failed: no cipher" NEXT},
+    {"may, no fallback: reply behind the 220",
+     TLS_LEVEL_MAY | STAYS,
+     "b@b",
+     {GREET, SAY_EHLO, EHLO_TLS, "CSTARTTLS\r\n", "S220 go\r\n250 injected\r\n"},
+     "b@b deferred 0 4.7.5 bytes followed the reply to STARTTLS" NEXT},
+    {"implicit: done",
+     TLS_LEVEL_MUST | IMPLICIT,
+     "b@b",
+     {"Tok", GREET, SAY_EHLO, EHLO_TLS, SAY_MAIL, OK, "C" TO("b@b")},
+     "b@b deferred 0 4.0.0 not attempted; tls"},
+    {"implicit: handshake failed",
+     TLS_LEVEL_MUST | IMPLICIT,
+     "b@b",
+     {"Tno cipher"},
+     "b@b deferred 0 4.7.5 TLS failed: no cipher" NEXT},
+    {"implicit: a policy of may never goes in clear",
+     TLS_LEVEL_MAY | IMPLICIT,
+     "b@b",
+     {"Tno cipher"},
+     "b@b deferred 0 4.7.5 TLS failed: no cipher" NEXT},
     {"may: helo",
      TLS_LEVEL_MAY,
      "b@b",
@@ -459,6 +497,7 @@ static const struct dialogue dialogues[] = {
 };
 
 struct run {
+    bool implicit;
     struct smtp_client *m;
     struct smtp_client_message message;
     struct smtp_client_recipient recipients[8];
@@ -501,7 +540,8 @@ static void do_line(struct run *r, const struct dialogue *d, const char *line,
         buf_clear(&r->out);
         return;
     case 'T':
-        assert_int_equal(smtp_client_ask(r->m), CLIENT_ASK_TLS);
+        assert_int_equal(smtp_client_ask(r->m),
+                         r->implicit ? CLIENT_ASK_NONE : CLIENT_ASK_TLS);
         smtp_client_tls_done(r->m, strcmp(rest, "ok") == 0, rest);
         break;
     case 'B':
@@ -546,8 +586,11 @@ static void results(const struct run *r, char *out, size_t size)
 
 static void run_dialogue(const struct dialogue *d, size_t piece)
 {
-    struct run r = {0};
-    struct smtp_client_options o = {.helo_name = STR("c.example"), .tls = d->tls};
+    struct run r = {.implicit = (d->tls & IMPLICIT) != 0};
+    struct smtp_client_options o = {.helo_name = STR("c.example"),
+                                    .tls = (enum tls_level)(d->tls & 7),
+                                    .implicit_tls = (d->tls & IMPLICIT) != 0,
+                                    .fallback = (d->tls & STAYS) == 0};
     str rest = str_from(d->to), address;
     char got[2048];
     buf_init(&r.out, 1024 * 1024);

@@ -15,7 +15,7 @@ static void test_tls_echo(void **state)
     end_write(&server, "220 ready\r\n");
     wait_for(w, end_has(&client, "220 ready\r\n"));
     ends_start_tls(w, &client, &server);
-    const struct stream_tls_info *info = stream_tls(server.stream);
+    const struct tls_facts *info = stream_tls(server.stream);
     assert_string_equal(info->version, "TLSv1.3");
     assert_string_equal(info->sni, "mail.here.test");
     assert_string_equal(info->cipher, stream_tls(client.stream)->cipher);
@@ -229,7 +229,8 @@ static void test_close_notify_is_sent(void **state)
     struct end e;
     raw_join(w, &e);
     end_start_tls(&e, true);
-    struct tls_filter *f = tls_filter_new(w->tls.client, false, STR(""));
+    struct tls_filter *f =
+        tls_filter_new(w->tls.client, &(struct tls_wish){.host = STR("")});
     struct buf wire, plain;
     buf_init(&wire, 100000);
     buf_init(&plain, 100000);
@@ -328,7 +329,8 @@ static void closer_connected(struct stream *s, void *arg)
 {
     struct closer *c = arg;
     if (closer_event(s, c, 3)) {
-        stream_start_tls(s, c->end.world->tls.client, false, STR(""));
+        struct tls_wish wish = {.host = STR("")};
+        stream_start_tls(s, c->end.world->tls.client, &wish);
         stream_write(s, "EHLO\r\n", 6);
     }
 }

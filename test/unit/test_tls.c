@@ -47,7 +47,8 @@ struct pair {
 static void side_init(struct side *s, struct tls_context *c, bool server,
                       const char *name)
 {
-    *s = (struct side){.filter = tls_filter_new(c, server, str_from(name))};
+    struct tls_wish wish = {.host = str_from(name)};
+    *s = (struct side){.filter = tls_filter_new(c, server ? NULL : &wish)};
     buf_init(&s->wire, PIPE_MAX);
     buf_init(&s->plain, PIPE_MAX);
 }
@@ -125,12 +126,12 @@ static void test_handshake(void **state)
         struct pair p;
         pair_init(&p, *state, "mx.partner.test");
         pair_handshake(&p, pieces[i]);
-        assert_string_equal(tls_filter_version(p.client.filter), "TLSv1.3");
-        assert_string_equal(tls_filter_version(p.server.filter), "TLSv1.3");
-        assert_string_equal(tls_filter_cipher(p.server.filter),
-                            tls_filter_cipher(p.client.filter));
-        assert_string_equal(tls_filter_sni(p.server.filter), "mx.partner.test");
-        assert_false(tls_filter_resumed(p.server.filter));
+        assert_string_equal(tls_filter_facts(p.client.filter)->version, "TLSv1.3");
+        assert_string_equal(tls_filter_facts(p.server.filter)->version, "TLSv1.3");
+        assert_string_equal(tls_filter_facts(p.server.filter)->cipher,
+                            tls_filter_facts(p.client.filter)->cipher);
+        assert_string_equal(tls_filter_facts(p.server.filter)->sni, "mx.partner.test");
+        assert_false(tls_filter_facts(p.server.filter)->resumed);
         assert_int_equal(tls_filter_out(p.client.filter, "EHLO x\r\n", 8, &p.client.wire),
                          TLS_STEP_MORE);
         assert_int_equal(tls_filter_out(p.server.filter, "250 y\r\n", 7, &p.server.wire),
@@ -160,7 +161,7 @@ static void test_sni(void **state)
         struct pair p;
         pair_init(&p, *state, cases[i].asked);
         pair_handshake(&p, 1000);
-        assert_string_equal(tls_filter_sni(p.server.filter), cases[i].seen);
+        assert_string_equal(tls_filter_facts(p.server.filter)->sni, cases[i].seen);
         pair_free(&p);
     }
 }
@@ -300,7 +301,7 @@ static void test_tls12_works_tls11_does_not(void **state)
     struct pair p;
     pair_init(&p, f, "");
     pair_handshake(&p, 4096);
-    assert_string_equal(tls_filter_version(p.server.filter), "TLSv1.2");
+    assert_string_equal(tls_filter_facts(p.server.filter)->version, "TLSv1.2");
     pair_free(&p);
 
     SSL_CTX_set_min_proto_version(f->client->ssl, TLS1_1_VERSION);

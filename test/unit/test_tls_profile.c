@@ -177,7 +177,7 @@ static bool talk_shake(struct talk *t, struct tls_context *server, const char *n
     if (resume != NULL) {
         SSL_set_session(t->ssl, resume);
     }
-    t->server = tls_filter_new(server, true, STR(""));
+    t->server = tls_filter_new(server, NULL);
     bool client = false;
     for (int i = 0; i < 8; i++) {
         client = client || SSL_do_handshake(t->ssl) == 1;
@@ -361,6 +361,54 @@ static void no_files(void **state)
     assert_non_null(strstr(l->said, "[tls-group]"));
 }
 
+/* --- whom to trust --- */
+
+static void trust(void **state)
+{
+    struct loaded *l = *state;
+    make_hosts(l);
+    assert_int_equal(mkdir(in_folder(l, "cas"), 0700), 0);
+    load_good(l, "[one]\n[two]\n");
+    assert_said(l, "[*]\nca_file=$/nosuch.pem\n[one]\n[two]\n",
+                "nosuch.pem': No such file or directory [tls-file]", true);
+    assert_said(l, "[*]\nca_file=$/cas\n[one]\n[two]\n",
+                "cas': is not a regular file [tls-file]", true);
+    assert_said(l, "[*]\nca_file=$/ec.key\n[one]\n[two]\n",
+                "ec.key': holds no PEM certificate", true);
+    assert_said(l, "[*]\nca_dir=$/cas\n[one]\n[two]\n", "CA folder", true);
+    assert_non_null(strstr(l->said, "cas': holds no PEM certificate [tls-file]"));
+    assert_said(l, "[*]\nca_dir=$/nosuch\n[one]\n[two]\n",
+                "nosuch': No such file or directory [tls-file]", true);
+    assert_said(l, "[*]\nca_store=file:$/ec.key\n[one]\n[two]\n",
+                "the store gives no certificate [tls-file]", true);
+    assert_said(l, "[*]\nca_store=nosuch:ca\n[one]\n[two]\n",
+                "CA store 'nosuch:ca': the store gives no certificate [tls-file]", true);
+    assert_true(
+        tls_fixture_host(in_folder(l, "cas/ca.crt"), NULL, "ca.test", false, NULL));
+    assert_said(l,
+                "[*]\nca_dir=$/cas\nca_file=$/ec.pem\nca_file=$/ec.pem\n"
+                "ca_store=file:$/rsa.pem\nca_store=$/cu.pem\n[one]\n[two]\n",
+                "'ca_store' has no effect", false);
+    assert_int_equal(diags_errors(l->diags), 0);
+}
+
+static void write_text(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void half_a_certificate(void **state)
+{
+    struct loaded *l = *state;
+    write_text(in_folder(l, "half.pem"),
+               "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n");
+    assert_said(l, "[*]\nca_file=$/half.pem\n[one]\n[two]\n",
+                "a certificate is malformed [tls-file]", true);
+}
+
 /* --- protocols and ciphers --- */
 
 static void presets(void **state)
@@ -541,7 +589,7 @@ static bool resumes(struct tls_context *first, struct tls_context *second, int v
         }
     }
     bool resumed = SSL_session_reused(t.ssl) == 1;
-    assert_int_equal(tls_filter_resumed(t.server), resumed);
+    assert_int_equal(tls_filter_facts(t.server)->resumed, resumed);
     talk_end(&t);
     SSL_SESSION_free(got_session);
     got_session = NULL;
@@ -575,6 +623,8 @@ int main(void)
         TEST(faults_of_certificates),
         TEST(a_key_of_others),
         TEST(no_files),
+        TEST(trust),
+        TEST(half_a_certificate),
         TEST(presets),
         TEST(a_preset_means_what_it_says),
         TEST(groups),

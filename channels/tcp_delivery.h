@@ -1,0 +1,67 @@
+/* tcp_delivery: one outbound delivery as the files that make it see it: tcp_delivery.c
+ * (its life) and tcp_delivery_log.c (what the log and the job are told). */
+#ifndef CHANNELS_TCP_DELIVERY_H
+#define CHANNELS_TCP_DELIVERY_H
+
+#include <netinet/in.h>
+
+#include "channels/smtp_client.h"
+#include "channels/stream.h"
+#include "channels/tcp.h"
+#include "channels/tcp_hosts.h"
+#include "router/body.h"
+#include "router/runtime.h"
+
+struct tcp_delivery {
+    struct worker *worker;
+    struct tcp_state *state;
+    struct runtime *runtime; /* a reference: the connection may outlive its first job */
+    const struct channel *channel;
+    struct job *job; /* NULL once it was given back */
+    struct tcp_hosts *hosts;
+    unsigned addresses_tried;
+    bool all_refused_for_good; /* each host tried so far said no for ever (521) */
+
+    /* the address being tried */
+    struct sockaddr_storage address;
+    char name[256];     /* its host name, "" for a literal */
+    bool clear;         /* maytlsclient: this is the connection in clear */
+    struct job_tls tls; /* of the connection, and why the one before had none */
+
+    /* the connection */
+    struct stream *stream;
+    struct smtp_client *machine;
+    unsigned messages; /* begun on this connection */
+    bool connected, retry_fresh;
+
+    /* the message on it */
+    struct arena *arena; /* its addresses in the form of the channel */
+    struct arena_mark empty;
+    struct smtp_client_message message;
+    struct smtp_client_recipient *recipients;
+    struct body_reader *reader;
+    uint64_t offset;
+    char *chunk;  /* read buffer for a body in a file */
+    bool reading; /* a read into it is outstanding */
+    bool close_after_read;
+};
+
+/* --- tcp_delivery_log.c; docs/log.md --- */
+
+/* The address being tried, printed; out needs INET6_ADDRSTRLEN bytes. */
+void delivery_address_text(const struct tcp_delivery *d, char *out);
+void delivery_log_attempt(struct tcp_delivery *d, const struct outcome *o);
+/* error NULL: the handshake succeeded. */
+void delivery_log_tls(struct tcp_delivery *d, const char *error);
+/* The connection is given up for one in clear; counted, and kept for the job. */
+void delivery_log_downgrade(struct tcp_delivery *d);
+/* What is wanted of TLS on the connection that is begun now. */
+void delivery_tls_begin(struct tcp_delivery *d);
+/* A handshake has ended; error as above. */
+void delivery_tls_note(struct tcp_delivery *d, const char *error);
+/* Tells the job who was talked to, and how. */
+void delivery_note_connection(const struct tcp_delivery *d, struct job *job);
+/* Who gave a reply, for the operator and the report to the sender. */
+void delivery_note_speaker(const struct tcp_delivery *d, struct outcome *o);
+
+#endif

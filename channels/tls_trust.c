@@ -1,0 +1,176 @@
+/* tls_trust: the CAs and fingerprints of a profile, read when the configuration is
+ * prepared, so that no session waits for a disk and what is missing is told early. */
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/store.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/check.h"
+#include "channels/tls_context.h"
+
+static bool trust_refuse(struct tls_build *b, const struct tls_item *item,
+                         const char *what, const char *why)
+{
+    diag_error(b->diags, item->at, "tls-file", "%s '%.*s': %s", what, STR_ARG(item->text),
+               why);
+    return false;
+}
+
+/* Adds the certificates of a PEM text; how many there were, -1: one is malformed. */
+static int add_pem(struct tls_build *b, X509_STORE *store, BIO *bio)
+{
+    int n = 0;
+    for (;; n++) {
+        X509 *x = X509_new_ex(b->context->library, tls_propquery(b));
+        check(x != NULL);
+        if (PEM_read_bio_X509_AUX(bio, &x, NULL, "") == NULL) {
+            X509_free(x);
+            break;
+        }
+        int added = X509_STORE_add_cert(store, x); /* also when it is there already */
+        X509_free(x);
+        check(added == 1);
+    }
+    unsigned long code = ERR_peek_last_error();
+    bool end =
+        ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
+    ERR_clear_error();
+    return end ? n : -1;
+}
+
+static bool is_regular(const char *path, int *error)
+{
+    struct stat st;
+    *error = stat(path, &st) != 0 ? errno : 0;
+    return *error == 0 && S_ISREG(st.st_mode);
+}
+
+static bool add_file(struct tls_build *b, X509_STORE *store, const struct tls_item *item)
+{
+    char path[PATH_MAX];
+    int error;
+    snprintf(path, sizeof path, "%.*s", STR_ARG(item->text));
+    if (!is_regular(path, &error)) {
+        return trust_refuse(b, item, "CA file",
+                            error != 0 ? strerror(error) : "is not a regular file");
+    }
+    BIO *bio = BIO_new_file(path, "r");
+    if (bio == NULL) {
+        char reason[160];
+        tls_take_error(reason, sizeof reason);
+        return trust_refuse(b, item, "CA file", reason);
+    }
+    int n = add_pem(b, store, bio);
+    BIO_free(bio);
+    return n > 0 ||
+           trust_refuse(b, item, "CA file",
+                        n < 0 ? "a certificate is malformed"
+                              : "holds no PEM certificate (-----BEGIN CERTIFICATE-----)");
+}
+
+/* What else lies in the folder is passed over; nothing at all is told. */
+static bool add_folder(struct tls_build *b, X509_STORE *store,
+                       const struct tls_item *item)
+{
+    char path[PATH_MAX + NAME_MAX + 2];
+    snprintf(path, PATH_MAX, "%.*s", STR_ARG(item->text));
+    DIR *folder = opendir(path);
+    if (folder == NULL) {
+        return trust_refuse(b, item, "CA folder", strerror(errno));
+    }
+    int count = 0, error;
+    for (struct dirent *e = readdir(folder); e != NULL; e = readdir(folder)) {
+        snprintf(path, sizeof path, "%.*s/%s", STR_ARG(item->text), e->d_name);
+        BIO *bio = is_regular(path, &error) ? BIO_new_file(path, "r") : NULL;
+        int n = bio != NULL ? add_pem(b, store, bio) : 0;
+        BIO_free(bio);
+        ERR_clear_error();
+        count += n > 0 ? n : 0;
+    }
+    closedir(folder);
+    return count > 0 || trust_refuse(b, item, "CA folder", "holds no PEM certificate");
+}
+
+static bool add_store(struct tls_build *b, X509_STORE *store, const struct tls_item *item)
+{
+    struct arena *a = arena_new();
+    OSSL_STORE_CTX *from =
+        OSSL_STORE_open_ex(arena_str(a, item->text).ptr, b->context->library,
+                           tls_propquery(b), NULL, NULL, NULL, NULL, NULL);
+    int count = 0;
+    if (from != NULL) {
+        OSSL_STORE_expect(from, OSSL_STORE_INFO_CERT);
+    }
+    while (from != NULL && !OSSL_STORE_eof(from)) {
+        OSSL_STORE_INFO *info = OSSL_STORE_load(from);
+        X509 *x = info != NULL ? OSSL_STORE_INFO_get0_CERT(info) : NULL;
+        count += x != NULL && X509_STORE_add_cert(store, x) == 1;
+        OSSL_STORE_INFO_free(info);
+        if (info == NULL && OSSL_STORE_error(from)) {
+            break;
+        }
+    }
+    OSSL_STORE_close(from);
+    arena_free(&a);
+    ERR_clear_error();
+    return count > 0 ||
+           trust_refuse(b, item, "CA store", "the store gives no certificate");
+}
+
+typedef bool add_item(struct tls_build *b, X509_STORE *store, const struct tls_item *i);
+
+static bool add_all(struct tls_build *b, X509_STORE *store, enum tls_option option,
+                    add_item *add)
+{
+    bool ok = true;
+    const struct tls_item *item = b->profile->settings[option].items;
+    for (; item != NULL; item = item->next) {
+        ok = add(b, store, item) && ok;
+    }
+    return ok;
+}
+
+/* Bytes of the hexadecimal digits, which were checked when compiled. */
+static void use_fingerprints(struct tls_build *b)
+{
+    struct tls_context *c = b->context;
+    const struct tls_item *item = b->profile->settings[TLS_OPTION_fingerprint].items;
+    for (const struct tls_item *i = item; i != NULL; i = i->next) {
+        c->fingerprint_count++;
+    }
+    c->fingerprints = calloc(c->fingerprint_count + 1, sizeof *c->fingerprints);
+    check(c->fingerprints != NULL);
+    for (unsigned n = 0; item != NULL; item = item->next, n++) {
+        for (unsigned i = 0; i < TLS_FINGERPRINT_BYTES; i++) {
+            unsigned byte = 0;
+            sscanf(item->text.ptr + 2 * (size_t)i, "%2x", &byte);
+            c->fingerprints[n][i] = (unsigned char)byte;
+        }
+    }
+}
+
+bool tls_use_trust(struct tls_build *b, SSL_CTX *ssl)
+{
+    X509_STORE *store = X509_STORE_new();
+    check(store != NULL);
+    use_fingerprints(b);
+    bool ok = true;
+    if (b->files != TLS_FILES_NONE) {
+        ok = add_all(b, store, TLS_OPTION_ca_file, add_file);
+        ok = add_all(b, store, TLS_OPTION_ca_dir, add_folder) && ok;
+        ok = add_all(b, store, TLS_OPTION_ca_store, add_store) && ok;
+        if (b->profile->ca_system && b->profile->verifies) {
+            X509_STORE_set_default_paths_ex(store, b->context->library, tls_propquery(b));
+            ERR_clear_error(); /* a system without CAs verifies nobody */
+        }
+    }
+    SSL_CTX_set_cert_store(ssl, store);
+    tls_verify_prepare(ssl);
+    return ok;
+}
