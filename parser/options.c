@@ -45,6 +45,17 @@ const struct option_row *option_nearest(enum option_file file, str name,
     return best;
 }
 
+const char *option_file_name(enum option_file file)
+{
+    static const char *const names[OPTION_FILES] = {
+        [OPTION_SITE] = "option.dat",
+        [OPTION_SERVICE] = "dispatcher.cnf",
+        [OPTION_TLS] = "tls.cnf",
+        [OPTION_CHANNEL] = "<channel>_option",
+    };
+    return names[file];
+}
+
 const struct option_row *option_at(size_t i)
 {
     return i < OPTION_COUNT ? &OPTIONS[i] : NULL;

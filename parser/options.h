@@ -6,6 +6,7 @@
 #include "parser/keywords.h"
 
 enum option_file { OPTION_SITE, OPTION_SERVICE, OPTION_TLS, OPTION_CHANNEL };
+enum { OPTION_FILES = OPTION_CHANNEL + 1 };
 
 /* One number per row: OPTION_SITE_USER. */
 enum option_id {
@@ -29,6 +30,8 @@ bool option_is_family(const struct option_row *row);
 /* The nearest name of that file within max_distance, or NULL. */
 const struct option_row *option_nearest(enum option_file file, str name,
                                         unsigned max_distance);
+/* What the file is called: "option.dat", "<channel>_option". */
+const char *option_file_name(enum option_file file);
 /* All rows in table order; NULL past the end. */
 const struct option_row *option_at(size_t i);
 

@@ -28,18 +28,35 @@ void compile_restriction(struct compile *c, struct span at, const char *fmt, ...
     }
 }
 
+/* The file that has an option of that name; NULL: none has. */
+static const char *file_of_option(str name)
+{
+    for (unsigned i = 0; i < OPTION_FILES; i++) {
+        const struct option_row *row = option_find((enum option_file)i, name);
+        if (row != NULL && !option_is_family(row)) {
+            return option_file_name(row->file);
+        }
+    }
+    return NULL;
+}
+
 /* An option nobody knows: whatever it was to do, it would not be done. */
 static void unknown_option(struct compile *c, enum option_file file,
                            const struct ast_option *o)
 {
     unsigned limit = o->name.len > 4 ? COMPILE_SUGGEST_DISTANCE : 1;
+    const char *slug = file == OPTION_TLS ? "unknown-tls-option" : "unknown-option";
     const struct option_row *near = option_nearest(file, o->name, limit);
-    str text = arena_printf(c->arena, "there is no option '%.*s'%s%s%s", STR_ARG(o->name),
-                            near != NULL ? "; did you mean '" : "",
-                            near != NULL ? near->name : "", near != NULL ? "'?" : "");
-    diag_error(c->diags, o->name_at,
-               file == OPTION_TLS ? "unknown-tls-option" : "unknown-option", "%.*s",
-               STR_ARG(text));
+    const char *elsewhere = file_of_option(o->name);
+    if (elsewhere != NULL) {
+        diag_error(c->diags, o->name_at, slug,
+                   "'%.*s' is no option of this file; it belongs into %s",
+                   STR_ARG(o->name), elsewhere);
+        return;
+    }
+    diag_error(c->diags, o->name_at, slug, "there is no option '%.*s'%s%s%s",
+               STR_ARG(o->name), near != NULL ? "; did you mean '" : "",
+               near != NULL ? near->name : "", near != NULL ? "'?" : "");
 }
 
 const struct option_row *compile_option(struct compile *c, enum option_file file,

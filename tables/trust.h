@@ -1,7 +1,7 @@
 /* trust: how sessions get to a channel, and on which of the ways the client is trusted to
- * relay: its address has led to another channel (5.1 of the channel table: the IP
- * switch). For reports; the daemon asks route.h, session by session. It errs on the side
- * of "can": a way is told unless the configuration by itself rules it out. */
+ * relay, because its address has led to another channel (PMDF 2.3.4.42). For reports; the
+ * daemon asks route.h, session by session. It errs on the side of "can": a way is told
+ * unless the configuration by itself rules it out. */
 #ifndef TABLES_TRUST_H
 #define TABLES_TRUST_H
 

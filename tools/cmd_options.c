@@ -7,14 +7,6 @@
 
 enum { NEAREST_DISTANCE = 3 };
 
-static const char *const files[] = {
-    [OPTION_SITE] = "option.dat",
-    [OPTION_SERVICE] = "dispatcher.cnf",
-    [OPTION_TLS] = "tls.cnf",
-    [OPTION_CHANNEL] = "<channel>_option",
-};
-enum { FILE_COUNT = sizeof files / sizeof *files };
-
 static const char *const statuses[] = {
     [KEYWORD_HONOURED] = "honoured",
     [KEYWORD_NO_EFFECT] = "no-effect",
@@ -35,13 +27,13 @@ static void print_row(const struct invocation *in, const struct option_row *o)
 
     name_text(o, name, sizeof name);
     if (!in->options.json) {
-        printf("%-42s  %-16s  %-9s  %s\n", name, files[o->file], statuses[o->status],
-               o->text);
+        printf("%-42s  %-16s  %-9s  %s\n", name, option_file_name(o->file),
+               statuses[o->status], o->text);
         return;
     }
     record_begin(&out);
     record_str(&out, "name", str_from(name));
-    record_str(&out, "file", str_from(files[o->file]));
+    record_str(&out, "file", str_from(option_file_name(o->file)));
     record_str(&out, "status", str_from(statuses[o->status]));
     record_str(&out, "text", str_from(o->text));
     record_print(&out);
@@ -53,7 +45,7 @@ static int print_named(const struct invocation *in, const char *name)
     const struct option_row *o, *near = NULL;
     bool found = false;
 
-    for (unsigned file = 0; file < FILE_COUNT; file++) {
+    for (unsigned file = 0; file < OPTION_FILES; file++) {
         o = option_find((enum option_file)file, str_from(name));
         if (o) {
             found = true;
