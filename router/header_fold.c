@@ -6,7 +6,7 @@ struct fold {
     struct buf *out;
     const struct header_shape *shape;
     size_t column;
-    size_t start;    /* the column of the value: no fold before its first word */
+    bool at_label;   /* behind the label: no fold before the first word of the value */
     unsigned indent; /* blanks a further line begins with; 0: those that stood there */
     bool ok;
 };
@@ -54,13 +54,14 @@ static void put_label(struct fold *f, str name)
     put(f, name);
     put(f, STR(":"));
     put_blanks(f, f->column < f->shape->align ? f->shape->align - f->column : 1);
-    f->start = f->column;
+    f->at_label = true;
 }
 
 /* `room`: octets that follow without a gap. */
 static void put_word(struct fold *f, str gap, str word, size_t room)
 {
-    if (f->column == f->start) {
+    if (f->at_label) {
+        f->at_label = false;
         put(f, word);
         return;
     }
