@@ -65,6 +65,7 @@ bool session_let_in(struct tcp_session *s, const struct service *service)
     admission_log(&place, &v);
     bool in = v.answer != ACCESS_REJECT && v.answer != ACCESS_FAULT;
     if (!in) {
+        counter_add(&s->worker->counters.sessions_refused, 1);
         refuse(s, &v);
     }
     arena_free(&a);

@@ -25,6 +25,7 @@ struct worker;
 #define WORKER_COUNTERS(X)                                                               \
     X(sessions_open, "sessions open")                                                    \
     X(sessions_total, "sessions")                                                        \
+    X(sessions_refused, "sessions refused by PORT_ACCESS")                               \
     X(messages_in, "messages accepted")                                                  \
     X(messages_refused, "messages refused after DATA")                                   \
     X(recipients_refused, "recipients refused")                                          \

@@ -250,7 +250,19 @@ static void set_reply(struct access_verdict *v, unsigned code, unsigned x, unsig
     v->status[2] = z;
 }
 
-/* The text for a refusal that brings none of its own (PMDF 7.3.12, ACCESS_ERRORS). */
+/* As if nobody knew the host (PMDF 7.3, ACCESS_ERRORS). */
+static str hiding_text(const struct reading *r)
+{
+    const struct address *given = r->q->given;
+    const char *words = r->q->snapshot->options.dialect == DIALECT_IMTA
+                            ? "unknown host or domain"
+                            : "illegal host/domain specified";
+    return given == NULL || given->domain.len == 0
+               ? str_from(words)
+               : arena_printf(r->arena, "%s: '%.*s'", words, STR_ARG(given->domain));
+}
+
+/* The text for a refusal that brings none of its own. */
 static void default_text(struct reading *r)
 {
     struct access_verdict *v = r->out;
@@ -260,7 +272,7 @@ static void default_text(struct reading *r)
     } else if (v->table == ACCESS_FROM) {
         v->text = STR("you may not send from this address");
     } else if (r->q->snapshot->options.access_errors == 0 && recipient) {
-        v->text = STR("illegal host/domain specified");
+        v->text = hiding_text(r);
     } else {
         v->text = STR("you may not send to this address");
     }

@@ -139,7 +139,8 @@ class Access(SharedRouterTest):
                     kit.service('TLS', 'tcp_local', tls_port=cls.tls_port)]
         mappings = MAPPINGS.replace('PORT|', '%d|' % cls.port).replace('TLSP|',
                                                                        '%d|' % cls.tls_port)
-        files = {'mappings': mappings.lstrip()}
+        files = {'mappings': mappings.lstrip(),
+                 'aliases': 'team: ann, sendno, bin\nnobodies: sendno\nno-alias: ann\n'}
         return Router(kit.site(RULES, channels, services, files=files),
                       users=('ann', 'hold', 'head', 'slow'))
 
@@ -166,6 +167,7 @@ class Access(SharedRouterTest):
         self.assertEqual(self.raw('127.0.0.20'), b'554 5.7.1 not you\r\n')
         self.shared.wait_event('refuse', peer='127.0.0.20', reply='554 5.7.1 not you')
         self.shared.wait_event('disconnect', peer='127.0.0.20', reason='port-access')
+        self.assertGreaterEqual(self.shared.status()['sessions_refused'], 1)
 
     def test_port_lines_and_code(self):
         self.assertEqual(self.raw('127.0.0.21'), b'421-4.7.0 too busy for you\r\n'
@@ -324,6 +326,37 @@ class Access(SharedRouterTest):
             text = wire.mail(['hold@router.test'], body='Subject: %s\r\n\r\n' % word).text
         event = self.shared.wait_event('hold', id=kit.queue_id(text))
         self.assertEqual(event['reason'], 'ORIG_SEND_ACCESS, ' + rule('*|l|hold@'))
+
+    def test_held_mail_is_released(self):
+        word = kit.token()
+        text = kit.send(self.port, ['hold@router.test', 'ann@router.test'], subject=word)
+        ident = kit.queue_id(text)
+        self.shared.wait_event('hold', id=ident)
+        self.assertFalse([m for m in self.shared.mails() if word.encode() in m])
+        done = self.shared.tool('queue', 'release', ident)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.shared.find_mail(word.encode())
+        self.shared.find_mail(word.encode(), user='hold')
+
+    # --- aliases: ORIG_... sees what the client gave, the others what came of it ---
+
+    def test_members_are_looked_at(self):
+        word = kit.token()
+        kit.send(self.port, 'team@router.test', subject=word)
+        self.shared.find_mail(word.encode())
+        self.shared.wait_event('access', to='sendno@router.test', table='SEND_ACCESS',
+                               result='refused')
+
+    def test_no_member_left(self):
+        self.rcpt('nobodies@router.test', code=550, text='not in the end')
+
+    def test_given_name_is_looked_at(self):
+        self.rcpt('no-alias@router.test')
+        with kit.Wire(self.port) as wire:
+            wire.ehlo()
+            wire.mail('team@router.test', sender='members@x.test')
+        self.assertFalse(self.shared.events('access', to='bin@router.test',
+                                            **{'from': 'members@x.test'}))
 
     def test_discard_one_of_two(self):
         word = kit.token()
