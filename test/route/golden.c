@@ -5,6 +5,9 @@
  *   trace ADDRESS [CONTEXT] -> PROBE: OUTCOME, ...
  *     CONTEXT: [from CHANNEL] [to CHANNEL] [header] [backward]
  *   rcpt ADDRESS [from CHANNEL] [trusted]            -> accept|refuse ...
+ *   expand ADDRESS [from CHANNEL] [trusted] [sender ADDRESS]
+ *     -> ADDRESS CHANNEL [sender ADDRESS] [held]; ...; bad ADDRESS X.Y.Z TEXT; ... or
+ *        refuse CODE X.Y.Z TEXT, with the bad ones behind it
  *   ip ADDRESS [from CHANNEL]                        -> CHANNEL by FILE:LINE
  * Lines that begin with '#' and empty lines are kept. UPDATE_GOLDEN=1 writes the
  * answers into the files instead. Speaks TAP. */
@@ -22,6 +25,7 @@ struct query {
     str verb, address;
     const struct channel *source;
     bool trusted;
+    struct address sender;
     struct rewrite_context ctx;
 };
 
@@ -53,6 +57,10 @@ static bool query_parse(const struct snapshot *s, str line, struct query *q)
             q->ctx.direction = ROUTE_BACKWARD;
         } else if (str_eq(word, STR("trusted"))) {
             q->trusted = true;
+        } else if (str_eq(word, STR("sender"))) {
+            if (!str_word(&line, &word) || address_parse(word, &q->sender)) {
+                return false;
+            }
         } else if (!parse_channel(s, word, &line, q)) {
             return false;
         }
@@ -102,6 +110,52 @@ static str answer_rcpt(struct arena *a, const struct snapshot *s, const struct q
                         STR_ARG(r.reply.text));
 }
 
+/* What becomes of one address of an expansion; empty for those that are only passed. */
+static str answer_node(struct arena *a, const struct expand_node *n)
+{
+    const unsigned *x = n->status;
+    str address = address_print(a, &n->route.address);
+
+    switch (n->kind) {
+    case EXPAND_LEAF:
+        address = arena_printf(a, "%.*s %.*s%s", STR_ARG(address),
+                               STR_ARG(n->route.channel->name), n->hold ? " held" : "");
+        return !n->sender.ptr ? address
+                              : arena_printf(a, "%.*s sender <%.*s>", STR_ARG(address),
+                                             STR_ARG(n->sender));
+    case EXPAND_BAD:
+    case EXPAND_LATER:
+        return arena_printf(a, "bad %.*s %u.%u.%u %.*s", STR_ARG(n->text), x[0], x[1],
+                            x[2], STR_ARG(n->reason));
+    default:
+        return STR("");
+    }
+}
+
+static str answer_expand(struct arena *a, const struct snapshot *s, const struct query *q,
+                         const struct address *addr)
+{
+    struct recipient_request request = {.snapshot = s,
+                                        .source = q->source,
+                                        .trusted = true,
+                                        .sender = q->sender,
+                                        .to = *addr};
+    struct recipient_answer r;
+    str all = STR("");
+
+    if (recipient_resolve(&request, a, &r) != RECIPIENT_TAKEN) {
+        const unsigned *x = r.reply.status;
+        all = arena_printf(a, "refuse %u %u.%u.%u %.*s", r.reply.code, x[0], x[1], x[2],
+                           STR_ARG(r.reply.text));
+    }
+    for (const struct expand_node *n = r.expansion.first; n; n = n->next) {
+        str one = answer_node(a, n);
+        bool more = all.len > 0 && one.len > 0;
+        all = arena_printf(a, "%.*s%s%.*s", STR_ARG(all), more ? "; " : "", STR_ARG(one));
+    }
+    return all;
+}
+
 static str answer_ip(struct arena *a, const struct snapshot *s, const struct query *q)
 {
     struct span rule;
@@ -129,6 +183,9 @@ static str answer(struct arena *a, const struct snapshot *s, str line)
     }
     if (str_eq(q.verb, STR("rcpt"))) {
         return answer_rcpt(a, s, &q, &addr);
+    }
+    if (str_eq(q.verb, STR("expand"))) {
+        return answer_expand(a, s, &q, &addr);
     }
     bool trace = str_eq(q.verb, STR("trace"));
     route_rewrite(s, &q.ctx, &addr, trace, a, &r);
