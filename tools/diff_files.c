@@ -108,8 +108,24 @@ static void add_line(struct reading *r, str name, str line)
     *vec_add(r->d->arena, r->old ? &p->old : &p->new) = (struct diff_item){.text = line};
 }
 
-/* "NAME=value" is compared by name, a line of a database by its key; a line of
- * a list, or an entry of a table, whole. */
+/* "NAME: items"; the name may be quoted, and hold a colon then. */
+static void read_alias(struct reading *r, str line)
+{
+    size_t colon = 0;
+    bool quoted = false;
+
+    for (; colon < line.len && (quoted || line.ptr[colon] != ':'); colon++) {
+        if (line.ptr[colon] == '\\') {
+            colon++;
+        } else if (line.ptr[colon] == '"') {
+            quoted = !quoted;
+        }
+    }
+    add_line(r, str_sub(line, 0, colon), str_trim(str_from_pos(line, colon + 1)));
+}
+
+/* "NAME=value" is compared by name, an alias and a line of a database by its key; a line
+ * of a list, or an entry of a table, whole. */
 static void read_line(struct reading *r, str line)
 {
     ptrdiff_t equals = str_find(line, '=');
@@ -129,7 +145,10 @@ static void read_line(struct reading *r, str line)
     } else if (str_eq(r->file, STR("mappings")) && !ascii_is_space(line.ptr[0])) {
         r->group = line;
         part_of(r, line);
-    } else if (str_eq(r->file, STR("general")) || str_eq(r->file, STR("reverse"))) {
+    } else if (str_eq(r->file, STR("aliases"))) {
+        read_alias(r, line);
+    } else if (str_eq(r->file, STR("general")) || str_eq(r->file, STR("reverse")) ||
+               str_eq(r->file, STR("forward"))) {
         str value = line, key = STR("");
         str_word(&value, &key);
         add_line(r, key, str_trim(value));

@@ -2,8 +2,8 @@
  * The input is a configuration as the memory loader reads it; behind the line
  * "!== recipients" stand recipients, one a line: an address, and perhaps a blank and the
  * sender. What must hold is checked: all is bounded, the numbers are those of the nodes,
- * each mailbox comes once, who is refused has a reply, and a loaded configuration is dumped
- * as one that dumps the same. */
+ * each mailbox comes once, who is refused has a reply, and a loaded configuration is
+ * dumped as one that dumps the same. */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -65,7 +65,8 @@ static void check_expansion(const struct snapshot *s, const struct recipient_ans
     }
     check(count == e->count && count <= EXPAND_MAX);
     check(leaves == e->leaves && bad == e->bad);
-    check(r->verdict != RECIPIENT_TAKEN || (r->leaf_count > 0 && r->leaf_count == leaves));
+    check(r->verdict != RECIPIENT_TAKEN ||
+          (r->leaf_count > 0 && r->leaf_count == leaves));
     check(r->verdict == RECIPIENT_TAKEN || r->reply.code >= 400);
     check(e->later == NULL || r->verdict == RECIPIENT_ALIAS);
 }
