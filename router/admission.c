@@ -111,9 +111,9 @@ static const char *result_name(const struct access_verdict *v)
     if (v->replace_ip.len > 0) {
         return "replaced";
     }
-    return v->discard               ? "discarded"
-           : v->hold                ? "held"
-           : v->new_sender          ? "sender replaced"
+    return v->discard                   ? "discarded"
+           : v->hold                    ? "held"
+           : v->new_sender              ? "sender replaced"
            : v->answer == ACCESS_ACCEPT ? "accepted"
                                         : "none";
 }

@@ -1,6 +1,6 @@
-/* admission: what access tables ask for one message besides refusing it (tables/access.h):
- * to hold or discard it, header lines, limits, delays; and what their verdicts tell the
- * log. One for each transaction. */
+/* admission: what access tables ask for one message besides refusing it
+ * (tables/access.h): to hold or discard it, header lines, limits, delays; and what their
+ * verdicts tell the log. One for each transaction. */
 #ifndef ROUTER_ADMISSION_H
 #define ROUTER_ADMISSION_H
 
@@ -11,10 +11,10 @@
 enum { ADMISSION_HEADER_MAX = 16 * 1024 }; /* of all lines added with $A; more are lost */
 
 struct admission {
-    struct arena *arena;  /* of the transaction */
-    const char *hold;     /* why the message is held; NULL: it is not */
-    const char *discard;  /* why all of it is thrown away; NULL: it is not */
-    struct buf header;    /* lines for the header, with their ends */
+    struct arena *arena; /* of the transaction */
+    const char *hold;    /* why the message is held; NULL: it is not */
+    const char *discard; /* why all of it is thrown away; NULL: it is not */
+    struct buf header;   /* lines for the header, with their ends */
     struct access_limits limits;
     unsigned offered, taken; /* recipients so far */
     unsigned delay_ms;       /* before the answers to come; 0: none */

@@ -8,9 +8,12 @@
 #include "tables/pattern.h"
 
 static const char *const names[ACCESS_TABLES] = {
-    [ACCESS_PORT] = "PORT_ACCESS",           [ACCESS_FROM] = "FROM_ACCESS",
-    [ACCESS_ORIG_SEND] = "ORIG_SEND_ACCESS", [ACCESS_ORIG_MAIL] = "ORIG_MAIL_ACCESS",
-    [ACCESS_SEND] = "SEND_ACCESS",           [ACCESS_MAIL] = "MAIL_ACCESS",
+    [ACCESS_PORT] = "PORT_ACCESS",
+    [ACCESS_FROM] = "FROM_ACCESS",
+    [ACCESS_ORIG_SEND] = "ORIG_SEND_ACCESS",
+    [ACCESS_ORIG_MAIL] = "ORIG_MAIL_ACCESS",
+    [ACCESS_SEND] = "SEND_ACCESS",
+    [ACCESS_MAIL] = "MAIL_ACCESS",
     [ACCESS_IP] = "IP_ACCESS",
 };
 

@@ -80,9 +80,10 @@ static void check_pattern(struct compile *c, enum access_table t,
                      "most %u",
                      found, access_table_name(t), bars[t]);
     } else if (transport && has_part(e->pattern_text, STR("|SMTP|"))) {
-        diag_warning(c->diags, e->at, "access-pattern",
-                     "this never matches: the field is SMTP/ and the name that the client "
-                     "gave, as in Messaging Server; write SMTP*");
+        diag_warning(
+            c->diags, e->at, "access-pattern",
+            "this never matches: the field is SMTP/ and the name that the client "
+            "gave, as in Messaging Server; write SMTP*");
     }
 }
 
@@ -157,10 +158,11 @@ static void check_channels(struct compile *c, enum access_table t,
 bool access_check(struct compile *c, const struct mapping *table)
 {
     if (str_ieq(table->name, STR("TLS_ACCESS"))) {
-        compile_restriction(c, table->at,
-                            "table %.*s is compiled, and 'pointsman map' runs it, but the "
-                            "daemon does not ask it yet: what it refuses would be accepted",
-                            STR_ARG(table->name));
+        compile_restriction(
+            c, table->at,
+            "table %.*s is compiled, and 'pointsman map' runs it, but the "
+            "daemon does not ask it yet: what it refuses would be accepted",
+            STR_ARG(table->name));
         return true;
     }
     for (enum access_table t = 0; t < ACCESS_TABLES; t++) {

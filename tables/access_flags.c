@@ -25,7 +25,8 @@ static const struct access_flag flags[] = {
      "only FROM_ACCESS replaces the sender"},
     {'K', ACCESS_ARG_LOST, 1, MESSAGE, KEYWORD_LATER, "no Sender field is written"},
     {'I', ACCESS_ARG_LOST, 2, MESSAGE, KEYWORD_RESTRICTS,
-     "there are no groups to look a user up in, so that it is refused for the time being"},
+     "there are no groups to look a user up in, so that it is refused for the time "
+     "being"},
     {'<', ACCESS_ARG_LOG_MATCH, 1, PORT | MESSAGE, KEYWORD_HONOURED, NULL},
     {'>', ACCESS_ARG_LOG_REJECT, 1, PORT | MESSAGE, KEYWORD_HONOURED, NULL},
     {'D', ACCESS_ARG_DELAY, 1, MESSAGE, KEYWORD_HONOURED, NULL},

@@ -83,8 +83,8 @@ static void collect_guesses(struct explaining *x)
 {
     const struct tool_options *o = &x->in->options;
     bool transport = x->e.from.asked;
-    bool server = looks_at_server(x, ACCESS_PORT) ||
-                  (transport && looks_at_server(x, ACCESS_FROM));
+    bool server =
+        looks_at_server(x, ACCESS_PORT) || (transport && looks_at_server(x, ACCESS_FROM));
 
     for (const struct recipient_access *a = x->e.access; a; a = a->next) {
         enum access_table t = a->verdict.table;

@@ -1,4 +1,5 @@
-/* explain_access: what an access table was asked, which entry decided, and what it said. */
+/* explain_access: what an access table was asked, which entry decided, and what it said.
+ */
 #include "base/buf.h"
 #include "tables/mapping.h"
 #include "tools/explain.h"
@@ -48,8 +49,7 @@ static void put_effects(struct arena *a, const struct access_verdict *v, struct 
                    (v->delay_cs < 0 ? -v->delay_cs : v->delay_cs) % 100);
     }
     if (v->new_sender) {
-        buf_printf(out, ", sender becomes <%.*s>",
-                   STR_ARG(address_print(a, &v->sender)));
+        buf_printf(out, ", sender becomes <%.*s>", STR_ARG(address_print(a, &v->sender)));
     }
     if (l->blocks > 0 || l->recipients > 0 || l->cutoff > 0) {
         buf_printf(out, ", limits %u blocks, %u recipients, %u offered (0: none)",

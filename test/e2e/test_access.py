@@ -6,7 +6,7 @@ import socket
 import time
 
 import kit
-from harness import Router, SharedRouterTest, add_cases, free_port
+from harness import Router, RouterTest, SharedRouterTest, add_cases, free_port, wait_until
 from peers import Aiosmtpd, Nsd
 
 ZONE = '''
@@ -553,3 +553,36 @@ add_cases(Access, 'explain', [
     ('mail_end', 'a@b.test', 'mailend@router.test'),
     ('percent', 'a@b.test', 'open%lost.example@router.test'),
 ], Access.explains)
+
+
+class Stop(RouterTest):
+    def test_daemon_stops_while_an_answer_waits(self):
+        port = free_port()
+        it = self.router(kit.site(['. $U%$H@tcp-daemon'], ['tcp_local smtp\ntcp-daemon'],
+                                  [kit.service('SMTP', 'tcp_local', port)],
+                                  files={'mappings': 'FROM_ACCESS\n\n  *  $D6000$Y\n'}))
+        it.start()
+        with kit.Wire(port) as wire:
+            wire.ehlo()
+            wire.send('MAIL FROM:<a@b.test>\r\n')
+            it.wait_event('connect')
+            time.sleep(0.3)
+            begin = time.monotonic()
+            self.assertEqual(it.stop(), 0)
+            self.assertLess(time.monotonic() - begin, 5)
+            self.assertEqual(wire.reply().code, 250)
+            self.assertEqual(wire.reply().code, 421)
+
+    def test_reload_brings_and_takes_tables(self):
+        port = free_port()
+        it = self.router(kit.site(['. $U%$H@tcp-daemon'], ['tcp_local smtp\ntcp-daemon'],
+                                  [kit.service('SMTP', 'tcp_local', port)]))
+        it.start()
+        for text, code in (('PORT_ACCESS\n\n  *  $N\n', 554), ('OTHER\n\n  *  $N\n', 220)):
+            it.write('mappings', text)
+            before = len(it.events('reload'))
+            it.hang_up()
+            it.wait_event('reload', result='loaded')
+            wait_until('a reload', lambda: len(it.events('reload')) > before)
+            with kit.Wire(port, greeting=False) as wire:
+                self.assertEqual(wire.reply().code, code)

@@ -1,8 +1,9 @@
 /* Fuzzes access tables and what peers say together. The input is a mapping file; behind
- * the line "!== peer" stand, one a line: flags (letters of A T E L), the name in EHLO, the
- * sender, the recipient. Every table is asked, and what must hold of probes and verdicts is
- * checked: a peer shifts no field, a refusal has codes that fit together, a fault has no
- * effects, and what goes into replies, headers and connections is what it should be. */
+ * the line "!== peer" stand, one a line: flags (letters of A T E L), the name in EHLO,
+ * the sender, the recipient. Every table is asked, and what must hold of probes and
+ * verdicts is checked: a peer shifts no field, a refusal has codes that fit together, a
+ * fault has no effects, and what goes into replies, headers and connections is what it
+ * should be. */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,9 +14,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char config[] = "far.test $U%$D@tcp-far\n. $U%$H@tcp-daemon\n\nl\nhere.test\n\n"
-                             "tcp_local smtp mx\ntcp-daemon\n\ntcp_far smtp\ntcp-far\n"
-                             "!== mappings\n";
+static const char config[] =
+    "far.test $U%$D@tcp-far\n. $U%$H@tcp-daemon\n\nl\nhere.test\n\n"
+    "tcp_local smtp mx\ntcp-daemon\n\ntcp_far smtp\ntcp-far\n"
+    "!== mappings\n";
 
 static unsigned bars(str text)
 {
@@ -90,8 +92,8 @@ static void ask_all(struct access_question *q, struct arena *a)
     }
 }
 
-/* All of them in their order: nobody gets through whom the relay rule would refuse, unless
- * a table said something. */
+/* All of them in their order: nobody gets through whom the relay rule would refuse,
+ * unless a table said something. */
 static void resolve(const struct recipient_request *q, struct arena *a)
 {
     struct recipient_answer r;
@@ -142,11 +144,8 @@ static void run(const struct snapshot *s, str words, struct arena *a)
                                 .address_count = 2,
                                 .address_index = 1};
     ask_all(&q, a);
-    struct recipient_request request = {.snapshot = s,
-                                        .source = source,
-                                        .to = recipient,
-                                        .sender = seen,
-                                        .peer = &peer};
+    struct recipient_request request = {
+        .snapshot = s, .source = source, .to = recipient, .sender = seen, .peer = &peer};
     resolve(&request, a);
 }
 
