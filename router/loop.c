@@ -406,6 +406,7 @@ static bool loop_free(struct loop *l)
     }
     clean = worker_free(&l->main) && clean;
     if (clean) {
+        session_counts_free(d);
         free(d->workers);
         free(l->lives);
         d->workers = NULL;

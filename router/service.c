@@ -31,7 +31,8 @@ struct listener {
     uv_poll_t poll;
     struct services *services;
     struct listener *next;
-    struct endpoint endpoint; /* fds unused; service is of the worker's `current` */
+    struct endpoint endpoint;    /* fds unused; service is of the worker's `current` */
+    struct session_count *count; /* of the service */
     int fd;
 };
 
@@ -43,7 +44,7 @@ struct services {
     unsigned handles_open;
     int spare_fd; /* given up for a moment to turn a client away when all are used */
     int64_t sessions_max;
-    struct complaint no_descriptors, no_sessions;
+    struct complaint no_descriptors, no_sessions, no_places;
 };
 
 static void services_handle_closed(struct services *s)
@@ -188,6 +189,18 @@ static bool accept_failed(struct listener *l, int error)
     return false;
 }
 
+/* A place for one more session of the service, if it has a limit that is not reached. */
+static bool take_place(struct listener *l)
+{
+    const struct service *v = l->endpoint.service;
+    int64_t max = (int64_t)v->max_conns * v->max_procs;
+    if (atomic_fetch_add(&l->count->open, 1) < max || max == 0) {
+        return true;
+    }
+    counter_add(&l->count->open, -1);
+    return false;
+}
+
 static void accepted(struct listener *l, int fd)
 {
     struct worker *w = l->services->worker;
@@ -198,7 +211,18 @@ static void accepted(struct listener *l, int fd)
         turn_away(l, fd);
         return;
     }
+    if (!take_place(l)) {
+        complain(l->services, &l->services->no_places, l,
+                 "as many sessions of the service as MAX_CONNS and MAX_PROCS allow");
+        turn_away(l, fd);
+        return;
+    }
+    w->arriving = l->count;
     runtime_kind(w->current, service->channel)->accept(w, service, fd);
+    if (w->arriving != NULL) { /* it came to no session */
+        counter_add(&w->arriving->open, -1);
+        w->arriving = NULL;
+    }
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)
@@ -229,6 +253,7 @@ static void listener_open(struct services *s, struct endpoint *p)
     l->services = s;
     l->endpoint = *p;
     l->endpoint.fds = NULL;
+    l->count = session_count(s->worker->daemon, p->service->name);
     l->fd = *fd;
     *fd = -1;
     check(uv_poll_init(&s->worker->loop, &l->poll, l->fd) == 0);
@@ -262,6 +287,7 @@ void services_adopt(struct worker *w, struct endpoints *e)
         const struct endpoint *p = find_endpoint(e, &l->endpoint);
         if (p != NULL) {
             l->endpoint.service = p->service;
+            l->count = session_count(w->daemon, p->service->name);
             at = &l->next;
         } else {
             *at = l->next;

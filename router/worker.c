@@ -2,6 +2,7 @@
  * lock that is held for a few instructions only; one async handle wakes the loop. */
 #include "router/worker.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -76,6 +77,8 @@ void worker_session_add(struct worker *w, struct worker_session *s)
         s->next->prev = &s->next;
     }
     w->sessions = s;
+    s->count = w->arriving;
+    w->arriving = NULL;
 }
 
 void worker_session_remove(struct worker *w, struct worker_session *s)
@@ -88,6 +91,48 @@ void worker_session_remove(struct worker *w, struct worker_session *s)
     }
     s->next = NULL;
     s->prev = NULL;
+    if (s->count != NULL) {
+        counter_add(&s->count->open, -1);
+    }
+}
+
+static struct session_count *find_count(struct session_count *from, str name)
+{
+    while (from != NULL && !str_ieq(str_from(from->name), name)) {
+        from = from->next;
+    }
+    return from;
+}
+
+struct session_count *session_count(struct daemon *d, str name)
+{
+    struct session_count *first = atomic_load(&d->session_counts), *made = NULL;
+    for (;;) {
+        struct session_count *found = find_count(first, name);
+        if (found != NULL) {
+            free(made);
+            return found;
+        }
+        if (made == NULL) {
+            made = calloc(1, sizeof *made + name.len + 1);
+            check(made != NULL);
+            memcpy(made->name, name.ptr, name.len);
+        }
+        made->next = first;
+        if (atomic_compare_exchange_strong(&d->session_counts, &first, made)) {
+            return made;
+        }
+    }
+}
+
+void session_counts_free(struct daemon *d)
+{
+    struct session_count *next, *c = atomic_load(&d->session_counts);
+    for (; c != NULL; c = next) {
+        next = c->next;
+        free(c);
+    }
+    atomic_store(&d->session_counts, NULL);
 }
 
 void worker_shut_sessions(struct worker *w)

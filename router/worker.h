@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/str.h"
 
 struct dispatch;
 struct dns;
@@ -50,6 +51,14 @@ static inline void counter_add(_Atomic int64_t *c, int64_t n)
     atomic_fetch_add_explicit(c, n, memory_order_relaxed);
 }
 
+/* How many sessions are open that came by services of one name, on all workers. It lives
+ * as long as the daemon: sessions outlive the configuration they came by. */
+struct session_count {
+    _Atomic int64_t open;
+    struct session_count *next;
+    char name[];
+};
+
 /* What all workers share; filled in by main before the first worker runs. */
 struct daemon {
     struct log *log;
@@ -60,7 +69,12 @@ struct daemon {
     unsigned worker_count;
     const struct channel_kind *const *kinds; /* NULL-terminated, from channels/kinds.c */
     _Atomic unsigned long session_serial;    /* session names in the log */
+    struct session_count *_Atomic session_counts;
 };
+/* The count of that name (case-blind), made when there is none yet. Any thread. */
+struct session_count *session_count(struct daemon *d, str name);
+/* When all workers have ended. */
+void session_counts_free(struct daemon *d);
 
 /* Work posted to a worker from any thread; embedded in its owner. */
 struct task {
@@ -73,6 +87,7 @@ struct task {
  * inside the call. */
 struct worker_session {
     void (*shut)(struct worker *w, struct worker_session *s);
+    struct session_count *count; /* it is counted there; NULL: nowhere */
     struct worker_session *next, **prev;
 };
 
@@ -86,6 +101,7 @@ struct worker {
     struct services *services; /* its listening sockets */
     struct worker_counters counters;
     struct worker_session *sessions; /* open ones, newest first */
+    struct session_count *arriving;  /* counts the session that is just being made */
     struct life *life;               /* what router/loop.c knows of it */
     bool stopping;                   /* no new sessions or deliveries */
     /* the mailbox */
@@ -102,7 +118,8 @@ bool worker_free(struct worker *w);
 /* Runs t on w's loop as soon as it turns; never before this call returned, in the
  * order posted. Callable from any thread, also from w itself. */
 void worker_post(struct worker *w, struct task *t);
-/* Enters s in the worker's list / takes it out. On the worker's loop only. */
+/* Enters s in the worker's list, counted where w->arriving says (cleared then) / takes it
+ * out. On the worker's loop only. */
 void worker_session_add(struct worker *w, struct worker_session *s);
 void worker_session_remove(struct worker *w, struct worker_session *s);
 /* Calls shut() of every open session once. */

@@ -151,6 +151,9 @@ static void dump_service(const struct service *v, unsigned count, struct buf *ou
     }
     buf_printf(out, "PARAMETER=CHANNEL=%.*s\nBACKLOG=%u\n", STR_ARG(v->channel->name),
                v->backlog);
+    if (v->max_conns > 0) {
+        buf_printf(out, "MAX_CONNS=%u\nMAX_PROCS=%u\n", v->max_conns, v->max_procs);
+    }
 }
 
 static void dump_services(const struct snapshot *s, struct buf *out)

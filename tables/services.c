@@ -3,7 +3,7 @@
 #include "base/vec.h"
 #include "tables/compile.h"
 
-enum { SERVICE_BACKLOG = 511, SERVICE_LISTENERS_MAX = 1000 };
+enum { SERVICE_BACKLOG = 511, SERVICE_LISTENERS_MAX = 1000, SERVICE_MAX = 65535 };
 
 struct port {
     uint16_t number;
@@ -27,6 +27,8 @@ struct draft {
     struct span channel_at;
     unsigned backlog;
     struct span backlog_at;
+    unsigned max_conns, max_procs; /* 0: not given */
+    struct span max_conns_at, max_procs_at;
     bool broken; /* a fault was reported: what it misses is no second fault */
 };
 
@@ -36,6 +38,7 @@ struct services {
     struct map *by_address; /* "ip port" -> struct service */
     VEC(struct service) list;
     bool full; /* too many listeners; told once */
+    struct span max_told;
 };
 
 /* Where a part of an option's value stands; the whole of it if lines were joined. */
@@ -119,6 +122,19 @@ static void read_backlog(struct services *on, struct draft *d, const struct ast_
     d->backlog = (unsigned)number;
 }
 
+static void read_max(struct services *on, const struct ast_option *o, unsigned *out,
+                     struct span *at)
+{
+    uint64_t number;
+    compile_once(on->c, at, o);
+    if (!str_number(o->value, SERVICE_MAX, &number) || number == 0) {
+        diag_error(on->c->diags, o->value_at, "option-range",
+                   "'%.*s' needs a number from 1 to %d", STR_ARG(o->name), SERVICE_MAX);
+        return;
+    }
+    *out = (unsigned)number;
+}
+
 static void read_options(struct services *on, struct draft *d,
                          const struct ast_section *s)
 {
@@ -139,6 +155,12 @@ static void read_options(struct services *on, struct draft *d,
             break;
         case OPTION_SERVICE_BACKLOG:
             read_backlog(on, d, o);
+            break;
+        case OPTION_SERVICE_MAX_CONNS:
+            read_max(on, o, &d->max_conns, &d->max_conns_at);
+            break;
+        case OPTION_SERVICE_MAX_PROCS:
+            read_max(on, o, &d->max_procs, &d->max_procs_at);
             break;
         default:
             break;
@@ -193,6 +215,22 @@ static const struct channel *service_channel(struct services *on, const struct d
     return channel_resolve(on->c, d->channel, d->channel_at, "service-unknown-channel");
 }
 
+/* Connections of a process, processes of the service: one without the other says nothing
+ * here, where there are no processes to be counted. Told once for each place. */
+static void check_max(struct services *on, const struct draft *d)
+{
+    bool conns = d->max_conns > 0, both = conns == (d->max_procs > 0);
+    struct span at = conns ? d->max_conns_at : d->max_procs_at;
+    if (both || (at.source == on->max_told.source && at.offset == on->max_told.offset)) {
+        return;
+    }
+    on->max_told = at;
+    diag_warning(on->c->diags, at, "unhonoured-option",
+                 "MAX_CONNS and MAX_PROCS limit the sessions of a service together; '%s' "
+                 "alone sets no limit",
+                 conns ? "MAX_CONNS" : "MAX_PROCS");
+}
+
 static void add_listeners(struct services *on, const struct draft *d)
 {
     static const struct interface ALL[] = {{{"", 0}, {0, 0, 0}}};
@@ -214,6 +252,8 @@ static void add_listeners(struct services *on, const struct draft *d)
                                 .implicit_tls = d->ports.at[i].implicit_tls,
                                 .channel = channel,
                                 .backlog = d->backlog,
+                                .max_conns = d->max_procs > 0 ? d->max_conns : 0,
+                                .max_procs = d->max_conns > 0 ? d->max_procs : 0,
                                 .span = d->ports.at[i].at};
             add_listener(on, &v);
         }
@@ -228,6 +268,10 @@ static void complete(struct draft *d, const struct draft *defaults)
     d->channel = d->channel_at.source != 0 ? d->channel : defaults->channel;
     d->channel_at = d->channel_at.source != 0 ? d->channel_at : defaults->channel_at;
     d->backlog = d->backlog_at.source != 0 ? d->backlog : defaults->backlog;
+    d->max_conns_at = d->max_conns > 0 ? d->max_conns_at : defaults->max_conns_at;
+    d->max_conns = d->max_conns > 0 ? d->max_conns : defaults->max_conns;
+    d->max_procs_at = d->max_procs > 0 ? d->max_procs_at : defaults->max_procs_at;
+    d->max_procs = d->max_procs > 0 ? d->max_procs : defaults->max_procs;
     d->broken = d->broken || defaults->broken;
 }
 
@@ -280,6 +324,7 @@ static void add_section(struct services *on, const struct draft *defaults,
     }
     read_options(on, d, s);
     complete(d, defaults);
+    check_max(on, d);
     add_listeners(on, d);
 }
 

@@ -31,6 +31,8 @@ struct service {
     bool implicit_tls;             /* from TLS_PORT */
     const struct channel *channel; /* PARAMETER=CHANNEL= */
     unsigned backlog;              /* listen(2) backlog, default 511 */
+    unsigned max_conns, max_procs; /* sessions of the whole section at a time: their
+                                      product; 0: no limit */
     struct span span;
 };
 

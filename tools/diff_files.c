@@ -16,9 +16,14 @@ static str service_key(struct diff *d, const struct service *v)
 
 static str service_value(struct diff *d, const struct service *v)
 {
-    return arena_printf(d->arena, "%.*s, %s%.*s, backlog %u", STR_ARG(v->name),
+    str limit = v->max_conns > 0
+                    ? arena_printf(d->arena, ", at most %llu sessions",
+                                   (unsigned long long)v->max_conns * v->max_procs)
+                    : STR("");
+
+    return arena_printf(d->arena, "%.*s, %s%.*s, backlog %u%.*s", STR_ARG(v->name),
                         v->implicit_tls ? "TLS at once, " : "", STR_ARG(v->channel->name),
-                        v->backlog);
+                        v->backlog, STR_ARG(limit));
 }
 
 static struct map *services_by_key(struct diff *d, const struct snapshot *s)

@@ -128,6 +128,10 @@ class Router:
         if os.geteuid() == 0:
             os.chmod(path, 0o644)
 
+    def read(self, name):
+        with open(os.path.join(self.conf, name)) as file:
+            return file.read()
+
     def give_to_user(self):
         if os.geteuid() != 0:
             return

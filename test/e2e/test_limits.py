@@ -1,7 +1,7 @@
 """The limits that channels and the site set to sessions and messages: what is too much is
 refused, put off, reported or set aside; and what is not, is not."""
 import kit
-from harness import RouterTest, free_port
+from harness import RouterTest, free_port, wait_until
 from peers import SmtpSink
 
 RULES = ['small.test $U%$D@tcp-small', 'short.test $U%$D@tcp-short',
@@ -184,6 +184,41 @@ class Limits(RouterTest):
         self.assertTrue(any('a@small.test' in t and 'blocklimit' in t for t in texts))
         self.assertTrue(any('b@short.test' in t and 'linelimit' in t for t in texts))
         self.assertFalse(any('c@wide.test' in t for t in texts))
+
+    # --- of a service ---
+
+    def test_max_conns_times_max_procs(self):
+        """All ports of a service share its places; other services have their own. A place is
+        free again when its session has ended, however that was."""
+        port, second, other = free_port(), free_port(), free_port()
+        files = kit.site(RULES[3:], ['tcp_local smtp maytls\ntcp-daemon'], [], OURS)
+        limited = '[SERVICE=SMTP]\nPORT=%d,%d\nPARAMETER=CHANNEL=tcp_local\n' % (port, second)
+        others = '[SERVICE=OTHER]\nPORT=%d\nPARAMETER=CHANNEL=tcp_local\n' % other
+        files['dispatcher.cnf'] += limited + 'MAX_CONNS=3\nMAX_PROCS=16%1\n\n' + others
+        it = self.router(files).start()
+        wires = [kit.Wire(p) for p in (port, second, port)]
+        for p in (port, second):
+            with kit.Wire(p, greeting=False) as wire:
+                self.assertEqual(wire.reply()[0], 421)
+                self.assertTrue(wire.is_closed())
+        self.assertIn('MAX_CONNS', it.wait_event('error', what='accept')['reason'])
+        with kit.Wire(other) as wire:
+            wire.ehlo()
+        wires.pop().want('QUIT', 221)
+        wires.pop().close()
+        wait_until('places are free', lambda: it.status()['sessions_open'] == 1)
+        wires += [kit.Wire(port), kit.Wire(second)]
+        with kit.Wire(port, greeting=False) as wire:
+            self.assertEqual(wire.reply()[0], 421)
+        it.write('dispatcher.cnf', it.read('dispatcher.cnf').replace('MAX_CONNS=3', 'MAX_CONNS=4'))
+        it.hang_up()
+        it.wait_event('reload')
+        wires.append(kit.Wire(second))
+        with kit.Wire(port, greeting=False) as wire:
+            self.assertEqual(wire.reply()[0], 421)
+        for wire in wires:
+            wire.want('NOOP', 250)
+            wire.close()
 
     # --- set aside ---
 

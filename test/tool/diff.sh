@@ -43,6 +43,9 @@ changed hosts 's/^tcp-closed/tcp-shut us.closed.test/; s/^gate\.partner.*/gate.p
 new.partner.test/; s/^tcp-partner.*/tcp-partner/' pointsman.cnf
 changed channels 's/^tcp_closed/tcp_shut/' pointsman.cnf
 changed services 's/2525,2526/2525/; s/^PORT=2530/PORT=2540/; s/^TLS_PORT/PORT/' dispatcher.cnf
+changed sessions 's/^PORT=2530/&\
+MAX_CONNS=20\
+MAX_PROCS=5/' dispatcher.cnf
 changed options 's/=2$/=3/; s/^QUEUE.*/LOG_FORMAT=5/' option.dat
 changed localdomains 's/^partner\.test/new.test/; $d' localdomains
 
