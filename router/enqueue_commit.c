@@ -90,6 +90,9 @@ static void on_committed(struct worker *w, struct queue_message *m,
     /* Also when the session is gone: the message is ours now, and may be the client's
      * too; twice is allowed, never is not (RFC 5321 4.5.4.1, RFC 1047). */
     e->message = NULL;
+    if (e->lists != NULL) {
+        list_report_stored(e->lists, w, m);
+    }
     dispatch_reports(w, m);
     if (m->hold != NULL) {
         log_hold(e, m);

@@ -11,6 +11,7 @@ struct told {
     str owner, list;
     VEC(struct bounce_recipient) members;
     unsigned more;
+    const struct queue_message *report; /* NULL: none was made */
 };
 
 struct list_report {
@@ -90,8 +91,9 @@ void list_report_add(struct list_report *r, struct worker *w, const struct snaps
     }
     struct outcome *kept = arena_new_of(r->arena, struct outcome);
     *kept = *why;
+    str member = str_sub(n->text, 0, LIST_REPORT_TEXT_MAX);
     *vec_add(r->arena, &t->members) =
-        (struct bounce_recipient){arena_str(r->arena, n->text), STR(""), kept};
+        (struct bounce_recipient){arena_str(r->arena, member), STR(""), kept};
 }
 
 /* --- making them --- */
@@ -105,20 +107,6 @@ static void log_lost(struct worker *w, const struct queue_message *m,
     log_cstr(&line, "id", m->id);
     log_str(&line, "list", t->list);
     log_cstr(&line, "reason", why);
-    log_end(&line);
-}
-
-static void log_report(struct worker *w, const struct queue_message *m,
-                       const struct queue_message *report, const struct told *t)
-{
-    struct log_line line;
-    log_begin(&line, w->daemon->log, LOG_BOUNCE);
-    log_cstr(&line, "id", report->id);
-    log_cstr(&line, "for", m->id);
-    log_str(&line, "to", report->entries[0].recipients[0]);
-    log_str(&line, "channel", report->entries[0].channel);
-    log_int(&line, "recipients", (int64_t)(t->members.n + t->more));
-    log_str(&line, "list", t->list);
     log_end(&line);
 }
 
@@ -154,7 +142,7 @@ static struct body *text_make(const struct told *t, const struct snapshot *s, st
     return body;
 }
 
-static void report_make(struct worker *w, const struct snapshot *s, const struct told *t,
+static void report_make(struct worker *w, const struct snapshot *s, struct told *t,
                         str header, struct queue_message *m)
 {
     struct queue_message *report = queue_message_new(w->daemon->queue, m->created_ms);
@@ -178,7 +166,7 @@ static void report_make(struct worker *w, const struct snapshot *s, const struct
         queue_message_free(&report);
         return;
     }
-    log_report(w, m, report, t);
+    t->report = report;
     report->report = m->report;
     m->report = report;
 }
@@ -188,5 +176,31 @@ void list_report_make(struct list_report *r, struct worker *w, const struct snap
 {
     for (size_t i = 0; i < map_count(r->by_owner); i++) {
         report_make(w, s, map_at(r->by_owner, i, NULL), header, m);
+    }
+}
+
+static void log_report(struct worker *w, const struct queue_message *m,
+                       const struct told *t)
+{
+    const struct queue_message *report = t->report;
+    struct log_line line;
+    log_begin(&line, w->daemon->log, LOG_BOUNCE);
+    log_cstr(&line, "id", report->id);
+    log_cstr(&line, "for", m->id);
+    log_str(&line, "to", report->entries[0].recipients[0]);
+    log_str(&line, "channel", report->entries[0].channel);
+    log_int(&line, "recipients", (int64_t)(t->members.n + t->more));
+    log_str(&line, "list", t->list);
+    log_end(&line);
+}
+
+void list_report_stored(const struct list_report *r, struct worker *w,
+                        const struct queue_message *m)
+{
+    for (size_t i = 0; i < map_count(r->by_owner); i++) {
+        const struct told *t = map_at(r->by_owner, i, NULL);
+        if (t->report != NULL) {
+            log_report(w, m, t);
+        }
     }
 }

@@ -8,8 +8,9 @@
 #include "tables/expand.h"
 
 enum {
-    LIST_REPORT_NAMED_MAX = 100,      /* members named in one report */
-    LIST_REPORT_HEADER_MAX = 16 << 10 /* octets of the message's header in it */
+    LIST_REPORT_NAMED_MAX = 40,       /* members named in one report */
+    LIST_REPORT_TEXT_MAX = 200,       /* octets of a member: lines of mail end at 998 */
+    LIST_REPORT_HEADER_MAX = 16 << 10 /* octets of the message's header */
 };
 
 struct list_report;
@@ -19,6 +20,10 @@ struct list_report *list_report_new(struct arena *a);
 void list_report_add(struct list_report *r, struct worker *w, const struct snapshot *s,
                      str session, const char *id, const struct expand_node *n,
                      const struct outcome *why);
+/* They are stored: tells the log. Before those that list_report_make() hung on m are
+ * taken away. */
+void list_report_stored(const struct list_report *r, struct worker *w,
+                        const struct queue_message *m);
 /* Makes the reports, one for each owner, and hangs them on m. The owner is [OWNER], else
  * the envelope sender that the list gives its members, else the postmaster; where there
  * is no way to the owner, the postmaster, and where there is none to him, the log has it.

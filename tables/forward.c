@@ -50,14 +50,18 @@ static const struct forward_entry *find_entry(const struct forward_query *q, str
 
 /* ---- probes ------------------------------------------------------------------------ */
 
+/* Where fields are asked for, an address with '|' in it has no probe: another character
+ * in its place would come out as another address. */
+static bool has_probe(const struct forward_query *q, str to, unsigned bits)
+{
+    return (q->snapshot->options.forward_bits & bits) == 0 || str_find(to, '|') < 0;
+}
+
 static str probe(const struct forward_query *q, str to, unsigned from_bit,
                  unsigned to_bit, struct arena *a)
 {
     unsigned bits = q->snapshot->options.forward_bits;
     str out = to;
-    if ((bits & (from_bit | to_bit)) != 0) {
-        out = access_escape(q->snapshot, a, to);
-    }
     if ((bits & to_bit) != 0) {
         out = arena_printf(a, "%.*s|%.*s", STR_ARG(q->destination->name), STR_ARG(out));
     }
@@ -123,7 +127,7 @@ void forward_ask(const struct forward_query *q, struct arena *a,
         return;
     }
     str to = address_print(a, q->to);
-    if (table != NULL) {
+    if (table != NULL && has_probe(q, to, FORWARD_TABLE_FROM | FORWARD_TABLE_TO)) {
         out->probe = probe(q, to, FORWARD_TABLE_FROM, FORWARD_TABLE_TO, a);
         struct mapping_input in = {
             .snapshot = q->snapshot, .probe = out->probe, .flags = q->flags};
@@ -137,7 +141,8 @@ void forward_ask(const struct forward_query *q, struct arena *a,
             take_output(q, &m, a, out);
         }
     }
-    if (!out->changed && !out->last && out->fault.ptr == NULL) {
+    if (!out->changed && !out->last && out->fault.ptr == NULL &&
+        has_probe(q, to, FORWARD_FILE_FROM)) {
         ask_file(q, to, a, out);
     }
 }

@@ -1,6 +1,7 @@
 /* list_access: see list_access.h. */
 #include "tables/list_access.h"
 
+#include "tables/access.h"
 #include "tables/mapping.h"
 
 /* '*' is any text, '%' one character; case-blind. */
@@ -54,7 +55,7 @@ static bool clause_names(const struct snapshot *s, const struct alias_clause *cl
                          const struct channel *source, str sender, struct arena *a,
                          str *why)
 {
-    struct mapping_input in = {.snapshot = s, .probe = sender};
+    struct mapping_input in = {.snapshot = s, .probe = access_escape(s, a, sender)};
     struct mapping_output out;
     switch (clause->kind) {
     case ALIAS_CLAUSE_CHANNELS:

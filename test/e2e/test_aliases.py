@@ -153,6 +153,29 @@ class Aliases(RouterTest):
                          ['staff:2', 'staff:3', 'staff:4'])
         self.assertEqual(self.it.wait_event('bounce')['list'], 'staff')
 
+    def test_many_bad_members(self):
+        bad = ['x%d@nowhere.invalid' % i for i in range(100)]
+        self.begin('staff: <staff, [OWNER] bob\n',
+                   {'staff': 'ann\n%s y\n' % ('long' * 900) + '\n'.join(bad) + '\n'})
+        word = self.send(['staff@router.test'])
+        report = self.it.find_mail(word, 'bob').decode()
+        self.assertIn('and 61 more, which the log of this system names.', report)
+        self.assertLess(max(len(line) for line in report.split('\n')), 998)
+        self.assertEqual(len(self.it.events('member')), 101)
+
+    def test_a_list_that_is_not_sent_to_tells_nobody(self):
+        self.begin('staff: <staff, [OWNER] bob\n', {'staff': 'ann\nnobody\n'})
+        with kit.Wire(self.port) as wire:
+            wire.ehlo()
+            wire.want('MAIL FROM:<sue@far.test>', 250)
+            wire.want('RCPT TO:<staff@router.test>', 250)
+            wire.want('RSET', 250)
+            wire.mail('ann@router.test')
+        self.it.wait_mails(1, 'ann')
+        self.it.wait_status(queue_messages=0)
+        self.assertEqual(self.it.events('bounce'), [])
+        self.assertEqual(self.it.mails('bob'), [])
+
     def test_bad_members_of_lists_without_an_owner(self):
         self.begin('one: <staff, [ENVELOPE_FROM] ann\ntwo: bob, nobody\nthree: nobody, x@no.invalid\n',
                    {'staff': 'bob\nnobody\n'})

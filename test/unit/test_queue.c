@@ -292,6 +292,35 @@ static void test_settle_with_report(void **state)
     fixture_end(&f);
 }
 
+/* Reports about members of a list come with the message, or not at all. */
+static void test_commit_with_reports(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct claimed c;
+    fixture_start(&f);
+    struct queue_message *m = fixture_message(&f, 10, 2);
+    m->report = fixture_message(&f, 20, 1);
+    m->report->report = fixture_message(&f, 30, 1);
+    m->entries[1].returns = STR("owner@here.test");
+    m->report->entries[0].returns = STR("");
+    assert_true(fixture_commit(&f, m).ok);
+    expect_counts(&f, 3, 4, 0, 0);
+    fixture_claim(&f, 10, LATER, &c);
+    assert_int_equal(c.count, 0); /* born claimed */
+    fixture_close(&f);
+    assert_true(fixture_open(&f));
+    fixture_claim(&f, 10, LATER, &c);
+    assert_int_equal(c.count, 4);
+    assert_null(c.messages[0]->entries->returns.ptr);
+    assert_true(str_eq(c.messages[1]->entries->returns, STR("owner@here.test")));
+    assert_non_null(c.messages[2]->entries->returns.ptr); /* empty: nobody */
+    assert_int_equal(c.messages[2]->entries->returns.len, 0);
+    claimed_free(&c);
+    queue_message_free(&m);
+    fixture_end(&f);
+}
+
 static void test_hold(void **state)
 {
     (void)state;
@@ -428,6 +457,7 @@ int main(void)
         cmocka_unit_test(test_settle_partly),
         cmocka_unit_test(test_settle_all),
         cmocka_unit_test(test_settle_with_report),
+        cmocka_unit_test(test_commit_with_reports),
         cmocka_unit_test(test_hold),
         cmocka_unit_test(test_commit_again),
         cmocka_unit_test(test_crowd),

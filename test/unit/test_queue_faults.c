@@ -109,6 +109,28 @@ static void test_no_reopen(void **state)
     fixture_end(&f);
 }
 
+/* A message and its report: neither is there after a commit that failed, both after one
+ * that did not. */
+static void test_report_fails_too(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_start(&f);
+    struct queue_message *m = fixture_message(&f, 100, 1);
+    m->report = fixture_message(&f, 100, 1);
+    atomic_store(&f.faults->sync_error, SQLITE_IOERR_FSYNC);
+    assert_false(fixture_commit(&f, m).ok);
+    heal(&f);
+    struct queue_message *other = fixture_message(&f, 100, 1);
+    assert_true(fixture_commit(&f, other).ok);
+    assert_int_equal(messages_stored(&f), 1);
+    assert_true(fixture_commit(&f, m).ok);
+    assert_int_equal(messages_stored(&f), 3);
+    queue_message_free(&m);
+    queue_message_free(&other);
+    fixture_end(&f);
+}
+
 /* --- a batch: all of it fails with its commit --- */
 
 struct batch {
@@ -483,6 +505,7 @@ int main(void)
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_write_error),
         cmocka_unit_test(test_sync_error),
+        cmocka_unit_test(test_report_fails_too),
         cmocka_unit_test(test_no_reopen),
         cmocka_unit_test(test_failed_batch),
         cmocka_unit_test(test_release_repeated),
