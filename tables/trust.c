@@ -57,9 +57,11 @@ static const struct channel *channel_of_host(const struct finding *f,
 {
     struct rewrite_context ctx = {from, ROUTE_BACKWARD, ROUTE_ENVELOPE, NULL};
     struct address addr = {.route = STR(""), .local = STR(""), .domain = host};
+    struct arena_mark mark = arena_mark(f->a);
     struct route found;
 
     route_rewrite(f->s, &ctx, &addr, false, f->a, &found);
+    arena_reset(f->a, mark); /* the channel is the snapshot's */
     return found.channel;
 }
 
@@ -189,44 +191,46 @@ static void find_hosts(struct finding *f, const struct channel *from)
     }
 }
 
-/* Does some rule that is no literal, or a name in the host table, lead to the channel? */
-static bool names_lead_to(const struct finding *f, const struct channel *from,
-                          const struct channel *to)
+/* Marks the channels that some rule that is no literal leads to, or a name in the host
+ * table. */
+static void mark_named(const struct finding *f, const struct channel *from, bool *named)
 {
+    bool any = false;
+
     for (uint32_t number = 1; number <= f->s->rules->rule_count; number++) {
         const struct rule_record *r = rule_table_at(f->s->rules, number);
         struct template t = rule_template(f->s->rules, r);
         bool name = r->kind == PATTERN_EXACT || r->kind == PATTERN_STARS ||
                     r->kind == PATTERN_SUFFIX || r->kind == PATTERN_ALL_STARS;
         bool applies = (t.traits & TEMPLATE_FOR_CLIENTS) &&
-                       !(t.traits & TEMPLATE_NEVER) && t.form != TEMPLATE_AS_IS &&
-                       source_allows(&t, from);
-        if (name && applies) {
-            const struct channel *found = rule_target(f, from, &t);
-            if (!found || found == to) {
-                return true;
-            }
+                       !(t.traits & TEMPLATE_NEVER) && t.form != TEMPLATE_AS_IS;
+        if (name && applies && source_allows(&t, from)) {
+            const struct channel *to = rule_target(f, from, &t);
+            any = any || !to;
+            named[to ? to->index : 0] |= to != NULL;
         }
     }
     for (size_t i = 0; i < map_count(f->s->hosts); i++) {
         str host;
         const struct host_entry *h = map_at(f->s->hosts, i, &host);
-        if (h->channel == to && str_find(host, '.') >= 0 && host.ptr[0] != '[') {
-            return true;
-        }
+        named[h->channel->index] |= str_find(host, '.') >= 0 && host.ptr[0] != '[';
     }
-    return false;
+    for (unsigned i = 0; any && i < f->s->channel_count; i++) {
+        named[i] = true;
+    }
 }
 
 static void find_names(struct finding *f, const struct channel *from)
 {
+    bool *named = arena_array(f->a, bool, f->s->channel_count);
+
     if (from->opts.ident != IDENT_FULL && from->opts.ident != IDENT_SYMBOLIC) {
         return;
     }
+    mark_named(f, from, named);
     for (unsigned i = 0; i < f->s->channel_count; i++) {
         const struct channel *to = f->s->channels[i];
-        if (may_switch(from, to) && to->type == CHANNEL_TCP &&
-            names_lead_to(f, from, to)) {
+        if (named[i] && may_switch(from, to) && to->type == CHANNEL_TCP) {
             add_way(
                 f, to,
                 &(struct trust_way){.kind = TRUST_NAME, .from = from, .stranger = true});
