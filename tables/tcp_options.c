@@ -24,6 +24,12 @@ void tcp_options_init(struct tcp_options *o)
     };
 }
 
+/* What keeps a backslash at the end of a line from continuing it. */
+static const char *end_of(str text)
+{
+    return text.len > 0 && text.ptr[text.len - 1] == '\\' ? " " : "";
+}
+
 void tcp_options_print(const struct tcp_options *o, struct buf *out)
 {
     char text[40];
@@ -42,7 +48,7 @@ void tcp_options_print(const struct tcp_options *o, struct buf *out)
     }
 #define TEXT(option, field)                                                              \
     if (o->field##_at.source != 0) {                                                     \
-        buf_printf(out, #option "=%.*s\n", STR_ARG(o->field));                           \
+        buf_printf(out, #option "=%.*s%s\n", STR_ARG(o->field), end_of(o->field));       \
     }
     TCP_OPTIONS(TIME, COUNT, FLAG, TEXT, TEXT)
 #undef TIME
