@@ -36,12 +36,19 @@ enum smtp_ask {
                       then smtp_server_tls_started() - or close the connection */
 };
 
+enum smtp_peer {
+    SMTP_PEER_FINE,
+    SMTP_PEER_REJECT,  /* no, for want of a certificate: 550 5.7.1 to MAIL */
+    SMTP_PEER_TEMPFAIL /* not now: 454 4.7.0 */
+};
+
 /* What the session's current source channel says; the host changes it after a
  * switch with smtp_server_set_policy(). Strings must outlive the session. */
 struct smtp_server_policy {
     str local_name;               /* in greeting, EHLO */
     enum tls_level tls;           /* the channel's server side */
     enum tls_injection injection; /* what becomes of bytes behind STARTTLS */
+    enum smtp_peer peer;          /* may this client send? */
     uint64_t size_limit_bytes;    /* advertised and enforced; 0: none */
     bool bare_addresses;       /* senders and recipients without a domain are taken, for
                                   the host to complete; else refused, 553 */

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "channels/smtp_server_private.h"
+#include "router/refusal.h"
 
 void server_reset(struct smtp_server *m)
 {
@@ -140,7 +141,11 @@ void smtp_verb_mail(struct smtp_server *m, str args)
     const struct smtp_limit_hit *hit = smtp_limits_mail(&m->policy.limits, &m->counts);
     server_reset(m);
     m->sender_refused = true;
-    if (hit != NULL) {
+    if (m->policy.peer == SMTP_PEER_REJECT) {
+        server_error(m, 550, 5, 7, 1, REFUSAL_WITHOUT_CERTIFICATE);
+    } else if (m->policy.peer == SMTP_PEER_TEMPFAIL) {
+        server_error(m, 454, 4, 7, 0, REFUSAL_WITHOUT_CERTIFICATE);
+    } else if (hit != NULL) {
         if (server_count_idle(m)) {
             server_limit(m, hit);
         }

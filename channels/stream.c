@@ -499,8 +499,9 @@ void stream_start_tls(struct stream *s, struct tls_context *ctx,
     s->filter = tls_filter_new(ctx, wish);
     if (s->end_reason != NULL || s->broken) {
         stream_tls_failed(s, s->end_reason != NULL ? s->end_reason : "reset");
-    } else if (wish != NULL && tls_filter_in(s->filter, NULL, 0, &s->wire, &s->plain) ==
-                                   TLS_STEP_FAILED) {
+    } else if (!tls_context_is_server(ctx) &&
+               tls_filter_in(s->filter, NULL, 0, &s->wire, &s->plain) ==
+                   TLS_STEP_FAILED) {
         stream_tls_failed(s, tls_filter_error(s->filter));
     }
     stream_schedule(s);

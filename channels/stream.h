@@ -55,9 +55,9 @@ void stream_resume(struct stream *s);
 void stream_write(struct stream *s, const char *data, size_t len);
 /* Bytes written but not yet taken by the kernel. */
 size_t stream_pending(const struct stream *s);
-/* Starts TLS after what was written has been sent; wish NULL: as server. Plain bytes
- * already read but not delivered are dropped, never decrypted or delivered. What is
- * written from now on is sent under TLS or never.
+/* Starts TLS after what was written has been sent; as client or server by its context;
+ * wish as for tls_filter_new(). Plain bytes already read but not delivered are dropped,
+ * never decrypted or delivered. What is written from now on is sent under TLS or never.
  */
 void stream_start_tls(struct stream *s, struct tls_context *ctx,
                       const struct tls_wish *wish);

@@ -241,7 +241,9 @@ static bool answer_tls(struct tcp_session *s)
     session_flush(s);
     stream_deadline(s->stream, TLS_TIMEOUT_MS);
     check(tls); /* check refuses a channel that offers TLS without one */
-    stream_start_tls(s->stream, tls, NULL);
+    bool ask = s->channel->tls_server.peer != TLS_PEER_NO;
+    struct tls_wish wish = {.verify = ask ? TLS_VERIFY_CA : TLS_VERIFY_NO};
+    stream_start_tls(s->stream, tls, &wish);
     return false;
 }
 
@@ -407,6 +409,8 @@ static void on_tls(struct stream *stream, bool ok, const char *error, void *arg)
     if (s->txn) {
         enqueue_abort(&s->txn);
     }
+    bool verified = stream_tls(s->stream)->verified == TLS_VERIFY_CA;
+    s->verified_by = verified ? s->channel->tls_server.profile : NULL;
     session_switch_by_tls(s);
     session_name_known(s); /* asked now, it is there when a message comes */
     struct smtp_server_policy policy = session_policy(s);

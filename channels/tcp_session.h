@@ -23,6 +23,7 @@ struct tcp_session {
     const struct channel *service_channel; /* where it began */
     const struct channel *channel;         /* the source channel now */
     bool trusted;                          /* the IP switch led here */
+    const struct tls_profile *verified_by; /* the client's certificate; NULL: it is not */
     bool implicit_tls;
     bool greeted;      /* the 220 is on its way */
     bool waiting;      /* an answer is outstanding */
@@ -48,8 +49,8 @@ bool session_let_in(struct tcp_session *s, const struct service *service);
 /* What the machine has to know of the channel; its texts are in s. */
 struct smtp_server_policy session_policy(struct tcp_session *s);
 /* The context for a session on this channel; NULL: its profile has no certificate. The
- * contexts are those of the kind that listens (service): a switch may have led to a channel
- * of another kind. */
+ * contexts are those of the kind that listens (service): a switch may have led to a
+ * channel of another kind. */
 struct tls_context *session_tls_context(const struct runtime *r,
                                         const struct channel *service,
                                         const struct channel *channel);

@@ -42,6 +42,22 @@ void session_log_ident(struct tcp_session *s)
     log_end(&line);
 }
 
+/* Of the client, where one was asked for. */
+static void log_peer_certificate(struct log_line *line, const struct tcp_session *s,
+                                 const struct tls_facts *tls)
+{
+    if (s->channel->tls_server.peer == TLS_PEER_NO) {
+        return;
+    }
+    log_cstr(line, "verified", tls->verified == TLS_VERIFY_CA ? "ca" : "no");
+    log_cstr(line, "unverified", tls->verify_error[0] ? tls->verify_error : NULL);
+    if (tls->subject[0]) {
+        log_cstr(line, "subject", tls->subject);
+        log_cstr(line, "issuer", tls->issuer);
+        log_cstr(line, "spki", tls->spki);
+    }
+}
+
 void session_log_tls(struct tcp_session *s, const char *error)
 {
     struct log_line line;
@@ -58,9 +74,8 @@ void session_log_tls(struct tcp_session *s, const char *error)
     } else if (tls) {
         log_cstr(&line, "version", tls->version);
         log_cstr(&line, "cipher", tls->cipher);
-        if (tls->sni[0]) {
-            log_cstr(&line, "sni", tls->sni);
-        }
+        log_cstr(&line, "sni", tls->sni[0] ? tls->sni : NULL);
+        log_peer_certificate(&line, s, tls);
     }
     log_end(&line);
 }

@@ -19,6 +19,20 @@ static uint64_t size_limit(const struct tcp_session *s)
     return limit;
 }
 
+/* A certificate counts where the CAs are those it was verified against. */
+static enum smtp_peer peer_state(const struct tcp_session *s)
+{
+    const struct tls_policy *t = &s->channel->tls_server;
+    bool fine = t->peer != TLS_PEER_MUST ||
+                (s->verified_by != NULL &&
+                 tls_profile_same_client_cas(s->verified_by, t->profile));
+    if (fine || t->profile->peer_fail == TLS_PEER_FAIL_NOTE) {
+        return SMTP_PEER_FINE;
+    }
+    return t->profile->peer_fail == TLS_PEER_FAIL_REJECT ? SMTP_PEER_REJECT
+                                                         : SMTP_PEER_TEMPFAIL;
+}
+
 struct smtp_server_policy session_policy(struct tcp_session *s)
 {
     const struct tcp_options *options = &s->channel->tcp;
@@ -30,6 +44,7 @@ struct smtp_server_policy session_policy(struct tcp_session *s)
         .local_name = str_from(s->local_name),
         .tls = s->channel->tls_server.level,
         .injection = s->channel->tls_server.injection,
+        .peer = peer_state(s),
         .size_limit_bytes = size_limit(s),
         .bare_addresses = s->channel->opts.bare != BARE_REFUSED,
         .recipient_limit = RECIPIENT_LIMIT,
@@ -63,9 +78,12 @@ static str confirmed_name(const struct tcp_session *s)
 void session_switch_by_tls(struct tcp_session *s)
 {
     const struct channel *from = s->channel;
-    s->channel = route_tls_switch(from);
+    struct span at;
+    s->channel = route_tls_switch(from, s->verified_by != NULL, &at);
     if (s->channel != from) {
-        session_log_switch(s, from, "tls", from->opts.tlsswitchchannel_at);
+        bool peer = at.offset == from->opts.tlspeerswitchchannel_at.offset &&
+                    at.source == from->opts.tlspeerswitchchannel_at.source;
+        session_log_switch(s, from, peer ? "certificate" : "tls", at);
     }
 }
 
@@ -164,6 +182,9 @@ bool session_renew(struct tcp_session *s)
     if (now == s->runtime) {
         return true;
     }
+    if (s->verified_by) {
+        return false; /* whom the CAs verify now is seen in a handshake only */
+    }
     const struct snapshot *snap = now->snapshot;
     const struct channel *service = snapshot_channel(snap, s->service_channel->name);
     const struct channel *channel = snapshot_channel(snap, s->channel->name);
@@ -174,7 +195,7 @@ bool session_renew(struct tcp_session *s)
     bool trusted, tls = smtp_server_is_tls(s->machine);
     const struct channel *begin = channel_under(s, now, service, &trusted);
     if (!begin || trusted != s->trusted ||
-        !same_name(tls ? route_tls_switch(begin) : begin, channel)) {
+        !same_name(tls ? route_tls_switch(begin, false, NULL) : begin, channel)) {
         return false;
     }
     runtime_unref(&s->runtime);

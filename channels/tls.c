@@ -149,6 +149,7 @@ static bool server_add_name(struct tls_build *b, const struct tls_item *sni)
         return false;
     }
     context_set_server(b, ssl);
+    tls_share_trust(b->context->ssl, ssl);
     bool ok = tls_use_certificates(b, ssl, &cert, &key, X509_PURPOSE_SSL_SERVER);
     if (map_add(b->context->names, arena_str(b->context->arena, sni->text), ssl) != ssl) {
         diag_error(b->diags, sni->at, "repeated-option",
@@ -181,9 +182,8 @@ static bool context_fill(struct tls_build *b)
     bool ok = tls_use_params(b, c->ssl);
     if (c->server) {
         context_set_server(b, c->ssl);
-    } else {
-        ok = tls_use_trust(b, c->ssl) && ok;
     }
+    ok = tls_use_trust(b, c->ssl) && ok;
     if (b->files == TLS_FILES_NONE) {
         return ok;
     }
@@ -216,6 +216,11 @@ static struct tls_context *context_new(const struct tls_profile *p, bool server,
     }
     ERR_clear_error();
     return c;
+}
+
+bool tls_context_is_server(const struct tls_context *c)
+{
+    return c->server;
 }
 
 struct tls_context *tls_context_ref(struct tls_context *c)

@@ -32,6 +32,7 @@ struct tls_context *tls_contexts_server(const struct tls_contexts *c,
                                         const struct tls_profile *p);
 struct tls_context *tls_contexts_client(const struct tls_contexts *c,
                                         const struct tls_profile *p);
+bool tls_context_is_server(const struct tls_context *c);
 struct tls_context *tls_context_ref(struct tls_context *c);
 void tls_context_unref(struct tls_context **c);
 
@@ -44,9 +45,12 @@ enum tls_step { TLS_STEP_MORE, TLS_STEP_DONE, TLS_STEP_CLOSED, TLS_STEP_FAILED }
 
 enum { TLS_NAMES_MAX = 2 };
 
-/* What a client wants of a session. */
+/* What is wanted of a session. */
 struct tls_wish {
-    str host; /* for SNI; empty or an address: none */
+    str host; /* client: for SNI; empty or an address: none */
+    /* Of the peer's certificate. A server says NO or CA: then it asks for a certificate,
+     * and goes on whatever comes; the facts tell. Such a session is not resumed, so that
+     * they are always those of today. */
     enum tls_verify verify;
     /* Names the certificate may be for (TRY, HOST); or an address, which stands alone. */
     str names[TLS_NAMES_MAX];
@@ -70,7 +74,8 @@ struct tls_facts {
     char spki[72];                  /* "sha256:..." of its public key */
 };
 
-/* A session; wish NULL: as server. The wish is copied. */
+/* A session, client or server as the context is. The wish is copied; a server may do
+ * without (NULL). */
 struct tls_filter *tls_filter_new(struct tls_context *c, const struct tls_wish *wish);
 void tls_filter_free(struct tls_filter **f);
 /* Gives encrypted bytes from the peer (len 0: just go on). Appends bytes to send to

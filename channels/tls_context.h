@@ -53,8 +53,11 @@ bool tls_use_dh_params(struct tls_build *b, SSL_CTX *ssl, const struct tls_item 
  * Reports what the profile says wrong. */
 bool tls_use_params(struct tls_build *b, SSL_CTX *ssl);
 
-/* tls_trust.c: CAs and fingerprints of a client; what is missing is reported. */
+/* tls_trust.c: CAs and fingerprints by which the peers of b->context are verified; what
+ * is missing is reported. Once for each context; tls_share_trust() gives them to others.
+ */
 bool tls_use_trust(struct tls_build *b, SSL_CTX *ssl);
+void tls_share_trust(SSL_CTX *from, SSL_CTX *to);
 /* tls_verify.c: makes a context ask us about every certificate. */
 void tls_verify_prepare(SSL_CTX *ssl);
 

@@ -128,12 +128,19 @@ static bool filter_set_wish(struct tls_filter *f, const struct tls_wish *wish)
         SSL_set_verify(f->ssl, SSL_VERIFY_PEER, NULL);
     }
     SSL_set_app_data(f->ssl, f);
+    if (f->context->server) {
+        if (wish->verify != TLS_VERIFY_NO) {
+            SSL_set_options(f->ssl, SSL_OP_NO_TICKET);
+            SSL_set_num_tickets(f->ssl, 0);
+        }
+        return true;
+    }
     return filter_set_server_name(f, wish->host);
 }
 
 struct tls_filter *tls_filter_new(struct tls_context *c, const struct tls_wish *wish)
 {
-    check(c->server == (wish == NULL));
+    check(c->server || wish != NULL);
     ERR_clear_error();
     struct tls_filter *f = calloc(1, sizeof *f);
     check(f != NULL);
@@ -146,7 +153,7 @@ struct tls_filter *tls_filter_new(struct tls_context *c, const struct tls_wish *
         tls_take_error(f->error, sizeof f->error);
         return f;
     }
-    if (wish == NULL) {
+    if (c->server) {
         SSL_set_accept_state(f->ssl);
     } else {
         SSL_set_connect_state(f->ssl);

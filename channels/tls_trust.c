@@ -155,12 +155,64 @@ static void use_fingerprints(struct tls_build *b)
     }
 }
 
-bool tls_use_trust(struct tls_build *b, SSL_CTX *ssl)
+/* Clients verified against these could be anybody. */
+static bool is_public(const char *path)
 {
-    X509_STORE *store = X509_STORE_new();
-    check(store != NULL);
-    use_fingerprints(b);
+    const char *const known[] = {X509_get_default_cert_file(),
+                                 X509_get_default_cert_dir(),
+                                 "/etc/ssl/certs/ca-certificates.crt",
+                                 "/etc/ssl/certs",
+                                 "/etc/ssl/cert.pem",
+                                 "/etc/pki/tls/certs/ca-bundle.crt",
+                                 "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+                                 "/etc/ca-certificates/extracted/tls-ca-bundle.pem",
+                                 "/usr/share/ca-certificates"};
+    char real[PATH_MAX], other[PATH_MAX];
+    bool found = false;
+    for (size_t i = 0; i < sizeof known / sizeof *known && realpath(path, real); i++) {
+        found = found || (realpath(known[i], other) && strcmp(real, other) == 0);
+    }
+    return found;
+}
+
+static bool refuse_public(struct tls_build *b)
+{
+    static const enum tls_option options[] = {
+        TLS_OPTION_client_ca_file, TLS_OPTION_client_ca_dir, TLS_OPTION_client_ca_store};
     bool ok = true;
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        const struct tls_item *item = b->profile->settings[options[i]].items;
+        for (; item != NULL; item = item->next) {
+            char path[PATH_MAX];
+            str file = tls_file_path(item->text);
+            snprintf(path, sizeof path, "%.*s", STR_ARG(file));
+            if (is_public(path)) {
+                diag_error(
+                    b->diags, item->at, "tls-client-ca-public",
+                    "these CAs give anybody a certificate, so that everybody would "
+                    "be verified; name a CA of your own, or of the partner");
+                ok = false;
+            }
+        }
+    }
+    return ok;
+}
+
+static bool use_server_cas(struct tls_build *b, X509_STORE *store)
+{
+    bool ok = refuse_public(b);
+    if (ok && b->files != TLS_FILES_NONE) {
+        ok = add_all(b, store, TLS_OPTION_client_ca_file, add_file);
+        ok = add_all(b, store, TLS_OPTION_client_ca_dir, add_folder) && ok;
+        ok = add_all(b, store, TLS_OPTION_client_ca_store, add_store) && ok;
+    }
+    return ok;
+}
+
+static bool use_client_cas(struct tls_build *b, X509_STORE *store)
+{
+    bool ok = true;
+    use_fingerprints(b);
     if (b->files != TLS_FILES_NONE) {
         ok = add_all(b, store, TLS_OPTION_ca_file, add_file);
         ok = add_all(b, store, TLS_OPTION_ca_dir, add_folder) && ok;
@@ -170,7 +222,42 @@ bool tls_use_trust(struct tls_build *b, SSL_CTX *ssl)
             ERR_clear_error(); /* a system without CAs verifies nobody */
         }
     }
+    return ok;
+}
+
+/* The names of the CAs, for the client to choose a certificate by. */
+static void send_names(SSL_CTX *ssl, X509_STORE *store)
+{
+    STACK_OF(X509) *all = X509_STORE_get1_all_certs(store);
+    for (int i = 0; i < sk_X509_num(all); i++) {
+        check(SSL_CTX_add_client_CA(ssl, sk_X509_value(all, i)) == 1);
+    }
+    sk_X509_pop_free(all, X509_free);
+}
+
+bool tls_use_trust(struct tls_build *b, SSL_CTX *ssl)
+{
+    X509_STORE *store = X509_STORE_new();
+    check(store != NULL);
+    bool server = b->context->server;
+    bool ok = server ? use_server_cas(b, store) : use_client_cas(b, store);
+    if (server && b->profile->send_ca_names) {
+        send_names(ssl, store);
+    }
+    /* Our own chain is what its file holds: the CAs are for the others. */
+    SSL_CTX_set_mode(ssl, SSL_MODE_NO_AUTO_CHAIN);
     SSL_CTX_set_cert_store(ssl, store);
     tls_verify_prepare(ssl);
     return ok;
+}
+
+void tls_share_trust(SSL_CTX *from, SSL_CTX *to)
+{
+    const STACK_OF(X509_NAME) *names = SSL_CTX_get_client_CA_list(from);
+    SSL_CTX_set_mode(to, SSL_MODE_NO_AUTO_CHAIN);
+    SSL_CTX_set1_cert_store(to, SSL_CTX_get_cert_store(from));
+    if (sk_X509_NAME_num(names) > 0) {
+        SSL_CTX_set_client_CA_list(to, SSL_dup_CA_list(names));
+    }
+    tls_verify_prepare(to);
 }

@@ -137,7 +137,7 @@ static int on_certificate(X509_STORE_CTX *x, void *arg)
     } else if (X509_STORE_CTX_get_error(x) == X509_V_OK) {
         X509_STORE_CTX_set_error(x, X509_V_ERR_APPLICATION_VERIFICATION);
     }
-    return ok || f->verify == TLS_VERIFY_TRY;
+    return ok || f->verify == TLS_VERIFY_TRY || f->context->server;
 }
 
 void tls_verify_prepare(SSL_CTX *ssl)
@@ -169,6 +169,9 @@ void tls_verify_note(struct tls_filter *f)
     X509 *peer = SSL_get1_peer_certificate(f->ssl);
     if (peer != NULL) {
         note_peer(facts, peer);
+    } else if (f->verify != TLS_VERIFY_NO) {
+        snprintf(facts->verify_error, sizeof facts->verify_error,
+                 "no certificate was shown");
     }
     X509_free(peer);
     ERR_clear_error();

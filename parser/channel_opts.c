@@ -78,6 +78,8 @@ static void assign(struct channel_opts *o, enum keyword_id id, const struct valu
         break;
 #define SYNONYM(word, other, ...)                                                        \
     case KEYWORD_ID_##word: assign(o, KEYWORD_ID_##other, v, at); break;
+#define NOCHANNEL(word, other, ...)                                                      \
+    case KEYWORD_ID_##word: o->other = STR_NONE; o->other##_at = at; break;
 #define NOSERVERS(word, ...)                                                             \
     case KEYWORD_ID_##word: o->nameserver_count = 0; o->nameservers_at = at; break;
 #define SAME(word, ...)      case KEYWORD_ID_##word: break;
@@ -104,6 +106,8 @@ unsigned channel_opts_places(const struct channel_opts *o, enum keyword_id id,
 #define ADDRESS(word, ...)        case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
 #define SERVERS(word, ...)        case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
 #define DOMAINS(word, field, ...) case KEYWORD_ID_##word: at[n++] = o->field##_at; break;
+#define NOCHANNEL(word, other, ...)                                                      \
+    case KEYWORD_ID_##word: at[n++] = o->other##_at; break;
 #define NOSERVERS(word, ...)                                                             \
     case KEYWORD_ID_##word: at[n++] = o->nameservers_at; break;
 #define SPELL(word, first, second, ...)                                                  \

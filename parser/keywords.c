@@ -44,6 +44,9 @@ static const struct keyword KEYWORDS[] = {
 #define SYNONYM(word, other, state, in_group, meaning)                                   \
     ROW(word, CHOICE, NONE, HONOURED, .group = in_group, .argument = "",                 \
         .is_default = state, .text = meaning)
+#define NOCHANNEL(word, other, in_group, meaning)                                        \
+    ROW(word, CHOICE, NONE, HONOURED, .group = in_group, .argument = "",                 \
+        .is_default = true, .text = meaning)
 #define NOSERVERS(word, in_group, meaning)                                               \
     ROW(word, CHOICE, NONE, HONOURED, .group = in_group, .argument = "",                 \
         .is_default = true, .text = meaning)

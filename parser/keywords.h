@@ -11,6 +11,8 @@
 #include "base/diag.h"
 
 enum tls_level { TLS_LEVEL_NO, TLS_LEVEL_MAY, TLS_LEVEL_MUST };
+/* What is asked of clients: no certificate; one may be shown; a verified one must be. */
+enum tls_peer { TLS_PEER_NO, TLS_PEER_MAY, TLS_PEER_MUST };
 /* What is asked of the certificate of a next hop, weakest first. */
 enum tls_verify {
     TLS_VERIFY_NO,
@@ -102,6 +104,7 @@ enum keyword_id {
 #define PARTLY(word, ...)    KEYWORD_ID_##word,
 #define SPELL(word, ...)     KEYWORD_ID_##word,
 #define SYNONYM(word, ...)   KEYWORD_ID_##word,
+#define NOCHANNEL(word, ...) KEYWORD_ID_##word,
 #define NOSERVERS(word, ...) KEYWORD_ID_##word,
 #define SAME(word, ...)      KEYWORD_ID_##word,
 #define NOEFFECT(word, ...)  KEYWORD_ID_##word,
@@ -158,7 +161,8 @@ struct nameserver {
  *   unsigned maxheaderaddrs, maxheaderchars, headerlinelength, headerlabelalign,
  *            maxprocchars; 0: not given
  *   uint16_t port;         25 unless given
- *   str tlsswitchchannel;  empty: none
+ *   enum tls_peer tls_peer;
+ *   str tlsswitchchannel, tlspeerswitchchannel;  empty: none; NULL: taken back, too
  *   str tlsprofile;        empty: [*]
  *   str daemon;            empty: none; "router": the official host
  *   str lastresort;        empty: none

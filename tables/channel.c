@@ -323,25 +323,34 @@ struct span channel_argument_span(const struct diags *d, struct span at, str arg
     return at;
 }
 
-/* A name that came from `defaults` is looked at once. */
+/* The channel a keyword names; NULL: none does, or there is none. A name that came from
+ * `defaults` is looked at once: *wrong is the last one that was. */
+static struct channel *resolve_switch(struct channels *on, str name, struct span at,
+                                      struct span *wrong)
+{
+    if (at.source == 0 || name.ptr == NULL ||
+        (at.source == wrong->source && at.offset == wrong->offset)) {
+        return NULL;
+    }
+    const struct channel *target = channel_resolve(
+        on->c, name, channel_argument_span(on->c->diags, at, name), "unknown-channel");
+    if (target == NULL) {
+        *wrong = at;
+        return NULL;
+    }
+    return on->list.at[target->index];
+}
+
 static void resolve_switches(struct channels *on)
 {
-    struct span wrong = SPAN_NONE;
+    struct span wrong = SPAN_NONE, wrong_peer = SPAN_NONE;
     for (size_t i = 0; i < on->list.n; i++) {
         struct channel *ch = on->list.at[i];
-        struct span at = ch->opts.tlsswitchchannel_at;
-        if (at.source == 0 || (at.source == wrong.source && at.offset == wrong.offset)) {
-            continue;
-        }
-        str name = ch->opts.tlsswitchchannel;
-        const struct channel *target = channel_resolve(
-            on->c, name, channel_argument_span(on->c->diags, at, name),
-            "unknown-channel");
-        if (target != NULL) {
-            ch->tls_switch = on->list.at[target->index];
-        } else {
-            wrong = at;
-        }
+        const struct channel_opts *o = &ch->opts;
+        ch->tls_switch =
+            resolve_switch(on, o->tlsswitchchannel, o->tlsswitchchannel_at, &wrong);
+        ch->tls_peer_switch = resolve_switch(on, o->tlspeerswitchchannel,
+                                             o->tlspeerswitchchannel_at, &wrong_peer);
     }
 }
 

@@ -29,6 +29,7 @@ struct channel {
     str official_host;
     str local_alias;            /* empty: use snapshot->local_host */
     struct channel *tls_switch; /* resolved tlsswitchchannel, NULL: none */
+    struct channel *tls_peer_switch; /* the same for tlspeerswitchchannel */
     struct tls_policy tls_server, tls_client; /* what holds for TLS, flattened */
     bool final;                 /* delivers here: a destination that is ours by kind */
     struct span span;           /* the channel name on its line */

@@ -49,20 +49,26 @@ static void lead_rules(const struct snapshot *s, struct leads *out)
     }
 }
 
+static void lead_switch(const struct channel *from, const struct channel *to,
+                        struct span at, struct leads *out)
+{
+    if (to != NULL && to != from && out->session[to->index].source == 0) {
+        out->session[to->index] = at;
+    }
+}
+
 static void lead_sessions(const struct snapshot *s, const struct reach *reach,
                           struct leads *out)
 {
     for (unsigned i = 0; i < s->channel_count; i++) {
         const struct service *v =
             reach->plain[i] != NULL ? reach->plain[i] : reach->implicit_tls[i];
-        const struct channel *target = s->channels[i]->tls_switch;
+        const struct channel *from = s->channels[i];
         if (v != NULL) {
             out->session[i] = v->span;
         }
-        if (target != NULL && target->index != i &&
-            out->session[target->index].source == 0) {
-            out->session[target->index] = s->channels[i]->opts.tlsswitchchannel_at;
-        }
+        lead_switch(from, from->tls_switch, from->opts.tlsswitchchannel_at, out);
+        lead_switch(from, from->tls_peer_switch, from->opts.tlspeerswitchchannel_at, out);
     }
 }
 

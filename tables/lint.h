@@ -12,6 +12,8 @@ void lint_rules(struct compile *c);
 void lint_loops(struct compile *c);
 /* Switches that lead nowhere, and TLS without a certificate. */
 void lint_tls(struct compile *c, const struct reach *reach);
+/* Certificates of clients that nobody can verify, or that nobody asks for. */
+void lint_tls_peers(struct compile *c, const struct reach *reach);
 /* Channels that nothing leads to, that nothing serves, or that are open to the world. */
 void lint_channels(struct compile *c, const struct leads *leads);
 

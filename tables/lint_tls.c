@@ -1,16 +1,22 @@
 /* lint_tls: TLS switches that lead nowhere, and TLS without a certificate. */
 #include "tables/lint.h"
 
+/* One of the two TLS switches of a channel. */
+struct tls_switch {
+    const struct channel *from, *to;
+    struct span at;
+};
+
 /* Sessions come to a channel by a switch; one that only delivers is meant as a
  * destination. */
-static void lint_switch_target(struct compile *c, const struct channel *ch,
-                               const struct channel *target)
+static void lint_switch_target(struct compile *c, const struct tls_switch *s)
 {
+    const struct channel *target = s->to;
     if (!target->final && !target->opts.master_only) {
         return;
     }
     struct diag *d = diag_warning(
-        c->diags, ch->opts.tlsswitchchannel_at, "tls-switch-to-delivery",
+        c->diags, s->at, "tls-switch-to-delivery",
         "sessions would be switched to '%.*s', which only %s: switch them to a tcp_* "
         "channel of their own",
         STR_ARG(target->name), target->final ? "delivers here" : "sends (master)");
@@ -18,19 +24,19 @@ static void lint_switch_target(struct compile *c, const struct channel *ch,
               target->final ? "it is defined here" : "because of this");
 }
 
-/* The target's own tlsswitchchannel is not followed; and a channel that does no TLS
- * switches only sessions that began with TLS. */
-static void lint_tls_switch(struct compile *c, const struct channel *ch,
-                            const struct reach *reach)
+/* The target's own switches are not followed; and a channel that does no TLS switches
+ * only sessions that began with TLS. */
+static void lint_switch(struct compile *c, const struct tls_switch *s,
+                        const struct reach *reach)
 {
-    const struct channel *target = ch->tls_switch;
-    if (target == NULL || !channel_wrote(c->s, ch, ch->opts.tlsswitchchannel_at)) {
+    const struct channel *target = s->to, *ch = s->from;
+    if (target == NULL || !channel_wrote(c->s, ch, s->at)) {
         return;
     }
-    lint_switch_target(c, ch, target);
+    lint_switch_target(c, s);
     if (target->tls_switch != NULL && target->tls_switch != target && target != ch) {
         struct diag *d = diag_warning(
-            c->diags, ch->opts.tlsswitchchannel_at, "tls-switch-not-followed",
+            c->diags, s->at, "tls-switch-not-followed",
             "sessions are switched to '%.*s' and stay there: its own tlsswitchchannel is "
             "not followed",
             STR_ARG(target->name));
@@ -38,11 +44,21 @@ static void lint_tls_switch(struct compile *c, const struct channel *ch,
                   "the one that is not followed");
     }
     if (ch->opts.tls_server == TLS_LEVEL_NO && reach->implicit_tls[ch->index] == NULL) {
-        diag_warning(c->diags, ch->opts.tlsswitchchannel_at, "tls-switch-unreachable",
+        diag_warning(c->diags, s->at, "tls-switch-unreachable",
                      "no session on '%.*s' can start TLS: the channel offers none "
                      "(notlsserver), and no service with TLS_PORT leads to it",
                      STR_ARG(ch->name));
     }
+}
+
+static void lint_tls_switch(struct compile *c, const struct channel *ch,
+                            const struct reach *reach)
+{
+    const struct tls_switch both[] = {
+        {ch, ch->tls_switch, ch->opts.tlsswitchchannel_at},
+        {ch, ch->tls_peer_switch, ch->opts.tlspeerswitchchannel_at}};
+    lint_switch(c, &both[0], reach);
+    lint_switch(c, &both[1], reach);
 }
 
 /* Told once for each profile: by the first channel that needs its certificate. */
@@ -196,4 +212,5 @@ void lint_tls(struct compile *c, const struct reach *reach)
     }
     lint_profiles(c);
     lint_unused_trust(c);
+    lint_tls_peers(c, reach);
 }

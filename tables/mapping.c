@@ -66,7 +66,8 @@ static const char *const asked[] = {"AUTH_ACCESS",
                                     "PORT_ACCESS",
                                     "REVERSE",
                                     "SEND_ACCESS",
-                                    "TLS_ACCESS"};
+                                    "TLS_ACCESS",
+                                    "TLS_CLIENT_POLICY"};
 
 /* Other tables may follow that convention too; what they refuse is not to be lost. */
 static bool is_access(str name)
@@ -87,6 +88,13 @@ static bool is_asked(str name)
 static void check_asked(struct compile *c, const struct mapping *t)
 {
     if (access_check(c, t) || str_ieq(t->name, STR("FORWARD"))) {
+        return;
+    }
+    if (str_ieq(t->name, STR("TLS_CLIENT_POLICY"))) {
+        compile_restriction(c, t->at,
+                            "table %.*s is not honoured yet: mail would be sent with no "
+                            "more TLS than the channel asks for",
+                            STR_ARG(t->name));
         return;
     }
     if (is_access(t->name)) {

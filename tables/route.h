@@ -67,9 +67,12 @@ const struct channel *route_name_switch(const struct snapshot *s,
                                         const struct channel *from, str client_name,
                                         struct arena *a, struct span *rule);
 
-/* The TLS switch: the target of tlsswitchchannel of the channel the session had when
- * the handshake began, or `from`. Never follows a second one. */
-const struct channel *route_tls_switch(const struct channel *from);
+/* The TLS switch: the target of tlspeerswitchchannel of the channel the session had when
+ * the handshake began, if the client's certificate is verified; else that of its
+ * tlsswitchchannel; or `from`. Never follows a second one. *at (may be NULL): the line
+ * that says so, SPAN_NONE without a switch. */
+const struct channel *route_tls_switch(const struct channel *from, bool verified,
+                                       struct span *at);
 
 /* The first step for an envelope To: like route_rewrite(), but its host keeps the name it
  * has until route_proper_name(). One without a local part leads nowhere, and so does one

@@ -11,10 +11,14 @@
 struct tls_policy {
     const struct tls_profile *profile; /* never NULL once compiled */
     struct span profile_at;            /* of tlsprofile; SPAN_NONE: [*] */
-    enum tls_level level;              /* MUST where TLS begins with the first byte */
+    enum tls_level level; /* MUST where TLS begins with the first byte, or a verified
+                           * certificate is a must */
     struct span level_at;
-    enum tls_injection injection; /* server */
+    /* Only of a server: */
+    enum tls_injection injection;
     struct span injection_at;
+    enum tls_peer peer; /* MAY where only tlspeerswitchchannel asks for a certificate */
+    struct span peer_at;
     /* Only of a client: */
     bool implicit; /* TLS from the first byte */
     struct span implicit_at;
@@ -24,9 +28,11 @@ struct tls_policy {
     struct span fallback_at;
 };
 
-/* The policies of a channel from its keywords; the profile is left out. */
-void tls_policy_server(struct tls_policy *p, const struct channel_opts *o);
-void tls_policy_client(struct tls_policy *p, const struct channel_opts *o);
+/* The policies of a channel from its keywords, with a profile. */
+void tls_policy_server(struct tls_policy *p, const struct channel_opts *o,
+                       const struct tls_profile *profile);
+void tls_policy_client(struct tls_policy *p, const struct channel_opts *o,
+                       const struct tls_profile *profile);
 /* Client: where TLS is offered and fails, may the mail go in clear? Never when TLS or a
  * verified certificate is a must: otherwise who is in between could choose it. */
 bool tls_policy_falls_back(const struct tls_policy *p);

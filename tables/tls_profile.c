@@ -185,9 +185,8 @@ static void set_policies(struct reading *on)
     for (unsigned i = 0; i < on->c->s->channel_count; i++) {
         struct channel *ch = on->c->s->channels[i];
         struct tls_profile *p = channel_profile(on, ch, &wrong);
-        tls_policy_server(&ch->tls_server, &ch->opts);
-        tls_policy_client(&ch->tls_client, &ch->opts);
-        ch->tls_server.profile = ch->tls_client.profile = p;
+        tls_policy_server(&ch->tls_server, &ch->opts, p);
+        tls_policy_client(&ch->tls_client, &ch->opts, p);
         enum tls_verify verify = ch->tls_client.verify;
         if (verify != TLS_VERIFY_NO && verify != TLS_VERIFY_FP) {
             p->verifies = true;

@@ -69,6 +69,11 @@ const char *tls_option_name(enum tls_option o);
 enum tls_option tls_option_of(enum option_id id);
 /* Does the profile name CAs by file, folder or store? */
 bool tls_profile_names_cas(const struct tls_profile *p);
+/* The same for CAs of clients. */
+bool tls_profile_names_client_cas(const struct tls_profile *p);
+/* Does a certificate that one of them has verified count for the other one? */
+bool tls_profile_same_client_cas(const struct tls_profile *a,
+                                 const struct tls_profile *b);
 /* Does the option name a file or a key? Its items are absolute paths or URIs then. */
 bool tls_option_is_path(enum tls_option o);
 /* Is a value a URI of OSSL_STORE ("pkcs11:...", "file:...") and not a path? */

@@ -44,9 +44,9 @@ static const struct value_row {
     ROW(ca_system, CHOICE, "no yes", 0),
     ROW(ciphers, TEXT, "", 0),
     ROW(ciphersuites, TEXT, "", 0),
-    ROW(client_ca_dir, UNREAD, "", PEER_TRUST),
-    ROW(client_ca_file, UNREAD, "", PEER_TRUST),
-    ROW(client_ca_store, UNREAD, "", PEER_TRUST),
+    ROW(client_ca_dir, PATHS, "", PEER_TRUST),
+    ROW(client_ca_file, PATHS, "", PEER_TRUST),
+    ROW(client_ca_store, URIS, "", PEER_TRUST),
     ROW(client_cert, PATHS, "", SETS(client_key)),
     ROW(client_key, KEYS, "", SETS(client_cert)),
     ROW(dh_params, PATH, "", 0),
@@ -56,13 +56,13 @@ static const struct value_row {
     ROW(groups_retry, UNREAD, "", 0),
     ROW(inherit, PROFILE, "", 0),
     ROW(ocsp_staple, UNREAD, "", 0),
-    ROW(peer_fail, UNREAD, "", 0),
+    ROW(peer_fail, CHOICE, "reject tempfail note", 0),
     ROW(preset, CHOICE, "intermediate modern old", BY_PRESET),
     ROW(propquery, TEXT, "", 0),
     ROW(protocol_max, CHOICE, "TLSv1.2 TLSv1.3", 0),
     ROW(protocol_min, CHOICE, "TLSv1.2 TLSv1.3", 0),
     ROW(provider, WORDS, "", 0),
-    ROW(send_ca_names, UNREAD, "", 0),
+    ROW(send_ca_names, CHOICE, "no yes", 0),
     ROW(server_cert, PATHS, "", SETS(server_key)),
     ROW(server_key, KEYS, "", SETS(server_cert)),
     ROW(session_tickets, CHOICE, "no yes", 0),
@@ -455,6 +455,35 @@ bool tls_profile_names_cas(const struct tls_profile *p)
     return p->settings[TLS_OPTION_ca_file].items != NULL ||
            p->settings[TLS_OPTION_ca_dir].items != NULL ||
            p->settings[TLS_OPTION_ca_store].items != NULL;
+}
+
+bool tls_profile_names_client_cas(const struct tls_profile *p)
+{
+    return p->settings[TLS_OPTION_client_ca_file].items != NULL ||
+           p->settings[TLS_OPTION_client_ca_dir].items != NULL ||
+           p->settings[TLS_OPTION_client_ca_store].items != NULL;
+}
+
+static bool same_items(const struct tls_item *a, const struct tls_item *b)
+{
+    for (; a != b && a != NULL && b != NULL; a = a->next, b = b->next) {
+        if (!str_eq(a->text, b->text)) {
+            return false;
+        }
+    }
+    return a == b;
+}
+
+bool tls_profile_same_client_cas(const struct tls_profile *a, const struct tls_profile *b)
+{
+    static const enum tls_option options[] = {
+        TLS_OPTION_client_ca_file, TLS_OPTION_client_ca_dir, TLS_OPTION_client_ca_store};
+    bool same = true;
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        same = same &&
+               same_items(a->settings[options[i]].items, b->settings[options[i]].items);
+    }
+    return same;
 }
 
 void tls_profile_derive(struct compile *c, struct tls_profile *p)

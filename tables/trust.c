@@ -259,13 +259,15 @@ static void find_tls(struct finding *f)
     memcpy(before, f->out->channels, f->s->channel_count * sizeof *before);
     for (unsigned i = 0; i < f->s->channel_count; i++) {
         const struct channel *from = f->s->channels[i];
-        if (before[i].ways.n > 0 && from->tls_switch && from->tls_switch != from &&
-            turns_tls_on(f, from)) {
-            add_way(f, from->tls_switch,
-                    &(struct trust_way){.kind = TRUST_TLS,
-                                        .from = from,
-                                        .trusted = before[i].trusted,
-                                        .stranger = before[i].stranger});
+        const struct channel *const to[] = {from->tls_switch, from->tls_peer_switch};
+        for (int n = 0; n < 2; n++) {
+            if (before[i].ways.n > 0 && to[n] && to[n] != from && turns_tls_on(f, from)) {
+                add_way(f, to[n],
+                        &(struct trust_way){.kind = n == 0 ? TRUST_TLS : TRUST_PEER,
+                                            .from = from,
+                                            .trusted = before[i].trusted,
+                                            .stranger = before[i].stranger});
+            }
         }
     }
 }

@@ -19,7 +19,7 @@ struct trust_reason {
                       call-out or by other rules: it may be elsewhere */
 };
 
-enum trust_way_kind { TRUST_SERVICE, TRUST_ADDRESS, TRUST_NAME, TRUST_TLS };
+enum trust_way_kind { TRUST_SERVICE, TRUST_ADDRESS, TRUST_NAME, TRUST_TLS, TRUST_PEER };
 struct trust_way {
     enum trust_way_kind kind;
     const struct service *service;    /* of SERVICE */

@@ -77,16 +77,17 @@ static void draw_channel(const struct drawing *d, const struct channel *c)
     fputs("];\n", stdout);
 }
 
-static void draw_tls_switch(const struct channel *c)
+static void draw_tls_switch(const struct channel *c, const struct channel *to,
+                            const char *label)
 {
-    if (!c->tls_switch || c->tls_switch == c) {
+    if (!to || to == c) {
         return;
     }
     fputs("  ", stdout);
     graph_node("channel", c->name);
     fputs(" -> ", stdout);
-    graph_node("channel", c->tls_switch->name);
-    fputs(" [style=bold, label=\"TLS on\"];\n", stdout);
+    graph_node("channel", to->name);
+    printf(" [style=bold, label=\"%s\"];\n", label);
 }
 
 /* Mail from every channel that takes some meets the rules; drawn from the listeners, so
@@ -119,7 +120,9 @@ static void draw(const struct drawing *d)
     }
     graph_ip_switches(d->s, d->arena);
     for (unsigned i = 0; i < d->s->channel_count; i++) {
-        draw_tls_switch(d->s->channels[i]);
+        draw_tls_switch(d->s->channels[i], d->s->channels[i]->tls_switch, "TLS on");
+        draw_tls_switch(d->s->channels[i], d->s->channels[i]->tls_peer_switch,
+                        "certificate verified");
     }
     graph_rules(d->s, d->arena);
     draw_entrance(d);

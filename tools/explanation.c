@@ -125,7 +125,7 @@ static void explain_tls(struct making *m)
                                      : STR("the client does not turn TLS on");
         return;
     }
-    sw->to = route_tls_switch(sw->from);
+    sw->to = route_tls_switch(sw->from, false, NULL);
     if (sw->from->tls_switch) {
         sw->at = sw->from->opts.tlsswitchchannel_at;
         sw->reason = text_written(m->a, m->s->sources, sw->at);

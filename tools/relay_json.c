@@ -61,7 +61,8 @@ static void record_way(const struct snapshot *s, struct arena *a, struct record 
     static const char *const kinds[] = {[TRUST_SERVICE] = "service",
                                         [TRUST_ADDRESS] = "address",
                                         [TRUST_NAME] = "name",
-                                        [TRUST_TLS] = "tls"};
+                                        [TRUST_TLS] = "tls",
+                                        [TRUST_PEER] = "certificate"};
 
     record_open(out, NULL, '{');
     record_str(out, "by", str_from(kinds[way->kind]));

@@ -108,6 +108,9 @@ str relay_way_text(const struct trust_way *way, struct arena *a)
         return arena_printf(a, "client address, from %.*s", STR_ARG(way->from->name));
     case TRUST_NAME:
         return arena_printf(a, "client name, from %.*s", STR_ARG(way->from->name));
+    case TRUST_PEER:
+        return arena_printf(a, "verified certificate, from %.*s",
+                            STR_ARG(way->from->name));
     default:
         return arena_printf(a, "TLS turned on, from %.*s", STR_ARG(way->from->name));
     }
@@ -122,6 +125,8 @@ struct span relay_way_at(const struct trust_way *way)
         return way->from->opts.ident_at;
     case TRUST_TLS:
         return way->from->opts.tlsswitchchannel_at;
+    case TRUST_PEER:
+        return way->from->opts.tlspeerswitchchannel_at;
     default:
         return SPAN_NONE;
     }

@@ -25,7 +25,12 @@ LEAVES = {
     'wildcard-part': dict(san='DNS:m*.partner.test'),
     'idn': dict(san='DNS:' + IDN),
     'ip': dict(san='IP:127.0.0.1'),
-    'client': dict(san='DNS:client.partner.test', usage='clientAuth', cn='client'),
+    'client': dict(usage='clientAuth', cn='client'),
+    'client-rsa': dict(usage='clientAuth', cn='client', key='rsa'),
+    'client-expired': dict(usage='clientAuth', cn='client', days=(-30, -1)),
+    'client-other': dict(usage='clientAuth', cn='client', issuer='other'),
+    'client-no-chain': dict(usage='clientAuth', cn='client', chain=False),
+    'client-usage': dict(cn='client'),
 }
 
 CONFIG = """

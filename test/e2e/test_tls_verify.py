@@ -11,7 +11,7 @@ from pki import IDN, LEAVES, NAME, pki
 VERSIONS = {'12': ssl.TLSVersion.TLSv1_2, '13': ssl.TLSVersion.TLSv1_3}
 VERIFY = {'no': 'notlsverify', 'try': 'tlsverifytry', 'ca': 'tlsverifyca',
           'host': 'tlsverifyhost', 'fp': 'tlsverifyfp'}
-CERTIFICATES = [c for c in LEAVES if c != 'client'] + ['self']
+CERTIFICATES = [c for c in LEAVES if not c.startswith('client')] + ['self']
 CHAIN = ['expired', 'not-yet', 'wrong-usage', 'other-ca', 'no-chain', 'self']
 RIGHT_NAME = ['ecdsa', 'rsa', 'wildcard']
 # the key of one, the certificate of the other

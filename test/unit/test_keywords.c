@@ -131,7 +131,7 @@ static void restrictions_fail_closed(void **state)
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         assert_int_equal(keyword_find(str_from(words[i]))->status, KEYWORD_RESTRICTS);
     }
-    assert_int_equal(option_find(OPTION_TLS, STR("client_ca_file"))->status,
+    assert_int_equal(option_find(OPTION_SERVICE, STR("ENABLE_RBL"))->status,
                      KEYWORD_RESTRICTS);
 }
 

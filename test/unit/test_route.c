@@ -531,9 +531,10 @@ static void tls_switch(void **state)
     const struct channel *tls = fixture_channel(&f, "tcp_tls");
 
     /* tcp_tls has a tlsswitchchannel of its own, which is not followed */
-    assert_ptr_equal(route_tls_switch(local), tls);
-    assert_ptr_equal(route_tls_switch(tls), fixture_channel(&f, "tcp_inner"));
-    assert_ptr_equal(route_tls_switch(fixture_channel(&f, "tcp_inner")),
+    assert_ptr_equal(route_tls_switch(local, false, NULL), tls);
+    assert_ptr_equal(route_tls_switch(tls, false, NULL),
+                     fixture_channel(&f, "tcp_inner"));
+    assert_ptr_equal(route_tls_switch(fixture_channel(&f, "tcp_inner"), true, NULL),
                      fixture_channel(&f, "tcp_inner"));
     fixture_free(&f);
     (void)state;

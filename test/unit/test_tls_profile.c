@@ -392,6 +392,26 @@ static void trust(void **state)
     assert_int_equal(diags_errors(l->diags), 0);
 }
 
+/* CAs by which anybody's certificate would verify are no CAs for clients. */
+static void public_client_cas(void **state)
+{
+    struct loaded *l = *state;
+    make_hosts(l);
+    assert_int_equal(symlink("/etc/ssl/certs", in_folder(l, "link")), 0);
+    if (access("/etc/ssl/certs", F_OK) != 0) {
+        skip();
+    }
+    assert_said(l, ONE_EC "client_ca_dir=/etc/ssl/certs\n", "[tls-client-ca-public]",
+                true);
+    assert_said(l, ONE_EC "client_ca_dir=$/link\n", "[tls-client-ca-public]", true);
+    assert_said(l, ONE_EC "client_ca_store=file:/etc/ssl/../ssl/certs\n",
+                "tls.cnf:6: these CAs give anybody a certificate", true);
+    load(l, ONE_EC "client_ca_dir=$/link\n", TLS_FILES_NONE);
+    assert_non_null(strstr(l->said, "[tls-client-ca-public]"));
+    assert_said(l, ONE_EC "client_ca_file=$/nosuch.pem\n",
+                "nosuch.pem': No such file or directory [tls-file]", true);
+}
+
 static void write_text(const char *path, const char *text)
 {
     FILE *f = fopen(path, "w");
@@ -624,6 +644,7 @@ int main(void)
         TEST(a_key_of_others),
         TEST(no_files),
         TEST(trust),
+        TEST(public_client_cas),
         TEST(half_a_certificate),
         TEST(presets),
         TEST(a_preset_means_what_it_says),
