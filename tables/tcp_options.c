@@ -151,8 +151,11 @@ static const struct {
              {OPTION_CHANNEL_DISABLE_GENERAL, "XGEN is always refused"},
              {OPTION_CHANNEL_DISABLE_STATUS, "XSTA is always refused"}};
 
+enum { FIXED_COUNT = sizeof fixed / sizeof *fixed };
+
+/* seen: where each of the fixed ones was given. */
 static void read_option(struct compile *c, struct tcp_options *out,
-                        const struct ast_option *o)
+                        struct span seen[FIXED_COUNT], const struct ast_option *o)
 {
     const struct option_row *row = compile_option(c, OPTION_CHANNEL, o);
 
@@ -189,8 +192,9 @@ static void read_option(struct compile *c, struct tcp_options *out,
 #undef TEXT
 #undef HOST
     default:
-        for (size_t i = 0; row != NULL && i < sizeof fixed / sizeof *fixed; i++) {
+        for (size_t i = 0; row != NULL && i < FIXED_COUNT; i++) {
             if (fixed[i].id == row->id) {
+                compile_once(c, &seen[i], o);
                 read_fixed(c, o, fixed[i].is);
             }
         }
@@ -200,13 +204,15 @@ static void read_option(struct compile *c, struct tcp_options *out,
 
 static void read_file(struct compile *c, const struct ast *ast, struct tcp_options *out)
 {
+    struct span seen[FIXED_COUNT] = {{0, 0, 0}};
+
     for (const struct ast_section *s = ast->sections; s != NULL; s = s->next) {
         if (s->name.len > 0) {
             diag_warning(c->diags, s->at, "unknown-section",
                          "this file has no sections; the head is passed over");
         }
         for (const struct ast_option *o = s->options; o != NULL; o = o->next) {
-            read_option(c, out, o);
+            read_option(c, out, seen, o);
         }
     }
 }
