@@ -245,18 +245,18 @@ static enum recipient_verdict leaf_access(struct deciding *d, struct recipient_l
     return d->out->relay_open && !decided ? RECIPIENT_RELAY : RECIPIENT_TAKEN;
 }
 
-/* A leaf that is refused is a bad one. */
+/* A leaf that is refused is a bad one; or one of later, if it is refused only for now. */
 static void leaf_refused(struct deciding *d, struct recipient_leaf *leaf,
                          enum recipient_verdict why, const struct recipient_reply *reply)
 {
     struct expand_node *n = leaf->node;
-    n->kind = EXPAND_BAD;
     n->code = why == RECIPIENT_RELAY ? 550 : reply->code;
+    n->kind = n->code < 500 ? EXPAND_LATER : EXPAND_BAD;
     n->reason = why == RECIPIENT_RELAY ? STR("relaying is not allowed") : reply->text;
     static const unsigned relay[] = {5, 7, 1};
     memcpy(n->status, why == RECIPIENT_RELAY ? relay : reply->status, sizeof n->status);
     d->out->expansion.leaves--;
-    d->out->expansion.bad++;
+    d->out->expansion.bad += n->kind == EXPAND_BAD;
 }
 
 /* Leaves that are refused drop out. With none left, or with one that is refused only for

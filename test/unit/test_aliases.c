@@ -275,6 +275,7 @@ static void access_of_members(void **state)
     assert_int_equal(r.expansion.bad, 1);
     assert_int_equal(resolve(&f, "some@here.test", &r), RECIPIENT_ACCESS);
     assert_int_equal(r.reply.status[0], 4);
+    assert_int_equal(r.expansion.bad, 0);
     end(&f);
     (void)state;
 }
