@@ -274,9 +274,8 @@ static bool is_dot_string(str local)
     return before != '.';
 }
 
-str address_canonical_local(struct arena *a, str local)
+str address_quote_local(struct arena *a, str plain)
 {
-    str plain = address_unquote_local(a, local);
     if (is_dot_string(plain)) {
         return plain;
     }
@@ -291,4 +290,9 @@ str address_canonical_local(struct arena *a, str local)
     }
     out[n++] = '"';
     return str_n(out, n);
+}
+
+str address_canonical_local(struct arena *a, str local)
+{
+    return address_quote_local(a, address_unquote_local(a, local));
 }

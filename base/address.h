@@ -35,6 +35,8 @@ str address_unquote_local(struct arena *a, str local);
 /* A local part has many spellings with quotes and backslashes; the shortest one of them,
  * in the arena. */
 str address_canonical_local(struct arena *a, str local);
+/* The other way round: what has no quotes gets those it needs. */
+str address_quote_local(struct arena *a, str plain);
 /* True for a syntactically good domain name (letters, digits, '-', '_', labels of
  * 1 to 63 octets that neither begin nor end with '-', 255 in all; no trailing dot). */
 bool domain_name_ok(str name);

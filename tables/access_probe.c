@@ -57,6 +57,8 @@ void access_sender(const struct snapshot *s, const struct channel *source,
     if (route.channel != NULL) {
         *out = route.address;
     }
+    out->route = STR(""); /* who sends it is at its end */
+    out->local = address_canonical_local(a, out->local);
 }
 
 static void put_port(const struct access_peer *p, struct buf *out)

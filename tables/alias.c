@@ -7,13 +7,13 @@ enum { PROBE_LOCAL = 1, PROBE_WHOLE = 2, PROBE_DOMAIN = 4 }; /* bits of ALIAS_DO
 
 str alias_key(struct arena *a, str local, str domain)
 {
-    str plain = address_unquote_local(a, local);
     return domain.len == 0
-               ? plain
-               : arena_printf(a, "%.*s\n%.*s", STR_ARG(plain), STR_ARG(domain));
+               ? local
+               : arena_printf(a, "%.*s\n%.*s", STR_ARG(local), STR_ARG(domain));
 }
 
-/* A '+' at either end of the name makes no subaddress. */
+/* A '+' at either end of the name makes no subaddress. What could be read as a host behind
+ * it is none either: an alias that hands it on would send mail there. */
 static bool split_subaddress(str local, str *name, str *subaddress)
 {
     ptrdiff_t plus = local.len > 0 ? str_find(str_from_pos(local, 1), '+') : -1;
@@ -22,7 +22,8 @@ static bool split_subaddress(str local, str *name, str *subaddress)
     }
     *name = str_sub(local, 0, (size_t)plus + 1);
     *subaddress = str_from_pos(local, (size_t)plus + 2);
-    return true;
+    return str_find(*subaddress, '%') < 0 && str_find(*subaddress, '!') < 0 &&
+           str_find(*subaddress, '@') < 0;
 }
 
 struct looking {
@@ -78,16 +79,16 @@ struct address alias_member_address(const struct alias_member *m, str subaddress
         return addr;
     }
     str name = str_sub(addr.local, 0, addr.local.len - 2);
-    bool plain = subaddress.len > 0 && subaddress.len + name.len < ADDRESS_LOCAL_MAX;
-    addr.local =
-        plain ? arena_printf(a, "%.*s+%.*s", STR_ARG(name), STR_ARG(subaddress)) : name;
+    str with = arena_printf(a, "%.*s+%.*s", STR_ARG(name), STR_ARG(subaddress));
+    with = address_quote_local(a, with);
+    addr.local = subaddress.len > 0 && with.len <= ADDRESS_LOCAL_MAX ? with : name;
     return addr;
 }
 
 str alias_mailbox(struct arena *a, const struct address *addr, str local_host)
 {
     str domain = addr->domain.len > 0 ? addr->domain : local_host;
-    str box = alias_key(a, addr->local, domain);
+    str box = alias_key(a, address_unquote_local(a, addr->local), domain);
     char *bytes = arena_strndup(a, box.ptr, box.len);
     for (size_t i = 0; i < box.len; i++) {
         bytes[i] = ascii_lower(bytes[i]);

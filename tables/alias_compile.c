@@ -263,8 +263,8 @@ static void compile_alias(struct alias_compile *k, const struct ast_alias *from)
                             .written = from,
                             .closed = STR(""),
                             .owner = STR("")};
-    const struct alias *first =
-        map_add(k->c->s->aliases, alias_key(a, name.local, name.domain), alias);
+    str key = alias_key(a, address_unquote_local(a, name.local), name.domain);
+    const struct alias *first = map_add(k->c->s->aliases, key, alias);
     if (first != alias) {
         struct diag *d =
             diag_error(k->c->diags, from->at, "duplicate-alias",

@@ -92,6 +92,17 @@ static void ask_file(const struct forward_query *q, str to, struct arena *a,
     }
 }
 
+/* One of the many spellings of the address, so that none gets past an entry. What could be
+ * read as a host keeps its quotes. */
+static str spelled(const struct address *to, struct arena *a)
+{
+    struct address one = *to;
+    one.local = address_canonical_local(a, to->local);
+    bool hosts = str_find(one.local, '%') >= 0 || str_find(one.local, '!') >= 0;
+    one.local = hosts ? to->local : one.local;
+    return address_print(a, &one);
+}
+
 /* What the entry that decided made of it. */
 static void take_output(const struct forward_query *q, const struct mapping_output *m,
                         struct arena *a, struct forward_answer *out)
@@ -108,7 +119,10 @@ static void take_output(const struct forward_query *q, const struct mapping_outp
         e = find_entry(q, probe(q, m->text, FORWARD_FILE_FROM, 0, a));
     }
     str text = e != NULL ? e->value : m->text;
-    const char *reason = alias_address_read(a, text, &out->to);
+    /* not as in a file: a part of it may be the client's, who could write a phrase */
+    const char *reason = e != NULL ? alias_address_read(a, text, &out->to)
+                                   : address_parse(str_trim(text), &out->to);
+    reason = reason == NULL && out->to.local.len == 0 ? "has no local part" : reason;
     if (reason != NULL) {
         out->fault =
             arena_printf(a, "FORWARD made '%.*s', which %s", STR_ARG(text), reason);
@@ -126,7 +140,7 @@ void forward_ask(const struct forward_query *q, struct arena *a,
     if (table == NULL && map_count(q->snapshot->forward) == 0) {
         return;
     }
-    str to = address_print(a, q->to);
+    str to = spelled(q->to, a);
     if (table != NULL && has_probe(q, to, FORWARD_TABLE_FROM | FORWARD_TABLE_TO)) {
         out->probe = probe(q, to, FORWARD_TABLE_FROM, FORWARD_TABLE_TO, a);
         struct mapping_input in = {

@@ -226,12 +226,25 @@ static enum recipient_verdict step_leaves(struct deciding *d)
     return RECIPIENT_TAKEN;
 }
 
+/* A host in the local part that the client gave, handed on by an alias or FORWARD, to
+ * where it may be read as one. What delivers here never does that. */
+static bool names_others(struct deciding *d, const struct recipient_leaf *leaf)
+{
+    const struct recipient_answer *out = d->out;
+    return !d->q->trusted && leaf->node->parent != NULL && !leaf->route.channel->final &&
+           !relay_local_is_ours(d->s, out->completed.local, d->arena) &&
+           !relay_local_is_ours(d->s, leaf->route.address.local, d->arena);
+}
+
 /* What the tables for leaves say of one. */
 static enum recipient_verdict leaf_access(struct deciding *d, struct recipient_leaf *leaf,
                                           struct recipient_reply *reply)
 {
     static const enum access_table tables[] = {ACCESS_SEND, ACCESS_MAIL};
     bool decided = false;
+    if (names_others(d, leaf)) {
+        return RECIPIENT_RELAY;
+    }
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         const struct access_verdict *v = ask(d, tables[i], &leaf->route, true);
         if (is_refusal(v)) {

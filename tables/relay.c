@@ -17,9 +17,8 @@ static bool host_is_ours(const struct snapshot *s, str host, struct arena *a)
     return snapshot_is_local_domain(s, host);
 }
 
-/* All hosts a less careful router could find in a local part. Stricter than
- * extraction: doubled '%' and quoting do not hide anything here. */
-static bool local_is_ours(const struct snapshot *s, str local, struct arena *a)
+/* Stricter than extraction: doubled '%' and quoting do not hide anything here. */
+bool relay_local_is_ours(const struct snapshot *s, str local, struct arena *a)
 {
     str rest = address_unquote_local(a, local);
     static const char separators[] = "@%!";
@@ -50,7 +49,7 @@ static bool address_is_ours(const struct snapshot *s, const struct address *addr
             return false;
         }
     }
-    return host_is_ours(s, addr->domain, a) && local_is_ours(s, addr->local, a);
+    return host_is_ours(s, addr->domain, a) && relay_local_is_ours(s, addr->local, a);
 }
 
 bool relay_is_ours(const struct snapshot *s, const struct channel *destination,

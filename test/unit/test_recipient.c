@@ -45,7 +45,8 @@ static void rig_close(struct rig *r)
     arena_free(&r->arena);
 }
 
-static enum recipient_verdict ask(struct rig *r, const char *to, bool trusted)
+static enum recipient_verdict ask_as(struct rig *r, const char *sender, const char *to,
+                                     bool trusted)
 {
     struct access_peer peer = {.server_ip = STR("192.0.2.1"),
                                .server_port = 25,
@@ -57,9 +58,21 @@ static enum recipient_verdict ask(struct rig *r, const char *to, bool trusted)
                                   .source = snapshot_channel(r->s, STR("tcp_local")),
                                   .trusted = trusted,
                                   .peer = &peer};
+    struct address given;
     assert_null(address_parse(str_from(to), &q.to));
-    assert_null(address_parse(STR("sue@x.test"), &q.sender));
+    assert_null(address_parse(str_from(sender), &given));
+    access_sender(r->s, q.source, &given, r->arena, &q.sender);
     return recipient_resolve(&q, r->arena, &r->answer);
+}
+
+static enum recipient_verdict ask(struct rig *r, const char *to, bool trusted)
+{
+    return ask_as(r, "sue@x.test", to, trusted);
+}
+
+static enum recipient_verdict ask_from(struct rig *r, const char *sender, const char *to)
+{
+    return ask_as(r, sender, to, false);
 }
 
 static void check_reply(const struct rig *r, unsigned code, const char *text)
@@ -180,6 +193,106 @@ static void test_without_a_connection(void **state)
     rig_close(&r);
 }
 
+/* What the client writes may be spelled in many ways, and is never read again. */
+
+static const char others[] = "ORIG_SEND_ACCESS\n\n"
+                             "  *|*|*|secret@*  $Nno\n"
+                             "\nFORWARD\n\n"
+                             "  gone@here.test  $Ynew@ours.test\n"
+                             "  *fx*@here.test  $Y$0fx$1@far.test\n"
+                             "  ph+*@here.test  $Y$0@far.test\n"
+                             "  *+*@here.test   $Y$1@far.test\n"
+                             "!== aliases\n"
+                             "secret: x@ours.test\n"
+                             "self:   self+*@here.test\n"
+                             "out:    out+*@far.test\n";
+
+static str leaf_of(const struct rig *r)
+{
+    const struct recipient_answer *answer = &r->answer;
+    assert_int_equal(answer->leaf_count, 1);
+    return address_print(r->arena, &answer->leaves[0].route.address);
+}
+
+static void check_leaf(struct rig *r, const char *to, const char *leaf)
+{
+    assert_int_equal(ask(r, to, false), RECIPIENT_TAKEN);
+    if (!str_eq(leaf_of(r), str_from(leaf))) {
+        fail_msg("%s becomes '%.*s'", to, STR_ARG(leaf_of(r)));
+    }
+}
+
+static void test_spellings(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_open(&r, others);
+    assert_int_equal(ask(&r, "secret@here.test", false), RECIPIENT_ACCESS);
+    assert_int_equal(ask(&r, "\"s\\ecret\"@here.test", false), RECIPIENT_ACCESS);
+    check_leaf(&r, "\"\\\"secret\\\"\"@here.test", "\"\\\"secret\\\"\"@here.test");
+    check_leaf(&r, "gone@here.test", "new@ours.test");
+    check_leaf(&r, "\"gone\"@here.test", "new@ours.test");
+    check_leaf(&r, "\"g\\one\"@here.test", "new@ours.test");
+    rig_close(&r);
+}
+
+static void test_subaddresses(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_open(&r, others);
+    check_leaf(&r, "out+a.b@here.test", "out+a.b@far.test");
+    check_leaf(&r, "\"out+a b\"@here.test", "\"out+a b\"@far.test");
+    check_leaf(&r, "\"out+a..b\"@here.test", "\"out+a..b\"@far.test");
+    rig_close(&r);
+}
+
+static void test_no_other_hosts_in_what_it_stands_for(void **state)
+{
+    static const char *const hidden[] = {
+        "\"self+x%far.test\"@here.test",   "\"self+far.test!x\"@here.test",
+        "\"self+x@far.test\"@here.test",   "\"out+x%evil.test\"@here.test",
+        "\"out+evil.test!x\"@here.test",   "\"fxx%evil.test\"@here.test",
+        "\"fxx@evil.test\"@here.test",     "\"fxevil.test!x\"@here.test",
+        "\"a+<x@evil.test>(\"@here.test",  "\"ph+x@evil.test\"@here.test",
+        "\"ph+<x@evil.test>(\"@here.test", "\"ph+x%evil.test\"@here.test",
+    };
+    struct rig r;
+    (void)state;
+    rig_open(&r, others);
+    for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++) {
+        if (ask(&r, hidden[i], false) == RECIPIENT_TAKEN &&
+            !r.answer.leaves[0].route.channel->final) {
+            fail_msg("%s is sent to %.*s", hidden[i], STR_ARG(leaf_of(&r)));
+        }
+    }
+    check_leaf(&r, "\"fxx%ours.test\"@here.test", "\"fxx%ours.test\"@far.test");
+    rig_close(&r);
+}
+
+/* The sender has many spellings, too. */
+static void test_senders(void **state)
+{
+    static const char *const written[] = {"spam@bad.test", "SPAM@bad.test",
+                                          "\"spam\"@bad.test", "\"sp\\am\"@bad.test",
+                                          "@a.test,@b.test:spam@bad.test"};
+    static const char tables[] = "SENDERS\n\n"
+                                 "  spam@bad.test  $Y\n"
+                                 "\nORIG_SEND_ACCESS\n\n"
+                                 "  *|spam@bad.test|*|no@here.test  $N\n"
+                                 "!== aliases\n"
+                                 "list: [CANT_MAPPING] SENDERS, x@here.test\n";
+    struct rig r;
+    (void)state;
+    rig_open(&r, tables);
+    for (size_t i = 0; i < sizeof written / sizeof *written; i++) {
+        assert_int_equal(ask_from(&r, written[i], "no@here.test"), RECIPIENT_ACCESS);
+        assert_int_equal(ask_from(&r, written[i], "list@here.test"), RECIPIENT_ALIAS);
+    }
+    assert_int_equal(ask_from(&r, "sue@x.test", "list@here.test"), RECIPIENT_TAKEN);
+    rig_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +302,10 @@ int main(void)
         cmocka_unit_test(test_tables_behind_the_relay_rule),
         cmocka_unit_test(test_from_access_decides_no_recipient),
         cmocka_unit_test(test_without_a_connection),
+        cmocka_unit_test(test_spellings),
+        cmocka_unit_test(test_subaddresses),
+        cmocka_unit_test(test_senders),
+        cmocka_unit_test(test_no_other_hosts_in_what_it_stands_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
