@@ -7,6 +7,7 @@
 #include <openssl/provider.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -21,6 +22,46 @@ struct tls_contexts {
 static const struct tls_item *item_of(const struct tls_build *b, enum tls_option o)
 {
     return b->profile->settings[o].items;
+}
+
+/* --- messages --- */
+
+static bool was_told(const struct tls_build *b, struct span at, const char *slug,
+                     const char *text)
+{
+    const struct diag *m = diags_first(b->diags);
+    while (m != NULL &&
+           (m->span.source != at.source || m->span.offset != at.offset ||
+            strcmp(m->slug, slug) != 0 || !str_eq(m->text, str_from(text)))) {
+        m = m->next;
+    }
+    return m != NULL;
+}
+
+void tls_error(struct tls_build *b, struct span at, const char *slug, const char *fmt,
+               ...)
+{
+    char text[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (!was_told(b, at, slug, text)) {
+        diag_error(b->diags, at, slug, "%s", text);
+    }
+}
+
+void tls_warning(struct tls_build *b, struct span at, const char *slug, const char *fmt,
+                 ...)
+{
+    char text[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (!was_told(b, at, slug, text)) {
+        diag_warning(b->diags, at, slug, "%s", text);
+    }
 }
 
 /* --- what a server answers in the handshake --- */
@@ -93,8 +134,7 @@ static bool library_refuse(struct tls_build *b, struct span at)
 {
     char reason[160];
     tls_take_error(reason, sizeof reason);
-    diag_error(b->diags, at, "tls-library", "OpenSSL cannot make a TLS context: %s",
-               reason);
+    tls_error(b, at, "tls-library", "OpenSSL cannot make a TLS context: %s", reason);
     return false;
 }
 
@@ -116,8 +156,10 @@ static bool context_load_providers(struct tls_build *b)
                                : NULL;
         if (p == NULL) {
             ERR_clear_error();
-            diag_error(b->diags, item->at, "tls-provider",
-                       "OpenSSL cannot load the provider '%.*s'", STR_ARG(item->text));
+            if (!b->common_told) {
+                tls_error(b, item->at, "tls-provider",
+                          "OpenSSL cannot load the provider '%.*s'", STR_ARG(item->text));
+            }
             return false;
         }
         c->providers[c->provider_count++] = p;
@@ -130,7 +172,7 @@ static SSL_CTX *ssl_new(struct tls_build *b)
     SSL_CTX *ssl =
         SSL_CTX_new_ex(b->context->library, tls_propquery(b),
                        b->context->server ? TLS_server_method() : TLS_client_method());
-    if (ssl == NULL) {
+    if (ssl == NULL && !b->common_told) {
         const struct tls_profile *p = b->profile;
         const struct tls_setting *by = &p->settings[TLS_OPTION_provider];
         by = by->at.source != 0 ? by : &p->settings[TLS_OPTION_propquery];
@@ -152,8 +194,8 @@ static bool server_add_name(struct tls_build *b, const struct tls_item *sni)
     tls_share_trust(b->context->ssl, ssl);
     bool ok = tls_use_certificates(b, ssl, &cert, &key, X509_PURPOSE_SSL_SERVER);
     if (map_add(b->context->names, arena_str(b->context->arena, sni->text), ssl) != ssl) {
-        diag_error(b->diags, sni->at, "repeated-option",
-                   "'sni' names '%.*s' a second time", STR_ARG(sni->text));
+        tls_error(b, sni->at, "repeated-option", "'sni' names '%.*s' a second time",
+                  STR_ARG(sni->text));
         SSL_CTX_free(ssl);
         ok = false;
     }
@@ -196,14 +238,13 @@ static bool context_fill(struct tls_build *b)
 }
 
 /* NULL: reported. */
-static struct tls_context *context_new(const struct tls_profile *p, bool server,
-                                       enum tls_files files, struct diags *d)
+static struct tls_context *context_new(struct tls_build b, bool server)
 {
     struct tls_context *c = calloc(1, sizeof *c);
     check(c != NULL);
     atomic_init(&c->refs, 1);
     c->server = server;
-    struct tls_build b = {.context = c, .profile = p, .files = files, .diags = d};
+    b.context = c;
     const struct tls_item *query = item_of(&b, TLS_OPTION_propquery);
     if (query != NULL) {
         snprintf(b.propquery, sizeof b.propquery, "%.*s", STR_ARG(query->text));
@@ -274,12 +315,11 @@ static struct tls_contexts *contexts_build(const struct snapshot *s, enum tls_fi
     bool ok = true;
     for (unsigned i = 0; i < c->count; i++) {
         const struct tls_profile *p = s->tls_profiles[i];
-        unsigned before = diags_errors(d);
-        c->client[i] = context_new(p, false, files, d);
-        /* What both need is told once. */
-        if (profile_has_server(p) &&
-            (c->client[i] != NULL || before == diags_errors(d))) {
-            c->server[i] = context_new(p, true, files, d);
+        struct tls_build b = {.profile = p, .files = files, .diags = d};
+        c->client[i] = context_new(b, false);
+        b.common_told = c->client[i] == NULL; /* what both need is told once */
+        if (profile_has_server(p)) {
+            c->server[i] = context_new(b, true);
         }
         ok = ok && c->client[i] != NULL &&
              (c->server[i] != NULL || !profile_has_server(p));

@@ -38,10 +38,17 @@ struct tls_build {
     struct tls_context *context;
     const struct tls_profile *profile;
     enum tls_files files;
+    bool common_told; /* what is wrong with providers, ciphers, groups has been said */
     struct diags *diags;
     char propquery[256]; /* "" : none */
 };
 
+/* As diag_error() and diag_warning(); but what sections inherit from each other is built
+ * for each of them, and told once. */
+void tls_error(struct tls_build *b, struct span at, const char *slug, const char *fmt,
+               ...) __attribute__((format(printf, 4, 5)));
+void tls_warning(struct tls_build *b, struct span at, const char *slug, const char *fmt,
+                 ...) __attribute__((format(printf, 4, 5)));
 /* tls_files.c: puts these certificates and their keys (no keys: they are in the files of
  * the certificates) into ssl. purpose: X509_PURPOSE_SSL_SERVER or _CLIENT. Reports all
  * that is wrong with them; false when an error was. */

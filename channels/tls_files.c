@@ -73,8 +73,8 @@ static str shown(str path)
 
 static bool file_refuse(const struct tls_file *f, const char *why)
 {
-    diag_error(f->build->diags, f->at, "tls-file", "%s '%.*s': %s", f->what,
-               STR_ARG(shown(f->path)), why);
+    tls_error(f->build, f->at, "tls-file", "%s '%.*s': %s", f->what,
+              STR_ARG(shown(f->path)), why);
     return false;
 }
 
@@ -116,10 +116,10 @@ static bool file_refuse_open(struct tls_file *f, int error)
         return file_refuse(f, strerror(error));
     }
     f->unread = true;
-    diag_warning(f->build->diags, f->at, "key-not-checked",
-                 "%s '%.*s' was not checked: this user may not read it; run the check as "
-                 "the user of the daemon",
-                 f->what, STR_ARG(f->path));
+    tls_warning(f->build, f->at, "key-not-checked",
+                "%s '%.*s' was not checked: this user may not read it; run the check as "
+                "the user of the daemon",
+                f->what, STR_ARG(f->path));
     return false;
 }
 
@@ -221,12 +221,12 @@ static bool certificate_read_chain(struct certificate *c, struct tls_file *f, BI
 static void certificate_check_dates(const struct tls_file *f, const X509 *cert)
 {
     if (X509_cmp_current_time(X509_get0_notAfter(cert)) < 0) {
-        diag_warning(f->build->diags, f->at, "tls-certificate-dates",
-                     "%s '%.*s': the certificate has expired", f->what, STR_ARG(f->path));
+        tls_warning(f->build, f->at, "tls-certificate-dates",
+                    "%s '%.*s': the certificate has expired", f->what, STR_ARG(f->path));
     } else if (X509_cmp_current_time(X509_get0_notBefore(cert)) > 0) {
-        diag_warning(f->build->diags, f->at, "tls-certificate-dates",
-                     "%s '%.*s': the certificate is not valid yet", f->what,
-                     STR_ARG(f->path));
+        tls_warning(f->build, f->at, "tls-certificate-dates",
+                    "%s '%.*s': the certificate is not valid yet", f->what,
+                    STR_ARG(f->path));
     }
 }
 
@@ -234,11 +234,11 @@ static void certificate_check_usage(const struct tls_file *f, X509 *cert, int pu
 {
     bool server = purpose == X509_PURPOSE_SSL_SERVER;
     if (X509_check_purpose(cert, purpose, 0) != 1) {
-        diag_warning(f->build->diags, f->at, "tls-certificate-usage",
-                     "%s '%.*s': the certificate is not meant for TLS %s (its key usage "
-                     "says so), and %s may refuse it",
-                     f->what, STR_ARG(f->path), server ? "servers" : "clients",
-                     server ? "clients that verify" : "servers that verify clients");
+        tls_warning(f->build, f->at, "tls-certificate-usage",
+                    "%s '%.*s': the certificate is not meant for TLS %s (its key usage "
+                    "says so), and %s may refuse it",
+                    f->what, STR_ARG(f->path), server ? "servers" : "clients",
+                    server ? "clients that verify" : "servers that verify clients");
     }
     ERR_clear_error();
 }
@@ -288,13 +288,13 @@ static void certificate_load(struct certificates *all, struct tls_build *b,
 static void key_check_mode(const struct tls_file *f)
 {
     if ((f->mode & (S_IRWXO | S_IWGRP)) != 0) {
-        diag_warning(f->build->diags, f->at, "tls-key-mode",
-                     "%s '%.*s': %s (mode %03o); make it 640 or 600", f->what,
-                     STR_ARG(f->path),
-                     (f->mode & S_IRWXO) != 0
-                         ? "every user of this machine can read it or change it"
-                         : "its group can change it",
-                     (unsigned)(f->mode & 0777));
+        tls_warning(f->build, f->at, "tls-key-mode",
+                    "%s '%.*s': %s (mode %03o); make it 640 or 600", f->what,
+                    STR_ARG(f->path),
+                    (f->mode & S_IRWXO) != 0
+                        ? "every user of this machine can read it or change it"
+                        : "its group can change it",
+                    (unsigned)(f->mode & 0777));
     }
 }
 

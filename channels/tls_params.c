@@ -123,8 +123,8 @@ static bool list_check(struct tls_build *b, enum tls_option o, set_list *set,
         bool known = o == TLS_OPTION_ciphers ? cipher_is_known(b, word)
                                              : word_is_known(b, set, word);
         if (!known) {
-            diag_error(b->diags, word.len > 0 ? word_span(item, word) : item->at, slug,
-                       "OpenSSL knows no %s '%.*s'", what, STR_ARG(word));
+            tls_error(b, word.len > 0 ? word_span(item, word) : item->at, slug,
+                      "OpenSSL knows no %s '%.*s'", what, STR_ARG(word));
             ok = false;
         }
     }
@@ -138,8 +138,8 @@ static bool refuse(struct tls_build *b, enum tls_option o, const char *slug)
     char reason[160];
     tls_take_error(reason, sizeof reason);
     const struct tls_item *item = item_of(b, o);
-    diag_error(b->diags, item != NULL ? item->at : b->profile->at, slug,
-               "'%s' cannot be used: %s", tls_option_name(o), reason);
+    tls_error(b, item != NULL ? item->at : b->profile->at, slug,
+              "'%s' cannot be used: %s", tls_option_name(o), reason);
     return false;
 }
 
@@ -167,7 +167,7 @@ static bool use_ciphers(struct tls_build *b, SSL_CTX *ssl)
     const struct tls_item *suites = item_of(b, TLS_OPTION_ciphersuites);
     const struct tls_item *own = item_of(b, TLS_OPTION_ciphers);
     if (own != NULL && own->text.len > LIST_MAX - 200) {
-        diag_error(b->diags, own->at, "tls-cipher", "the list is too long");
+        tls_error(b, own->at, "tls-cipher", "the list is too long");
         return false;
     }
     bool ok = list_check(b, TLS_OPTION_ciphers, set_ciphers, "tls-cipher", "cipher");
@@ -180,8 +180,8 @@ static bool use_ciphers(struct tls_build *b, SSL_CTX *ssl)
     cipher_list(b, list);
     if (SSL_CTX_set_cipher_list(ssl, list) != 1) {
         ERR_clear_error();
-        diag_error(b->diags, own != NULL ? own->at : b->profile->at, "tls-cipher",
-                   "no cipher is left for TLS 1.2");
+        tls_error(b, own != NULL ? own->at : b->profile->at, "tls-cipher",
+                  "no cipher is left for TLS 1.2");
         return false;
     }
     if (suites != NULL) {
@@ -242,6 +242,9 @@ static void use_common(const struct tls_build *b, SSL_CTX *ssl)
 bool tls_use_params(struct tls_build *b, SSL_CTX *ssl)
 {
     use_common(b, ssl);
+    if (b->common_told) {
+        return true;
+    }
     bool ciphers = use_ciphers(b, ssl);
     bool groups = use_groups(b, ssl);
     return use_dh(b, ssl) && ciphers && groups;

@@ -17,8 +17,7 @@
 static bool trust_refuse(struct tls_build *b, const struct tls_item *item,
                          const char *what, const char *why)
 {
-    diag_error(b->diags, item->at, "tls-file", "%s '%.*s': %s", what, STR_ARG(item->text),
-               why);
+    tls_error(b, item->at, "tls-file", "%s '%.*s': %s", what, STR_ARG(item->text), why);
     return false;
 }
 
@@ -187,10 +186,9 @@ static bool refuse_public(struct tls_build *b)
             str file = tls_file_path(item->text);
             snprintf(path, sizeof path, "%.*s", STR_ARG(file));
             if (is_public(path)) {
-                diag_error(
-                    b->diags, item->at, "tls-client-ca-public",
-                    "these CAs give anybody a certificate, so that everybody would "
-                    "be verified; name a CA of your own, or of the partner");
+                tls_error(b, item->at, "tls-client-ca-public",
+                          "these CAs give anybody a certificate, so that everybody would "
+                          "be verified; name a CA of your own, or of the partner");
                 ok = false;
             }
         }

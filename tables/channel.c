@@ -184,6 +184,32 @@ static void check_tls(struct channels *on, const struct channel_opts *o)
     }
 }
 
+/* The same for what is asked of certificates, and of failures. */
+static void check_verify(struct channels *on, const struct channel_opts *o)
+{
+    const struct channel_opts *base = &on->base;
+    const struct {
+        bool weaker;
+        struct span at, base_at;
+    } rows[] = {
+        {o->tls_verify < base->tls_verify && o->tls_verify <= TLS_VERIFY_TRY,
+         o->tls_verify_at, base->tls_verify_at},
+        {o->tls_peer < base->tls_peer, o->tls_peer_at, base->tls_peer_at},
+        {o->tls_fallback && !base->tls_fallback, o->tls_fallback_at,
+         base->tls_fallback_at},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (rows[i].weaker) {
+            struct diag *d =
+                diag_warning(on->c->diags, rows[i].at, "tls-weaker-than-default",
+                             "this asks for less than 'defaults' does: leave it out, and "
+                             "what is asked "
+                             "there holds here, too");
+            diag_note(on->c->diags, d, rows[i].base_at, "the default it is weaker than");
+        }
+    }
+}
+
 static void add_channel(struct channels *on, const struct ast_block *b)
 {
     struct compile *c = on->c;
@@ -206,6 +232,7 @@ static void add_channel(struct channels *on, const struct ast_block *b)
     ch->final = ch->type == CHANNEL_LOCAL || ch->type == CHANNEL_BITBUCKET;
     if (!ch->final) {
         check_tls(on, &ch->opts);
+        check_verify(on, &ch->opts);
     }
     *vec_add(c->arena, &on->list) = ch;
     add_hosts(on, ch, b);

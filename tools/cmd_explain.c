@@ -153,6 +153,24 @@ static void print_connection(const struct explaining *x)
     }
 }
 
+/* A certificate is not among the facts that are given, so nothing is said of what it
+ * would change but that it would. */
+static void print_certificate(const struct explaining *x)
+{
+    const struct tls_policy *t = &x->e.name.to->tls_server;
+
+    if (x->e.in_tls && t->peer != TLS_PEER_NO) {
+        print_row("certificate", "%s   %.*s%s",
+                  t->peer == TLS_PEER_MUST
+                      ? "of the client, must verify: taken for verified"
+                      : "of the client, asked for: taken for none",
+                  STR_ARG(where(x, t->peer_at)),
+                  x->e.name.to->tls_peer_switch && t->peer == TLS_PEER_MUST
+                      ? "; then it would also switch (tlspeerswitchchannel)"
+                      : "");
+    }
+}
+
 static void print_session(const struct explaining *x)
 {
     const struct service *v = x->request.service;
@@ -169,8 +187,10 @@ static void print_session(const struct explaining *x)
         static const char *const offers[] = {[TLS_LEVEL_NO] = "not offered",
                                              [TLS_LEVEL_MAY] = "offered",
                                              [TLS_LEVEL_MUST] = "required"};
-        print_row("STARTTLS", "%s: %.*s", offers[on->opts.tls_server], STR_ARG(starttls));
+        print_row("STARTTLS", "%s: %.*s", offers[on->tls_server.level],
+                  STR_ARG(starttls));
     }
+    print_certificate(x);
     print_switch(x, "  switch", &x->e.tls);
 }
 
@@ -256,7 +276,12 @@ static void print_delivery(const struct explaining *x)
         print_row("  IP_ACCESS", "asked for each address: %.*s",
                   STR_ARG(text_plain(x->c->arena, d->ip.probe)));
     }
-    print_row("  TLS", "%-4s   %.*s", tls_level_name(o->tls_client), STR_ARG(tls));
+    const struct tls_policy *t = &x->e.leaf.channel->tls_client;
+    print_row("  TLS", "%-4s   %.*s", tls_level_name(t->level), STR_ARG(tls));
+    if (t->level != TLS_LEVEL_NO && t->verify != TLS_VERIFY_NO) {
+        print_row("  verify", "%-4s   %.*s", tls_verify_name(t->verify),
+                  STR_ARG(where(x, t->verify_at)));
+    }
 }
 
 static void print_expansion(const struct explaining *x)

@@ -69,8 +69,8 @@ static void draw_channel(const struct drawing *d, const struct channel *c)
                      STR_ARG(snapshot_where(d->arena, d->s, c->span)));
     graph_label_line("%s", channel_type_name(c->type));
     if (c->type == CHANNEL_TCP) {
-        graph_label_line("TLS in %s, out %s", tls_level_name(c->opts.tls_server),
-                         tls_level_name(c->opts.tls_client));
+        graph_label_line("TLS in %s, out %s", tls_level_name(c->tls_server.level),
+                         tls_level_name(c->tls_client.level));
         draw_target(c);
     }
     graph_label_end();

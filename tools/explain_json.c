@@ -76,7 +76,7 @@ static void record_session(const struct explaining *x, struct record *out)
     }
     record_switch(x, out, "ip_switch", &x->e.ip);
     record_switch(x, out, "name_switch", &x->e.name);
-    record_setting(x, out, "starttls", x->e.name.to->opts.tls_server, &x->e.starttls);
+    record_setting(x, out, "starttls", x->e.name.to->tls_server.level, &x->e.starttls);
     record_switch(x, out, "tls_switch", &x->e.tls);
     record_bool(out, "tls", x->e.in_tls);
     record_str(out, "source_channel", x->e.source->name);
@@ -129,7 +129,9 @@ static void record_delivery(const struct explaining *x, struct record *out)
     record_bool(out, "mx", d->mx);
     record_uint(out, "port", o->port);
     record_str(out, "last_resort", o->lastresort.len > 0 ? o->lastresort : STR_NONE);
-    record_setting(x, out, "tls", o->tls_client, &d->tls);
+    const struct tls_policy *t = &x->e.leaf.channel->tls_client;
+    record_setting(x, out, "tls", t->level, &d->tls);
+    record_str(out, "verify", str_from(tls_verify_name(t->verify)));
     record_open(out, "access", '[');
     if (d->ip_known) {
         explain_access_record(x, out, &d->ip);

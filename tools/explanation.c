@@ -119,7 +119,7 @@ static void explain_tls(struct making *m)
     sw->at = SPAN_NONE;
     m->out->starttls = setting_tls_server(m->s, sw->from);
     m->out->in_tls =
-        implicit || (m->request->tls && sw->from->opts.tls_server != TLS_LEVEL_NO);
+        implicit || (m->request->tls && sw->from->tls_server.level != TLS_LEVEL_NO);
     if (!m->out->in_tls) {
         sw->reason = m->request->tls ? STR("STARTTLS is not offered; it goes on in clear")
                                      : STR("the client does not turn TLS on");
@@ -352,14 +352,26 @@ static void explain_delivery(struct making *m)
     }
 }
 
-static str leaves(enum tls_level level)
+static str leaves(const struct tls_policy *t)
 {
-    static const char *const how[] = {
-        [TLS_LEVEL_NO] = "leaves in clear",
-        [TLS_LEVEL_MAY] = "leaves over TLS if the next hop offers it, else in clear",
-        [TLS_LEVEL_MUST] = "leaves only over TLS, whatever certificate is shown",
+    static const char *const shown[] = {
+        [TLS_VERIFY_NO] = "leaves only over TLS, whatever certificate is shown",
+        [TLS_VERIFY_TRY] = "leaves only over TLS, whatever certificate is shown",
+        [TLS_VERIFY_CA] = "leaves only over TLS, to a certificate of the profile's CAs",
+        [TLS_VERIFY_HOST] = "leaves only over TLS, to a certificate for the host",
+        [TLS_VERIFY_FP] = "leaves only over TLS, to a certificate that is listed",
     };
-    return str_from(how[level]);
+    switch (t->level) {
+    case TLS_LEVEL_NO:
+        return STR("leaves in clear");
+    case TLS_LEVEL_MAY:
+        return tls_policy_falls_back(t)
+                   ? STR("leaves over TLS if the next hop offers it, else in clear")
+                   : STR("leaves in clear only if the next hop does not offer TLS");
+    case TLS_LEVEL_MUST:
+        break;
+    }
+    return str_from(shown[t->verify]);
 }
 
 /* Does a verdict that counts ask for that? */
@@ -414,7 +426,7 @@ static str summary(const struct making *m)
         return arena_printf(m->a, "accepted, deleted by %.*s", STR_ARG(c->name));
     default:
         return arena_printf(m->a, "accepted, queued on %.*s, %.*s", STR_ARG(c->name),
-                            STR_ARG(leaves(c->opts.tls_client)));
+                            STR_ARG(leaves(&c->tls_client)));
     }
 }
 
@@ -435,7 +447,7 @@ void explanation_make(const struct explanation_request *request, struct arena *a
     explain_tls(&m);
     explain_peer(&m);
     out->source = out->tls.to;
-    if (!out->in_tls && out->source->opts.tls_server == TLS_LEVEL_MUST) {
+    if (!out->in_tls && out->source->tls_server.level == TLS_LEVEL_MUST) {
         out->refused = true;
         outcome_set(&out->refusal, OUTCOME_FAILED, 530, 5, 7, 0, REFUSAL_WITHOUT_TLS);
     } else {

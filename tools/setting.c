@@ -39,10 +39,10 @@ const char *setting_from_name(enum setting_from from)
 
 struct setting setting_tls_server(const struct snapshot *s, const struct channel *c)
 {
-    return setting_of(s, c, c->opts.tls_server_at, "notlsserver");
+    return setting_of(s, c, c->tls_server.level_at, "notlsserver");
 }
 
 struct setting setting_tls_client(const struct snapshot *s, const struct channel *c)
 {
-    return setting_of(s, c, c->opts.tls_client_at, "notlsclient");
+    return setting_of(s, c, c->tls_client.level_at, "notlsclient");
 }

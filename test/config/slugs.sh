@@ -25,7 +25,7 @@ sources()
 rows=$(sed -n 's/^SLUG("\([^"]*\)".*/\1/p' "$top/base/slugs.def")
 # The slug is the first string of a call, when it has no blank and no '%'.
 slugs=$(sources | xargs cat | tr '\n' ' ' |
-    grep -oE '(diag_error|diag_warning|parse_error|parser_error|bad_argument|channel_resolve|shown_error)[ ]*\([^;"]*"[a-z]+(-[a-z]+)*"' |
+    grep -oE '(diag_error|diag_warning|parse_error|parser_error|bad_argument|channel_resolve|shown_error|tls_error|tls_warning)[ ]*\([^;"]*"[a-z]+(-[a-z]+)*"' |
     sed 's/.*"\([a-z-]*\)"$/\1/' | sort -u)
 [ -n "$slugs" ] && result yes "slugs are found in the sources" ||
     result no "slugs are found in the sources"

@@ -24,6 +24,11 @@ explains must-tls 1 ann@here.test --from-ip ::1 --service six
 explains must-tls-met 0 ann@here.test --from-ip ::1 --service six --tls
 explains implicit-tls 0 u@hub.test --from-ip 203.0.113.7 --service SUBMIT
 explains not-offered 0 u@hub.test --from-ip 10.1.2.3 --service CLEAR --tls
+site=$top_srcdir/test/tool/site-tls
+explains tls-verify 0 u@partner.test --from-ip 203.0.113.7 --tls
+explains tls-peer-clear 1 u@here.test --from-ip 203.0.113.7 --service STRICT
+explains tls-peer 0 u@here.test --from-ip 203.0.113.7 --service STRICT --tls
+site=$top_srcdir/test/tool/site
 explains name-not-given 0 u@hub.test --from-ip 203.0.113.7
 explains name-switch 0 u@hub.test --from-ip 203.0.113.7 --from-name a.clients.test
 explains name-stays 0 u@hub.test --from-ip 203.0.113.7 --from-name elsewhere.test

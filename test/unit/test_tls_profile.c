@@ -550,7 +550,7 @@ static void faults_of_parameters(void **state)
          "tls.cnf:2: OpenSSL knows no cipher 'AES128-SHAA' [tls-cipher]"},
         {"[one]\nciphers=HIGH:!AES128-SHAA\n[two]\n",
          "OpenSSL knows no cipher '!AES128-SHAA' [tls-cipher]"},
-        {"[one]\nciphers=HIGH::LOW\n[two]\n", "OpenSSL knows no cipher '' [tls-cipher]"},
+        {"[one]\nciphers=HIGH::!LOW\n[two]\n", "OpenSSL knows no cipher '' [tls-cipher]"},
         {"[one]\nciphers=aNULL:@SECLEVEL=0\n[two]\n",
          "no cipher is left for TLS 1.2 [tls-cipher]"},
         {"[one]\nciphers=eNULL:@SECLEVEL=0\n[two]\n",
@@ -569,7 +569,20 @@ static void faults_of_parameters(void **state)
     struct loaded *l = *state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         assert_said(l, cases[i].tls, cases[i].said, true);
+        assert_int_equal(diags_errors(l->diags), 1);
     }
+    /* All that is wrong with a profile is told in one run, each thing once. */
+    assert_said(l,
+                "[*]\nserver_cert=$/no.pem\nclient_cert=$/nc.pem\nca_file=$/ca.pem\n"
+                "groups=nosuch\n[one]\n[two]\n",
+                "no.pem': No such file", true);
+    assert_non_null(strstr(l->said, "nc.pem': No such file"));
+    assert_non_null(strstr(l->said, "ca.pem': No such file"));
+    assert_non_null(strstr(l->said, "[tls-group]"));
+    assert_int_equal(diags_errors(l->diags), 4);
+    assert_said(l, "[*]\nca_file=$/ca.pem\nprovider=nosuch\n[one]\n[two]\n",
+                "cannot load the provider", true);
+    assert_int_equal(diags_errors(l->diags), 1);
 }
 
 static void providers(void **state)
