@@ -16,7 +16,9 @@ enum {
     DATA_STRIDE = 16 * 1024,
     TLS_TIMEOUT_MS = 60 * 1000,
     CLOSE_LINGER_MS = 5000,
-    OUTPUT_HIGH_WATER = 64 * 1024 /* unsent replies at which we stop reading */
+    OUTPUT_HIGH_WATER = 64 * 1024, /* unsent replies at which we stop reading */
+    TURN_MS = 5,                   /* of work for one command; more is waited for as long */
+    TURN_WAIT_MAX_MS = 1000
 };
 
 static void session_run(struct tcp_session *s, const char *data, size_t len);
@@ -153,9 +155,20 @@ static bool answer_sender(struct tcp_session *s)
     return true;
 }
 
+/* A large list is much work. The others on this worker get as much time before the client
+ * that asked gets its answer, and can ask for the next one. */
+static unsigned turn_wait_ms(uint64_t began_ns)
+{
+    uint64_t ms = (uv_hrtime() - began_ns) / 1000000;
+    return ms < TURN_MS            ? 0
+           : ms > TURN_WAIT_MAX_MS ? TURN_WAIT_MAX_MS
+                                   : (unsigned)ms;
+}
+
 static bool answer_recipient(struct tcp_session *s)
 {
     struct outcome o;
+    uint64_t began = uv_hrtime();
     outcome_init(&o);
     if (enqueue_recipient(s->txn, &smtp_server_txn(s->machine)->recipient, &o)) {
         smtp_server_answer_command(s->machine, 250, 2, 1, 5, "recipient ok");
@@ -164,7 +177,8 @@ static bool answer_recipient(struct tcp_session *s)
         answer_outcome(s, &o);
         session_log_refusal(s); /* now: a pipelined RCPT behind it would take its place */
     }
-    s->delay_ms = enqueue_delay_ms(s->txn);
+    unsigned asked_ms = enqueue_delay_ms(s->txn), wait_ms = turn_wait_ms(began);
+    s->delay_ms = asked_ms > wait_ms ? asked_ms : wait_ms;
     return true;
 }
 

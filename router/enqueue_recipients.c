@@ -207,10 +207,9 @@ static void bad_member(struct enqueue *e, const struct expand_node *n,
                        const struct outcome *why)
 {
     if (e->lists == NULL) {
-        e->lists = list_report_new(e->arena);
+        e->lists = list_report_new(e->arena, e->session.session);
     }
-    list_report_add(e->lists, e->worker, e->runtime->snapshot, e->session.session, e->id,
-                    n, why);
+    list_report_add(e->lists, e->runtime->snapshot, n, why);
 }
 
 /* Takes the good ones; the bad ones are for the owner of their list. */
@@ -252,6 +251,13 @@ static void log_not_expanded(struct enqueue *e, const struct address *to,
     log_end(&line);
 }
 
+static bool refuse_too_many(struct outcome *out)
+{
+    outcome_set(out, OUTCOME_DEFERRED, 452, 4, 5, 3,
+                "too many recipients; send to this one by itself");
+    return false;
+}
+
 static bool recipient_decide(struct enqueue *e, const struct address *to,
                              struct outcome *out)
 {
@@ -262,7 +268,11 @@ static bool recipient_decide(struct enqueue *e, const struct address *to,
                                         .sender = e->access_sender,
                                         .peer = &e->peer};
     struct recipient_answer answer;
+    if (e->looked >= EXPAND_MAX) { /* one list many times is much work, too */
+        return refuse_too_many(out);
+    }
     enum recipient_verdict verdict = recipient_resolve(&request, e->scratch, &answer);
+    e->looked += answer.expansion.count > 1 ? answer.expansion.count : 0;
     access_note(e, &answer);
     if (verdict != RECIPIENT_TAKEN) {
         refusal_outcome(&answer.reply, out);
@@ -277,9 +287,7 @@ static bool recipient_decide(struct enqueue *e, const struct address *to,
         return false;
     }
     if (e->recipients + l.good > EXPAND_MAX) {
-        outcome_set(out, OUTCOME_DEFERRED, 452, 4, 5, 3,
-                    "too many recipients; send to this one by itself");
-        return false;
+        return refuse_too_many(out);
     }
     unsigned before = e->recipients;
     leaves_take(e, to, &l);

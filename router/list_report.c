@@ -14,15 +14,26 @@ struct told {
     const struct queue_message *report; /* NULL: none was made */
 };
 
-struct list_report {
-    struct arena *arena;
-    struct map *by_owner;
+/* What the log is told. */
+struct logged {
+    str list, member, at;
+    const struct outcome *why;
 };
 
-struct list_report *list_report_new(struct arena *a)
+struct list_report {
+    struct arena *arena;
+    str session;
+    struct map *by_owner;
+    struct map *seen; /* members, by place and text */
+    VEC(struct logged) logged;
+};
+
+struct list_report *list_report_new(struct arena *a, str session)
 {
     struct list_report *r = arena_new_of(a, struct list_report);
     r->arena = a;
+    r->session = session;
+    r->seen = map_new(a, MAP_CASE);
     r->by_owner = map_new(a, MAP_NOCASE);
     return r;
 }
@@ -47,23 +58,34 @@ static str holder_of(const struct expand_node *n)
     return STR("");
 }
 
-static void log_member(struct worker *w, const struct snapshot *s, str session,
-                       const char *id, const struct expand_node *n,
-                       const struct outcome *why)
+static void log_member(const struct list_report *r, struct worker *w, const char *id,
+                       const struct logged *m)
 {
-    struct arena *scratch = arena_new();
     struct log_line line;
     log_begin(&line, w->daemon->log, LOG_MEMBER);
-    log_str(&line, "session", session);
+    log_str(&line, "session", r->session);
     log_cstr(&line, "id", id);
-    log_str(&line, "list", holder_of(n));
-    log_str(&line, "member", n->text);
-    log_str(&line, "at", snapshot_where(scratch, s, n->at));
-    log_fmt(&line, "status", "%u.%u.%u", why->enhanced[0], why->enhanced[1],
-            why->enhanced[2]);
-    log_cstr(&line, "reason", why->text);
+    log_str(&line, "list", m->list);
+    log_str(&line, "member", m->member);
+    log_str(&line, "at", m->at);
+    log_fmt(&line, "status", "%u.%u.%u", m->why->enhanced[0], m->why->enhanced[1],
+            m->why->enhanced[2]);
+    log_cstr(&line, "reason", m->why->text);
     log_end(&line);
-    arena_free(&scratch);
+}
+
+/* The number of those that are not named. */
+static void log_more(const struct list_report *r, struct worker *w, const char *id)
+{
+    struct log_line line;
+    size_t more = map_count(r->seen) - r->logged.n;
+    if (more > 0) {
+        log_begin(&line, w->daemon->log, LOG_MEMBER);
+        log_str(&line, "session", r->session);
+        log_cstr(&line, "id", id);
+        log_int(&line, "more", (int64_t)more);
+        log_end(&line);
+    }
 }
 
 static struct told *told_of(struct list_report *r, const struct expand_node *n)
@@ -79,21 +101,40 @@ static struct told *told_of(struct list_report *r, const struct expand_node *n)
     return t;
 }
 
-void list_report_add(struct list_report *r, struct worker *w, const struct snapshot *s,
-                     str session, const char *id, const struct expand_node *n,
-                     const struct outcome *why)
+/* False when it was seen before. */
+static bool is_new(struct list_report *r, const struct expand_node *n)
 {
+    str key = arena_printf(r->arena, "%u.%u %.*s", (unsigned)n->at.source,
+                           (unsigned)n->at.offset, STR_ARG(n->text));
+    size_t before = map_count(r->seen);
+    map_add(r->seen, key, r);
+    return map_count(r->seen) > before;
+}
+
+void list_report_add(struct list_report *r, const struct snapshot *s,
+                     const struct expand_node *n, const struct outcome *why)
+{
+    if (!is_new(r, n)) {
+        return;
+    }
     struct told *t = told_of(r, n);
-    log_member(w, s, session, id, n, why);
-    if (t->members.n == LIST_REPORT_NAMED_MAX) {
-        t->more++;
+    bool named = t->members.n < LIST_REPORT_NAMED_MAX;
+    bool logged = r->logged.n < LIST_REPORT_LOGGED_MAX;
+    t->more += !named;
+    if (!named && !logged) {
         return;
     }
     struct outcome *kept = arena_new_of(r->arena, struct outcome);
     *kept = *why;
-    str member = str_sub(n->text, 0, LIST_REPORT_TEXT_MAX);
-    *vec_add(r->arena, &t->members) =
-        (struct bounce_recipient){arena_str(r->arena, member), STR(""), kept};
+    str member = arena_str(r->arena, str_sub(n->text, 0, LIST_REPORT_TEXT_MAX));
+    if (named) {
+        *vec_add(r->arena, &t->members) =
+            (struct bounce_recipient){member, STR(""), kept};
+    }
+    if (logged) {
+        *vec_add(r->arena, &r->logged) =
+            (struct logged){holder_of(n), member, snapshot_where(r->arena, s, n->at), kept};
+    }
 }
 
 /* --- making them --- */
@@ -197,6 +238,10 @@ static void log_report(struct worker *w, const struct queue_message *m,
 void list_report_stored(const struct list_report *r, struct worker *w,
                         const struct queue_message *m)
 {
+    for (size_t i = 0; i < r->logged.n; i++) {
+        log_member(r, w, m->id, &r->logged.at[i]);
+    }
+    log_more(r, w, m->id);
     for (size_t i = 0; i < map_count(r->by_owner); i++) {
         const struct told *t = map_at(r->by_owner, i, NULL);
         if (t->report != NULL) {

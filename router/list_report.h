@@ -1,5 +1,6 @@
-/* list_report: members of lists that cannot get a message which the others get: logged,
- * and told to whom the list belongs, by a report that is committed with the message. */
+/* list_report: members of lists that cannot get a message which the others get: told to
+ * whom the list belongs, by a report that is committed with the message, and logged when
+ * it is, so that a client who sends none fills no log. */
 #ifndef ROUTER_LIST_REPORT_H
 #define ROUTER_LIST_REPORT_H
 
@@ -9,17 +10,17 @@
 
 enum {
     LIST_REPORT_NAMED_MAX = 40,       /* members named in one report */
+    LIST_REPORT_LOGGED_MAX = 1000,    /* members named in the log for one message */
     LIST_REPORT_TEXT_MAX = 200,       /* octets of a member: lines of mail end at 998 */
     LIST_REPORT_HEADER_MAX = 16 << 10 /* octets of the message's header */
 };
 
 struct list_report;
-/* Collects for one transaction; lives in the arena. */
-struct list_report *list_report_new(struct arena *a);
-/* One more bad member: logged at once, and kept. `session` and `id` are for the log. */
-void list_report_add(struct list_report *r, struct worker *w, const struct snapshot *s,
-                     str session, const char *id, const struct expand_node *n,
-                     const struct outcome *why);
+/* Collects for one transaction; lives in the arena. session: for the log. */
+struct list_report *list_report_new(struct arena *a, str session);
+/* One more bad member. Nothing when it is there already: a client may name a list twice. */
+void list_report_add(struct list_report *r, const struct snapshot *s,
+                     const struct expand_node *n, const struct outcome *why);
 /* They are stored: tells the log. Before those that list_report_make() hung on m are
  * taken away. */
 void list_report_stored(const struct list_report *r, struct worker *w,

@@ -1,7 +1,7 @@
 """Aliases, lists and FORWARD through the real daemon: who gets a message, once each, with
 which sender; who is told of members that cannot get it; what is refused for now."""
 import kit
-from harness import RouterTest, free_port
+from harness import OPTION_DAT, RouterTest, free_port
 from peers import Aiosmtpd
 
 RULES = ['router.test $U%router.test@router.test', 'far.test $U%$D@tcp-far',
@@ -106,6 +106,40 @@ class Aliases(RouterTest):
         self.it.find_mail(self.send(['c999@router.test']))
 
     # --- lists ---
+
+    def test_a_list_named_often(self):
+        members = '\n'.join('m%d@far.test' % i for i in range(10000))
+        self.begin('all: <lists/all\n', {'lists/all': members + '\n', 'option.dat':
+                   OPTION_DAT.replace('WORKERS=2', 'WORKERS=1')})
+        with kit.Wire(self.port, timeout=120) as wire:
+            wire.ehlo()
+            wire.want('MAIL FROM:<%s>' % kit.SENDER, 250)
+            wire.send('RCPT TO:<all@router.test>\r\n' * 40)
+            wire.reply()
+            with kit.Wire(self.port) as other:  # not only when all of that is done
+                other.ehlo()
+            answered = len(self.it.events('refuse'))
+            codes = [wire.reply().code for _ in range(39)]
+            self.assertEqual(codes, 9 * [250] + 30 * [452])
+            self.assertEqual(answered, 0)
+            wire.want('RSET', 250)
+            wire.mail('all@router.test')
+
+    def test_bad_members_are_logged_once(self):
+        bad = '\n'.join('m%d@nowhere.example' % i for i in range(1500))
+        self.begin('all: <lists/all\n', {'lists/all': 'ann\n' + bad + '\n'})
+        with kit.Wire(self.port) as wire:
+            wire.ehlo()
+            for _ in range(3):
+                wire.want('MAIL FROM:<%s>' % kit.SENDER, 250)
+                wire.want('RCPT TO:<all@router.test>', 250)
+                wire.want('RSET', 250)
+            self.assertEqual(self.it.events('member'), [])
+            wire.mail(['all@router.test', 'ALL@router.test'])
+        self.it.wait_event('member', more='500')
+        members = self.it.events('member', list='all')
+        self.assertEqual(len(members), 1000)
+        self.assertEqual(len({m['member'] for m in members}), 1000)
 
     def test_ten_thousand_members(self):
         here = ['u%d' % i for i in range(50)]
