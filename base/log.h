@@ -17,6 +17,8 @@
     X(STOP, "stop", "the daemon ends")                                                   \
     X(LISTEN, "listen", "a socket is open: service, address, channel, implicit TLS")     \
     X(RELOAD, "reload", "a configuration was loaded and is in force, or was refused")    \
+    X(RENEW, "renew", "certificates were read again, or a broken one was refused")       \
+    X(CERTIFICATE, "certificate", "a certificate expires soon, or has expired")          \
     X(CONFIG, "config", "one message about the configuration")                           \
     X(CONNECT, "connect", "a client connected")                                          \
     X(IDENT, "ident", "the name of a client was looked up")                              \

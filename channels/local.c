@@ -49,8 +49,10 @@ static int root_open(const char *path)
     return fd;
 }
 
-static bool local_prepare(const struct snapshot *s, void **state, struct diags *d)
+static bool local_prepare(const struct snapshot *s, void *before, void **state,
+                          struct diags *d)
 {
+    (void)before;
     if (!serves_local(s)) {
         return true;
     }

@@ -13,11 +13,13 @@ static void tcp_retire(void *state)
     free(t);
 }
 
-static bool tcp_prepare(const struct snapshot *s, void **state, struct diags *d)
+static bool tcp_prepare(const struct snapshot *s, void *before, void **state,
+                        struct diags *d)
 {
+    const struct tcp_state *old = before;
     struct tcp_state *t = calloc(1, sizeof *t);
     check(t);
-    t->tls = tls_contexts_new(s, d);
+    t->tls = tls_contexts_new(s, old ? old->tls : NULL, d);
     bool anchor = dns_check_anchor(s, d);
     if (t->tls && anchor) {
         *state = t;
@@ -27,11 +29,29 @@ static bool tcp_prepare(const struct snapshot *s, void **state, struct diags *d)
     return false;
 }
 
+static bool tcp_tend(void *state)
+{
+    return tls_contexts_tend(((struct tcp_state *)state)->tls);
+}
+
+static bool tcp_renew(void *state, const struct snapshot *s, struct diags *d)
+{
+    return tls_contexts_renew(((struct tcp_state *)state)->tls, s, d);
+}
+
+static void tcp_view_tls(void *state, tls_view_cb *each, void *arg)
+{
+    tls_contexts_each(((struct tcp_state *)state)->tls, each, arg);
+}
+
 const struct channel_kind kind_tcp = {
     .name = "tcp",
     .type = CHANNEL_TCP,
     .prepare = tcp_prepare,
     .retire = tcp_retire,
+    .tend = tcp_tend,
+    .renew = tcp_renew,
+    .view_tls = tcp_view_tls,
     .deliver = tcp_deliver,
     .accept = tcp_server_accept,
 };

@@ -7,7 +7,7 @@
 #include "router/channel.h"
 #include "router/worker.h"
 
-/* What one configuration needs, made by prepare(), immutable. */
+/* What one configuration needs, made by prepare(). What is behind tls may be renewed. */
 struct tcp_state {
     struct tls_contexts *tls;
 };

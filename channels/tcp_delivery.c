@@ -231,7 +231,9 @@ static void start_tls(struct tcp_delivery *d)
                   str_from(tcp_hosts_secure_domain(d->hosts))},
     };
     stream_deadline(d->stream, TLS_TIMEOUT_MS);
-    stream_start_tls(d->stream, tls_contexts_client(d->state->tls, p->profile), &wish);
+    struct tls_context *tls = tls_contexts_client(d->state->tls, p->profile);
+    stream_start_tls(d->stream, tls, &wish);
+    tls_context_unref(&tls);
 }
 
 /* A connection made under one configuration does not carry mail of the next one. */

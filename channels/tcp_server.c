@@ -258,6 +258,7 @@ static bool answer_tls(struct tcp_session *s)
     bool ask = s->channel->tls_server.peer != TLS_PEER_NO;
     struct tls_wish wish = {.verify = ask ? TLS_VERIFY_CA : TLS_VERIFY_NO};
     stream_start_tls(s->stream, tls, &wish);
+    tls_context_unref(&tls);
     return false;
 }
 

@@ -48,9 +48,9 @@ bool session_let_in(struct tcp_session *s, const struct service *service);
 
 /* What the machine has to know of the channel; its texts are in s. */
 struct smtp_server_policy session_policy(struct tcp_session *s);
-/* The context for a session on this channel; NULL: its profile has no certificate. The
- * contexts are those of the kind that listens (service): a switch may have led to a
- * channel of another kind. */
+/* A new reference to the context for a session on this channel; NULL: its profile has no
+ * certificate. The contexts are those of the kind that listens (service): a switch may
+ * have led to a channel of another kind. */
 struct tls_context *session_tls_context(const struct runtime *r,
                                         const struct channel *service,
                                         const struct channel *channel);

@@ -92,12 +92,17 @@ static bool same_name(const struct channel *a, const struct channel *b)
     return a && b && str_ieq(a->name, b->name);
 }
 
+static const struct tcp_state *state_of(const struct runtime *r,
+                                        const struct channel *service)
+{
+    return runtime_state(r, service);
+}
+
 struct tls_context *session_tls_context(const struct runtime *r,
                                         const struct channel *service,
                                         const struct channel *channel)
 {
-    const struct tcp_state *state = runtime_state(r, service);
-    return tls_contexts_server(state->tls, channel->tls_server.profile);
+    return tls_contexts_server(state_of(r, service)->tls, channel->tls_server.profile);
 }
 
 /* False: a handshake is due or offered on the channel, but nothing listens there (any
@@ -106,7 +111,7 @@ static bool can_offer(const struct runtime *r, const struct channel *service,
                       const struct channel *channel, bool implicit_tls)
 {
     return (channel->opts.tls_server == TLS_LEVEL_NO && !implicit_tls) ||
-           session_tls_context(r, service, channel) != NULL;
+           tls_contexts_serves(state_of(r, service)->tls, channel->tls_server.profile);
 }
 
 /* Gives nobody trust, and leads to no channel that would offer TLS without a certificate:

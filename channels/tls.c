@@ -1,6 +1,6 @@
-/* tls: the contexts of a configuration: one for each profile and role. Runs when a
- * configuration is prepared and in `pointsman check`; certificates come in by
- * tls_files.c, parameters by tls_params.c; sessions are in tls_filter.c. */
+/* tls: one context, of a profile in a role. Made when a configuration is prepared, when
+ * its files have changed, and in `pointsman check`; certificates come in by tls_files.c,
+ * parameters by tls_params.c; sessions are in tls_filter.c. */
 #include "channels/tls.h"
 
 #include <openssl/err.h>
@@ -12,12 +12,8 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "channels/tls_context.h"
-
-struct tls_contexts {
-    unsigned count;
-    struct tls_context **server, **client; /* by the index of the profile */
-};
 
 static const struct tls_item *item_of(const struct tls_build *b, enum tls_option o)
 {
@@ -192,7 +188,9 @@ static bool server_add_name(struct tls_build *b, const struct tls_item *sni)
     }
     context_set_server(b, ssl);
     tls_share_trust(b->context->ssl, ssl);
+    b->sni = sni->text;
     bool ok = tls_use_certificates(b, ssl, &cert, &key, X509_PURPOSE_SSL_SERVER);
+    b->sni = STR_NONE;
     if (map_add(b->context->names, arena_str(b->context->arena, sni->text), ssl) != ssl) {
         tls_error(b, sni->at, "repeated-option", "'sni' names '%.*s' a second time",
                   STR_ARG(sni->text));
@@ -206,7 +204,6 @@ static bool server_add_names(struct tls_build *b)
 {
     const struct tls_item *sni = item_of(b, TLS_OPTION_sni);
     bool ok = true;
-    b->context->arena = arena_new();
     b->context->names = map_new(b->context->arena, MAP_NOCASE);
     for (; sni != NULL; sni = sni->next) {
         ok = server_add_name(b, sni) && ok;
@@ -237,13 +234,50 @@ static bool context_fill(struct tls_build *b)
     return ok && c->server ? server_add_names(b) : ok;
 }
 
-/* NULL: reported. */
-static struct tls_context *context_new(struct tls_build b, bool server)
+static struct tls_context *context_empty(const struct tls_profile *p, bool server,
+                                         struct tls_registry *registry)
 {
     struct tls_context *c = calloc(1, sizeof *c);
     check(c != NULL);
     atomic_init(&c->refs, 1);
+    c->registry = tls_registry_ref(registry);
+    c->arena = arena_new();
+    c->index = p->index;
+    c->profile = arena_str(c->arena, p->name);
     c->server = server;
+    c->loaded_ms = clock_now_ms(&clock_system);
+    return c;
+}
+
+static void context_enter(struct tls_context *c)
+{
+    struct tls_registry *r = c->registry;
+    pthread_mutex_lock(&r->lock);
+    c->next = r->first;
+    c->prev = &r->first;
+    if (c->next != NULL) {
+        c->next->prev = &c->next;
+    }
+    r->first = c;
+    pthread_mutex_unlock(&r->lock);
+}
+
+static void context_leave(struct tls_context *c)
+{
+    pthread_mutex_lock(&c->registry->lock);
+    if (c->prev != NULL) {
+        *c->prev = c->next;
+        if (c->next != NULL) {
+            c->next->prev = c->prev;
+        }
+    }
+    pthread_mutex_unlock(&c->registry->lock);
+}
+
+struct tls_context *tls_context_new(struct tls_build b, bool server,
+                                    struct tls_registry *registry)
+{
+    struct tls_context *c = context_empty(b.profile, server, registry);
     b.context = c;
     const struct tls_item *query = item_of(&b, TLS_OPTION_propquery);
     if (query != NULL) {
@@ -254,6 +288,8 @@ static struct tls_context *context_new(struct tls_build b, bool server)
     c->bio = tls_filter_bio();
     if (!ok || c->bio == NULL || !context_fill(&b)) {
         tls_context_unref(&c);
+    } else {
+        context_enter(c);
     }
     ERR_clear_error();
     return c;
@@ -272,6 +308,8 @@ struct tls_context *tls_context_ref(struct tls_context *c)
 
 static void context_free(struct tls_context *c)
 {
+    context_leave(c);
+    tls_registry_unref(&c->registry);
     for (size_t i = 0; c->names != NULL && i < map_count(c->names); i++) {
         SSL_CTX_free(map_at(c->names, i, NULL));
     }
@@ -294,78 +332,4 @@ void tls_context_unref(struct tls_context **c)
         atomic_fetch_sub_explicit(&was->refs, 1, memory_order_acq_rel) == 1) {
         context_free(was);
     }
-}
-
-/* --- those of a configuration --- */
-
-static bool profile_has_server(const struct tls_profile *p)
-{
-    return p->settings[TLS_OPTION_server_cert].items != NULL;
-}
-
-static struct tls_contexts *contexts_build(const struct snapshot *s, enum tls_files files,
-                                           struct diags *d)
-{
-    struct tls_contexts *c = calloc(1, sizeof *c);
-    check(c != NULL);
-    c->count = s->tls_profile_count;
-    c->server = calloc(c->count + 1, sizeof *c->server);
-    c->client = calloc(c->count + 1, sizeof *c->client);
-    check(c->server != NULL && c->client != NULL);
-    bool ok = true;
-    for (unsigned i = 0; i < c->count; i++) {
-        const struct tls_profile *p = s->tls_profiles[i];
-        struct tls_build b = {.profile = p, .files = files, .diags = d};
-        c->client[i] = context_new(b, false);
-        b.common_told = c->client[i] == NULL; /* what both need is told once */
-        if (profile_has_server(p)) {
-            c->server[i] = context_new(b, true);
-        }
-        ok = ok && c->client[i] != NULL &&
-             (c->server[i] != NULL || !profile_has_server(p));
-    }
-    if (!ok) {
-        tls_contexts_free(&c);
-    }
-    return c;
-}
-
-struct tls_contexts *tls_contexts_new(const struct snapshot *s, struct diags *d)
-{
-    return contexts_build(s, TLS_FILES_ALL, d);
-}
-
-void tls_contexts_free(struct tls_contexts **c)
-{
-    struct tls_contexts *was = *c;
-    *c = NULL;
-    for (unsigned i = 0; was != NULL && i < was->count; i++) {
-        tls_context_unref(&was->server[i]);
-        tls_context_unref(&was->client[i]);
-    }
-    if (was != NULL) {
-        free(was->server);
-        free(was->client);
-        free(was);
-    }
-}
-
-struct tls_context *tls_contexts_server(const struct tls_contexts *c,
-                                        const struct tls_profile *p)
-{
-    return c->server[p->index];
-}
-
-struct tls_context *tls_contexts_client(const struct tls_contexts *c,
-                                        const struct tls_profile *p)
-{
-    return c->client[p->index];
-}
-
-bool tls_check(const struct snapshot *s, enum tls_files files, struct diags *d)
-{
-    struct tls_contexts *c = contexts_build(s, files, d);
-    bool ok = c != NULL;
-    tls_contexts_free(&c);
-    return ok;
 }

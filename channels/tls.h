@@ -1,7 +1,7 @@
 /* tls: OpenSSL contexts made from a snapshot's files, and TLS as a byte filter over
- * memory buffers. One context per profile and role, shared by all workers; reload
- * makes new ones, old sessions finish with theirs. TLS 1.2 and 1.3 only; no
- * renegotiation, no compression (RFC 9325). */
+ * memory buffers. One context per profile and role, shared by all workers; when files
+ * have changed new ones take their places, old sessions finish with theirs. TLS 1.2 and
+ * 1.3 only; no renegotiation, no compression (RFC 9325). */
 #ifndef CHANNELS_TLS_H
 #define CHANNELS_TLS_H
 
@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/diag.h"
+#include "router/tls_view.h"
 #include "tables/snapshot.h"
 
 struct tls_context;  /* of one profile and role; counted */
@@ -24,15 +25,35 @@ enum tls_files {
 };
 
 /* Opens what the profiles of the snapshot name and builds their contexts; reports all
- * faults with their places. NULL after errors. */
-struct tls_contexts *tls_contexts_new(const struct snapshot *s, struct diags *d);
+ * faults with their places. before: those of the configuration in force, from which is
+ * taken over what a profile that is the same still may use; NULL: there are none. NULL
+ * after errors. */
+struct tls_contexts *tls_contexts_new(const struct snapshot *s,
+                                      const struct tls_contexts *before,
+                                      struct diags *d);
 void tls_contexts_free(struct tls_contexts **c);
-/* Borrowed. server: NULL when the profile has no certificate. */
+/* A new reference to what is in force now; any thread. server: NULL when the profile has
+ * no certificate. */
 struct tls_context *tls_contexts_server(const struct tls_contexts *c,
                                         const struct tls_profile *p);
 struct tls_context *tls_contexts_client(const struct tls_contexts *c,
                                         const struct tls_profile *p);
 bool tls_context_is_server(const struct tls_context *c);
+/* Has the profile a certificate for clients? */
+bool tls_contexts_serves(const struct tls_contexts *c, const struct tls_profile *p);
+
+/* The next two from one thread at a time.
+ * Called about once a second; true when files have changed since they were read, and then
+ * did not change for a call, or do so all the time. Folders count as changed when files
+ * come or go; stores behind a URI other than "file:" and the CAs of the system never. */
+bool tls_contexts_tend(struct tls_contexts *c);
+/* Builds each context anew from its files; s is the snapshot they were made from. One that
+ * has a fault, which is reported, stays as it was: false. */
+bool tls_contexts_renew(struct tls_contexts *c, const struct snapshot *s,
+                        struct diags *d);
+/* Tells of those of c, by profile, then of others that sessions still have. Any thread. */
+void tls_contexts_each(const struct tls_contexts *c, tls_view_cb *each, void *arg);
+
 struct tls_context *tls_context_ref(struct tls_context *c);
 void tls_context_unref(struct tls_context **c);
 

@@ -1,29 +1,47 @@
-/* tls_context: what the files of TLS share: tls.c (the contexts of a configuration),
+/* tls_context: what the files of TLS share: tls.c (one context),
  * tls_files.c (certificates and keys), tls_params.c (protocols, ciphers, groups),
- * tls_trust.c (CAs), tls_filter.c and tls_verify.c (one session). Nobody else includes
- * it. */
+ * tls_trust.c (CAs), tls_contexts.c (those of a configuration), tls_filter.c and
+ * tls_verify.c (one session). Nobody else includes it. */
 #ifndef CHANNELS_TLS_CONTEXT_H
 #define CHANNELS_TLS_CONTEXT_H
 
 #include <openssl/ssl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "base/map.h"
+#include "base/vec.h"
 #include "channels/tls.h"
 
 enum { TLS_PROVIDERS_MAX = 8, TLS_FINGERPRINT_BYTES = 32 };
 
+/* What outlives one configuration: the list of all contexts. A new context finds in it
+ * those before it, and takes over what may be shared. Counted. */
+struct tls_registry {
+    atomic_uint refs;
+    pthread_mutex_t lock; /* also for the tables of every struct tls_contexts */
+    struct tls_context *first;
+};
+
 struct tls_context {
     atomic_uint refs;
+    atomic_uint sessions; /* filters that have it */
+    struct tls_registry *registry;
+    struct tls_context *next, **prev; /* of the registry; prev NULL: not in it */
+    unsigned index;                   /* of the profile */
+    str profile;                      /* its name */
+    int64_t loaded_ms;
+    VEC(struct tls_view_certificate) certificates;
+    unsigned char identity[TLS_FINGERPRINT_BYTES]; /* see tls_identity.c */
     bool server;
     SSL_CTX *ssl;
     BIO_METHOD *bio; /* reads and writes the buffers of a struct tls_filter */
     /* server: what is shown to who asks for a name; "mail.here.test" or "*.here.test" ->
      * SSL_CTX. NULL: there are none. */
     struct map *names;
-    struct arena *arena; /* of names */
+    struct arena *arena; /* of names and certificates */
     /* client: what tlsverifyfp compares with */
     unsigned char (*fingerprints)[TLS_FINGERPRINT_BYTES];
     unsigned fingerprint_count;
@@ -40,6 +58,7 @@ struct tls_build {
     enum tls_files files;
     bool common_told; /* what is wrong with providers, ciphers, groups has been said */
     struct diags *diags;
+    str sni;             /* the name whose certificates are read; empty: those of all */
     char propquery[256]; /* "" : none */
 };
 
@@ -49,6 +68,24 @@ void tls_error(struct tls_build *b, struct span at, const char *slug, const char
                ...) __attribute__((format(printf, 4, 5)));
 void tls_warning(struct tls_build *b, struct span at, const char *slug, const char *fmt,
                  ...) __attribute__((format(printf, 4, 5)));
+/* tls.c: one context, entered in the registry; NULL: reported. */
+struct tls_context *tls_context_new(struct tls_build b, bool server,
+                                    struct tls_registry *registry);
+/* tls_contexts.c */
+struct tls_registry *tls_registry_new(void);
+struct tls_registry *tls_registry_ref(struct tls_registry *r);
+void tls_registry_unref(struct tls_registry **r);
+
+/* tls_describe.c: notes what the certificate from this file says, for tls_contexts_each(). */
+void tls_note_certificate(struct tls_build *b, str file, X509 *cert);
+/* The time of a certificate, milliseconds since 1970. */
+int64_t tls_time_ms(const ASN1_TIME *t);
+/* tls_describe.c: a name, RFC 4514, control bytes escaped. */
+void tls_print_name(char *out, size_t size, const X509_NAME *name);
+/* tls_files.c: a value as messages show it: what follows a '?' in a URI may be the PIN of
+ * a token. */
+str tls_shown(str path);
+
 /* tls_files.c: puts these certificates and their keys (no keys: they are in the files of
  * the certificates) into ssl. purpose: X509_PURPOSE_SSL_SERVER or _CLIENT. Reports all
  * that is wrong with them; false when an error was. */

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/vec.h"
 #include "channels/tls_context.h"
 
@@ -64,8 +65,7 @@ void tls_take_error(char *out, size_t size)
     ERR_clear_error();
 }
 
-/* What follows a '?' in a URI may be the PIN of a token. */
-static str shown(str path)
+str tls_shown(str path)
 {
     ptrdiff_t query = tls_is_uri(path) ? str_find(path, '?') : -1;
     return query < 0 ? path : str_sub(path, 0, (size_t)query);
@@ -74,7 +74,7 @@ static str shown(str path)
 static bool file_refuse(const struct tls_file *f, const char *why)
 {
     tls_error(f->build, f->at, "tls-file", "%s '%.*s': %s", f->what,
-              STR_ARG(shown(f->path)), why);
+              STR_ARG(tls_shown(f->path)), why);
     return false;
 }
 
@@ -218,6 +218,20 @@ static bool certificate_read_chain(struct certificate *c, struct tls_file *f, BI
     return true;
 }
 
+static void certificate_check_end(const struct tls_file *f, const X509 *cert)
+{
+    int64_t now = clock_now_ms(&clock_system);
+    int64_t end = tls_time_ms(X509_get0_notAfter(cert));
+    char left[40];
+    if (tls_view_step(tls_time_ms(X509_get0_notBefore(cert)), end, now) < 0) {
+        return;
+    }
+    clock_age(end - now, left, sizeof left);
+    tls_warning(f->build, f->at, "tls-certificate-dates",
+                "%s '%.*s': the certificate expires in %s", f->what, STR_ARG(f->path),
+                left);
+}
+
 static void certificate_check_dates(const struct tls_file *f, const X509 *cert)
 {
     if (X509_cmp_current_time(X509_get0_notAfter(cert)) < 0) {
@@ -227,6 +241,8 @@ static void certificate_check_dates(const struct tls_file *f, const X509 *cert)
         tls_warning(f->build, f->at, "tls-certificate-dates",
                     "%s '%.*s': the certificate is not valid yet", f->what,
                     STR_ARG(f->path));
+    } else {
+        certificate_check_end(f, cert);
     }
 }
 
@@ -415,6 +431,7 @@ static bool pair_use(struct certificates *all, struct tls_build *b, SSL_CTX *ssl
                                "give the other one a name with sni");
     }
     c->has_key = true;
+    tls_note_certificate(b, c->path, c->leaf);
     return SSL_CTX_use_cert_and_key(ssl, c->leaf, key, c->chain, 1) == 1 ||
            file_refuse_openssl(&f, "certificate and key are not accepted");
 }

@@ -145,6 +145,7 @@ struct tls_filter *tls_filter_new(struct tls_context *c, const struct tls_wish *
     struct tls_filter *f = calloc(1, sizeof *f);
     check(f != NULL);
     f->context = tls_context_ref(c);
+    atomic_fetch_add_explicit(&c->sessions, 1, memory_order_relaxed);
     f->facts.handshake_ns = now_ns();
     f->ssl = SSL_new(c->ssl);
     if (f->ssl == NULL || !filter_set_bio(f) ||
@@ -165,6 +166,7 @@ void tls_filter_free(struct tls_filter **f)
 {
     if (*f != NULL) {
         SSL_free((*f)->ssl);
+        atomic_fetch_sub_explicit(&(*f)->context->sessions, 1, memory_order_relaxed);
         tls_context_unref(&(*f)->context);
         free(*f);
         *f = NULL;

@@ -12,17 +12,6 @@ enum { CHAIN_DEPTH_MAX = 10 };
 
 /* --- what is noted --- */
 
-static void note_name(char *out, size_t size, const X509_NAME *name)
-{
-    BIO *bio = BIO_new(BIO_s_mem());
-    char *text;
-    check(bio != NULL);
-    X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
-    long len = BIO_get_mem_data(bio, &text);
-    snprintf(out, size, "%.*s", (int)(len < 0 ? 0 : len), text);
-    BIO_free(bio);
-}
-
 static bool spki_digest(X509 *cert, unsigned char out[TLS_FINGERPRINT_BYTES])
 {
     unsigned char *der = NULL;
@@ -35,8 +24,8 @@ static bool spki_digest(X509 *cert, unsigned char out[TLS_FINGERPRINT_BYTES])
 static void note_peer(struct tls_facts *f, X509 *cert)
 {
     unsigned char digest[TLS_FINGERPRINT_BYTES];
-    note_name(f->subject, sizeof f->subject, X509_get_subject_name(cert));
-    note_name(f->issuer, sizeof f->issuer, X509_get_issuer_name(cert));
+    tls_print_name(f->subject, sizeof f->subject, X509_get_subject_name(cert));
+    tls_print_name(f->issuer, sizeof f->issuer, X509_get_issuer_name(cert));
     if (spki_digest(cert, digest)) {
         size_t n = (size_t)snprintf(f->spki, sizeof f->spki, "sha256:");
         for (size_t i = 0; i < sizeof digest; i++) {

@@ -9,6 +9,7 @@
 #include "base/address.h"
 #include "base/diag.h"
 #include "router/outcome.h"
+#include "router/tls_view.h"
 #include "tables/channel.h"
 #include "tables/snapshot.h"
 
@@ -66,8 +67,21 @@ struct channel_kind {
     const char *name;
     enum channel_type type;
     /* Opens what the kind needs to serve this configuration (once per kind, not per
-     * channel); stores it in *state. false after diag_error(). May be NULL. */
-    bool (*prepare)(const struct snapshot *s, void **state, struct diags *d);
+     * channel); stores it in *state. before: its state for the configuration in force,
+     * from which may be taken over what outlives one; NULL: there is none. false after
+     * diag_error(). May be NULL. */
+    bool (*prepare)(const struct snapshot *s, void *before, void **state,
+                    struct diags *d);
+    /* The next two: one call at a time, on a pool thread. Both NULL, or none.
+     * About once a second: throws away secrets that are too old; true when files that
+     * prepare() or renew() have read are no longer the same. Must be cheap. */
+    bool (*tend)(void *state);
+    /* Reads these files again, and nothing of the configuration. What is in order is in
+     * force for new sessions at once; what is not stays as it was: false after
+     * diag_error(). */
+    bool (*renew)(void *state, const struct snapshot *s, struct diags *d);
+    /* Tells of every certificate in use. Any thread. May be NULL. */
+    void (*view_tls)(void *state, tls_view_cb *each, void *arg);
     /* No configuration uses the state any more. Any thread. May be NULL. */
     void (*retire)(void *state);
     /* May this recipient be taken for the channel? Called at RCPT, on the loop, must

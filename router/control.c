@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "router/control_status.h"
+#include "router/control_tls.h"
 #include "router/dispatch.h"
 #include "base/json.h"
 
@@ -158,6 +159,25 @@ static void command_reload(struct connection *x, str none)
     reload_request(x->control->setup.reload, "control", on_reloaded, x);
 }
 
+static void command_tls_reload(struct connection *x, str none)
+{
+    (void)none;
+    renewal_request(x->control->setup.renewal, "control", on_reloaded, x);
+}
+
+static void command_tls_contexts(struct connection *x, str none)
+{
+    (void)none;
+    struct buf text, fields;
+    buf_init(&text, CONTROL_TLS_MAX);
+    buf_init(&fields, CONTROL_TLS_MAX);
+    control_tls(x->control->setup.renewal, worker_now_ms(x->control->setup.main), &text,
+                &fields);
+    connection_reply(x, true, buf_slice(&text), buf_slice(&fields));
+    buf_free(&text);
+    buf_free(&fields);
+}
+
 static void command_stop(struct connection *x, str none)
 {
     (void)none;
@@ -228,6 +248,8 @@ static const struct command {
     {"reload", NULL, command_reload},
     {"stop", NULL, command_stop},
     {"queue release", "id", command_queue_release},
+    {"tls contexts", NULL, command_tls_contexts},
+    {"tls reload", NULL, command_tls_reload},
 };
 
 static const struct command *command_find(str name)
@@ -305,7 +327,9 @@ static void connection_run(struct connection *x, str line)
     } else if (r.command == NULL) {
         log_request(x, &r, "unknown command");
         connection_refuse(
-            x, "unknown command; there are status, reload, stop and queue release%s\n",
+            x,
+            "unknown command; there are status, reload, stop, queue release, tls contexts "
+            "and tls reload%s\n",
             "");
     } else if (x->control->stopped) {
         connection_refuse(x, "the daemon is stopping%s\n", "");

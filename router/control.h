@@ -1,5 +1,5 @@
 /* control: the Unix socket of the running daemon, for `pointsman status`, `reload`,
- * `stop` and `queue`. One request and one reply a connection, each one line of JSON:
+ * `stop`, `queue` and `tls`. One request and one reply a connection, each one line of JSON:
  *   {"v":1,"command":"status"}
  *   {"v":1,"command":"queue release","id":"7F3K2"}
  *   {"v":1,"ok":true,"text":"for a human",...}
@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "router/reload.h"
+#include "router/renewal.h"
 #include "router/worker.h"
 
 enum { CONTROL_VERSION = 1, CONTROL_REQUEST_MAX = 4096 };
@@ -20,6 +21,7 @@ struct control;
 struct control_setup {
     struct worker *main; /* its loop serves the socket */
     struct reload *reload;
+    struct renewal *renewal;
     str path;            /* copied */
     const char *version; /* of the program, constant */
     int64_t started_ms;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "router/control_tls.h"
 
 enum { LABEL_WIDTH = 38, SERVICES_ROOM = 4096 /* a service and what follows it */ };
 
@@ -45,6 +46,28 @@ static void put_head(struct status *s, const struct control_setup *setup)
     put_string(s->fields, "config", e->snapshot->main_file);
     buf_printf(s->fields, ",\"config_age_s\":%lld",
                (long long)((now_ms - reload_loaded_ms(setup->reload)) / 1000));
+}
+
+/* A refused configuration, certificates that could not be taken or that expire: what wants
+ * somebody's attention stands above all numbers. */
+static void put_trouble(struct status *s, const struct control_setup *setup)
+{
+    int64_t now_ms = worker_now_ms(setup->main), since_ms;
+    size_t before = s->text->len;
+    str trouble = reload_trouble(setup->reload, &since_ms);
+    if (trouble.len > 0) {
+        char age[40];
+        clock_age(now_ms - since_ms, age, sizeof age);
+        buf_printf(s->text, "new configuration refused %s ago: %.*s\n", age,
+                   STR_ARG(trouble));
+        put_string(s->fields, "reload_error", trouble);
+        buf_printf(s->fields, ",\"reload_error_s\":%lld",
+                   (long long)((now_ms - since_ms) / 1000));
+    }
+    control_tls_status(setup->renewal, now_ms, s->text, s->fields);
+    if (s->text->len > before) {
+        buf_puts(s->text, "\n");
+    }
 }
 
 static int64_t counter_sum(const struct daemon *d, size_t offset)
@@ -118,6 +141,7 @@ void control_status(const struct control_setup *setup, const struct queue_counts
 {
     struct status s = {.text = text, .fields = fields};
     put_head(&s, setup);
+    put_trouble(&s, setup);
     put_counters(&s, setup->main->daemon);
     put_queue(&s, counts, reason, worker_now_ms(setup->main));
     put_services(&s, reload_endpoints(setup->reload));

@@ -13,6 +13,7 @@
 #include "router/dns.h"
 #include "router/queue.h"
 #include "router/reload.h"
+#include "router/renewal.h"
 
 enum {
     TICK_MS = 20,
@@ -59,6 +60,7 @@ struct loop {
     struct worker main; /* index worker_count: not one of the workers */
     struct life *lives; /* one per worker */
     struct reload *reload;
+    struct renewal *renewal;
     struct control *control;
     uv_signal_t signals[SIGNALS];
     uv_timer_t tick;
@@ -154,6 +156,7 @@ static void loop_stop(struct loop *l, const char *by)
     }
     log_stop(l, "stopping", by);
     control_stop(l->control);
+    renewal_stop(l->renewal);
     uv_update_time(&l->main.loop);
     phase_begin(l, PHASE_FINISHING, FINISH_MS);
     note_workers(l, NOTE_STOP, stop_run);
@@ -225,7 +228,8 @@ static void halt(struct loop *l)
 static bool is_finished(const struct loop *l)
 {
     return l->idle == l->daemon->worker_count && sessions_open(l) == 0 &&
-           reload_idle(l->reload) && control_idle(l->control);
+           reload_idle(l->reload) && renewal_idle(l->renewal) &&
+           control_idle(l->control);
 }
 
 static void on_tick(uv_timer_t *tick)
@@ -366,9 +370,11 @@ static bool loop_start(struct loop *l, struct runtime **r, struct endpoints **e,
     }
     const struct snapshot *s = (*r)->snapshot;
     l->reload = reload_new(&l->main, l->setup->request, r, e);
+    l->renewal = renewal_new(&l->main, l->reload);
     start_signals(l);
     struct control_setup control = {.main = &l->main,
                                     .reload = l->reload,
+                                    .renewal = l->renewal,
                                     .path = s->options.control_socket,
                                     .version = l->setup->version,
                                     .started_ms = worker_now_ms(&l->main),
@@ -393,6 +399,7 @@ static bool loop_free(struct loop *l)
     struct daemon *d = l->daemon;
     bool clean = true;
     control_free(&l->control);
+    renewal_free(&l->renewal);
     for (int i = 0; i < SIGNALS; i++) {
         uv_close((uv_handle_t *)&l->signals[i], NULL);
     }

@@ -1,6 +1,7 @@
 /* reload: see reload.h. The steps stand below in the order they happen. */
 #include "router/reload.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/buf.h"
@@ -38,6 +39,8 @@ struct reload {
     struct runtime *runtime;     /* in force */
     struct endpoints *endpoints; /* in force; the workers own the sockets */
     int64_t loaded_ms;
+    char trouble[512]; /* of the last attempt; "": it was loaded */
+    int64_t trouble_ms;
     struct arena *arena;       /* holds fixed */
     struct site_options fixed; /* as at the start: these take effect only then */
     struct attempt *attempt;   /* under way, or NULL */
@@ -120,9 +123,20 @@ const struct endpoints *reload_endpoints(const struct reload *r)
     return r->endpoints;
 }
 
+struct runtime *reload_runtime(const struct reload *r)
+{
+    return r->runtime;
+}
+
 int64_t reload_loaded_ms(const struct reload *r)
 {
     return r->loaded_ms;
+}
+
+str reload_trouble(const struct reload *r, int64_t *since_ms)
+{
+    *since_ms = r->trouble_ms;
+    return str_from(r->trouble);
 }
 
 /* --- the end of an attempt --- */
@@ -175,6 +189,21 @@ static void put_summary(const struct reload *r, bool ok, struct buf *text)
 
 static void start_next(struct reload *r);
 
+static void keep_trouble(struct reload *r, bool ok)
+{
+    const struct diag *m = diags_first(r->attempt->diags);
+    r->trouble[0] = '\0';
+    r->trouble_ms = worker_now_ms(r->main);
+    while (!ok && m != NULL && m->severity != SEVERITY_ERROR && m->next != NULL) {
+        m = m->next;
+    }
+    if (!ok && m != NULL) {
+        struct place at = span_place(diags_sources(r->attempt->diags), m->span);
+        snprintf(r->trouble, sizeof r->trouble, "%.*s%s%.*s", STR_ARG(at.file),
+                 at.line > 0 ? ": " : "", STR_ARG(m->text));
+    }
+}
+
 /* Logs, answers everyone who asked, and begins the next if someone waits. */
 static void attempt_end(struct reload *r, bool ok)
 {
@@ -182,6 +211,7 @@ static void attempt_end(struct reload *r, bool ok)
     struct buf text;
     config_log(r->main->daemon->log, t->diags);
     log_result(r, t, ok);
+    keep_trouble(r, ok);
     buf_init(&text, TEXT_MAX_BYTES + 4096); /* the summary always fits */
     text.max = TEXT_MAX_BYTES;
     diags_render(t->diags, false, &text);
@@ -271,7 +301,8 @@ static void check_fixed(const struct reload *r, const struct site_options *o,
     }
 }
 
-/* On a pool thread: touches nothing but the attempt. */
+/* On a pool thread: touches nothing but the attempt. What is in force stays so until it
+ * has ended. */
 static void on_work(uv_work_t *work)
 {
     struct reload *r = work->data;
@@ -279,7 +310,7 @@ static void on_work(uv_work_t *work)
     bool unreadable = false;
     struct snapshot *s = snapshot_load(&r->request, t->arena, &t->diags, &unreadable);
     if (s != NULL) {
-        t->runtime = runtime_prepare(&s, r->main->daemon->kinds, t->diags);
+        t->runtime = runtime_prepare(&s, r->main->daemon->kinds, r->runtime, t->diags);
     }
 }
 

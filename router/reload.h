@@ -32,8 +32,12 @@ void reload_request(struct reload *r, const char *by, reload_cb cb, void *arg);
 bool reload_idle(const struct reload *r);
 
 /* What is in force; borrowed until the next turn of the loop. */
+struct runtime *reload_runtime(const struct reload *r);
 const struct endpoints *reload_endpoints(const struct reload *r);
 int64_t reload_loaded_ms(const struct reload *r);
+/* Why the last configuration was refused, one line, and when; empty: it was loaded.
+ * Borrowed as above. */
+str reload_trouble(const struct reload *r, int64_t *since_ms);
 
 /* One `config` event for every message of d. */
 void config_log(struct log *log, const struct diags *d);

@@ -19,7 +19,7 @@ static void runtime_free(struct runtime *r)
 
 struct runtime *runtime_prepare(struct snapshot **s,
                                 const struct channel_kind *const *kinds,
-                                struct diags *diags)
+                                const struct runtime *before, struct diags *diags)
 {
     struct runtime *r = calloc(1, sizeof *r);
     check(r != NULL && *s != NULL);
@@ -33,7 +33,8 @@ struct runtime *runtime_prepare(struct snapshot **s,
         check(i < RUNTIME_KINDS_MAX);
         unsigned errors = diags_errors(diags);
         if (kinds[i]->prepare != NULL &&
-            !kinds[i]->prepare(r->snapshot, &r->state[i], diags)) {
+            !kinds[i]->prepare(r->snapshot, before != NULL ? before->state[i] : NULL,
+                               &r->state[i], diags)) {
             check(diags_errors(diags) > errors); /* a refusal says why */
             good = false;
         }

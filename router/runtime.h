@@ -19,11 +19,12 @@ struct runtime {
     void *state[RUNTIME_KINDS_MAX]; /* by position in kinds; what prepare() returned */
 };
 
-/* Takes over the caller's reference to *s (cleared) and calls every kind's prepare.
- * NULL when one failed: all errors are in diags, nothing in force was touched. */
+/* Takes over the caller's reference to *s (cleared) and calls every kind's prepare with
+ * its state in `before`, what is in force (NULL: nothing yet). NULL when one failed: all
+ * errors are in diags, nothing in force was touched. */
 struct runtime *runtime_prepare(struct snapshot **s,
                                 const struct channel_kind *const *kinds,
-                                struct diags *diags);
+                                const struct runtime *before, struct diags *diags);
 struct runtime *runtime_ref(struct runtime *r);
 /* Drops and clears; the last reference retires the kinds' states. */
 void runtime_unref(struct runtime **r);

@@ -69,7 +69,7 @@ static bool describe_endpoints(struct start *s)
 static bool prepare(struct start *s)
 {
     struct snapshot *snapshot = snapshot_ref(s->snapshot);
-    s->runtime = runtime_prepare(&snapshot, s->options->kinds, s->diags);
+    s->runtime = runtime_prepare(&snapshot, s->options->kinds, NULL, s->diags);
     return s->runtime != NULL;
 }
 

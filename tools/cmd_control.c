@@ -1,4 +1,4 @@
-/* status, reload and stop: the commands that talk to the running daemon. */
+/* status, reload, stop, and some of `tls`: the commands that talk to the running daemon. */
 #include "router/control_client.h"
 #include "tools/daemon_place.h"
 
@@ -19,7 +19,11 @@ static void print_reply(const struct invocation *in, const struct control_reply 
 int cmd_control(const struct invocation *in)
 {
     struct arena *a = arena_new();
-    const struct control_request request = {.command = in->command->name};
+    str name = str_from(in->command->name);
+    if (in->arg_count > 0) { /* "tls contexts" */
+        name = arena_printf(a, "%.*s %s", STR_ARG(name), in->args[0]);
+    }
+    const struct control_request request = {.command = name.ptr};
     struct control_reply reply;
     char reason[256];
     int code = TOOL_USAGE;

@@ -144,6 +144,15 @@ static const struct command commands[] = {
      "  pointsman stop\n"
      "  pointsman stop --socket /run/pointsman/control\n",
      TAKES_SOCKET | TAKES_JSON, 0, 0, cmd_control},
+    {"tls", "contexts|reload", "the certificates the running daemon uses",
+     "contexts shows for each profile and role what is in force: files, names,\n"
+     "fingerprint, expiry, and how many sessions have it; also what was replaced and\n"
+     "sessions still have. reload reads certificates, keys and CAs again, and nothing\n"
+     "else; the daemon does so by itself a few seconds after their files changed.\n"
+     "Exit: 0, 1 something is broken and stays as it was, 2 no daemon.\n",
+     "  pointsman tls contexts --json\n"
+     "  pointsman tls reload\n",
+     TAKES_SOCKET | TAKES_JSON, 1, 1, cmd_tls},
     {"version", "", "the version of this program", "Exit: 0.\n",
      "  pointsman version\n"
      "  pointsman -c etc/demo version\n",

@@ -27,7 +27,7 @@ static void usage(FILE *out)
     for (size_t i = 0; (c = command_at(i)); i++) {
         fprintf(out, "  %-10s  %s\n", c->name, c->summary);
     }
-    fputs("\n'pointsman COMMAND --help' tells more. Examples:\n"
+    fputs("'pointsman COMMAND --help' tells more. Examples:\n"
           "  pointsman check\n"
           "  pointsman rewrite ann@sales.example.com\n",
           out);

@@ -103,7 +103,8 @@ int cmd_keywords(const struct invocation *in);
 int cmd_options(const struct invocation *in);
 int cmd_print(const struct invocation *in);
 int cmd_queue(const struct invocation *in);
-int cmd_control(const struct invocation *in); /* status, reload, stop */
+int cmd_control(const struct invocation *in); /* status, reload, stop, tls ... */
+int cmd_tls(const struct invocation *in);
 int cmd_version(const struct invocation *in);
 
 /* Prints the help text of a command. */

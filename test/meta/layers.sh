@@ -57,7 +57,7 @@ report "tools sees router and channels only in queue, control, TLS, DNS and refu
     "$(wrong_includes tools 'config\.h|(base|parser|tables|tools)/[a-z0-9_]+\.(h|def)' \
         'tools/pointsman.c' | grep -vE '"(channels/tls|router/(queue_sqlite|control|dns|refusal))')"
 
-U_ROUTER='router/(main|loop|reload|service|queue|enqueue|dispatch|dns|control|worker|body)'
+U_ROUTER='router/(main|loop|reload|renewal|service|queue|enqueue|dispatch|dns|control|worker|body)'
 U_CHANNELS='channels/(stream|tcp|local|pipe|bitbucket)'
 report "uv.h" "$(foreign_includes uv '('"$U_ROUTER|$U_CHANNELS"')(_[a-z0-9_]+)?')"
 report "openssl/" "$(foreign_includes openssl/ 'channels/tls(_[a-z0-9_]+)?')"

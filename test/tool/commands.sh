@@ -109,6 +109,8 @@ ok $? 'print, no warnings among the errors'
 expect 'status, no daemon' 2 '' 'daemon' status --socket "$work/none"
 expect 'reload, no daemon, bad configuration' 2 '' 'daemon' reload -c "$work/bad" \
     --socket "$work/none"
+expect 'tls, no daemon' 2 '' 'daemon' tls contexts --socket "$work/none"
+expect 'tls, unknown command' 2 '' "no command 'context'; there are contexts" tls context
 # the rest
 expect 'version' 0 '^pointsman [0-9]' '' version
 expect '--version' 0 '^pointsman [0-9]' '' --version
@@ -119,7 +121,7 @@ expect 'unknown command' 2 '' "did you mean 'check'" chekc
 expect 'unknown option' 2 '' "did you mean '--strict'" check --stric
 
 # Help fits a screen and ends with two examples.
-long=$(for command in '' check rewrite map match queue test explain diff graph keywords options print status reload stop version; do
+long=$(for command in '' check rewrite map match queue test explain diff graph keywords options print status reload stop tls version; do
     # shellcheck disable=SC2086
     "$tool" $command --help >"$work/out" || echo "$command: exit $?"
     [ "$(wc -l <"$work/out")" -le 24 ] || echo "$command: more than 24 lines"

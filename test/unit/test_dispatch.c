@@ -188,7 +188,7 @@ static struct runtime *make_runtime(const char *config)
 {
     struct fixture f = fixture_new(config, NULL);
     atomic_init(&f.s->refs, 1);
-    struct runtime *r = runtime_prepare(&f.s, kinds, f.diags);
+    struct runtime *r = runtime_prepare(&f.s, kinds, NULL, f.diags);
     assert_non_null(r);
     return r;
 }

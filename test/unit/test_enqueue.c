@@ -98,7 +98,7 @@ static struct runtime *load(struct fixture *f)
         }
     }
     check(s != NULL);
-    struct runtime *r = runtime_prepare(&s, kinds, diags);
+    struct runtime *r = runtime_prepare(&s, kinds, NULL, diags);
     check(r != NULL);
     arena_free(&a);
     return r;

@@ -337,7 +337,7 @@ static bool prepare(const char *root, struct diags *d, void **kind_state)
     struct snapshot s = {.channels = channels, .channel_count = 1};
     s.options.maildir_root = str_from(root);
     *kind_state = NULL;
-    return kind_local.prepare(&s, kind_state, d);
+    return kind_local.prepare(&s, NULL, kind_state, d);
 }
 
 static void test_prepare(void **state)

@@ -12,6 +12,7 @@
  * through the snapshot's local host name (borrowed for this). */
 struct story {
     unsigned prepared, retired;
+    void *before; /* given to prepare() last */
     bool refuse_second;
 };
 
@@ -20,26 +21,30 @@ static struct story *story_of(const struct snapshot *s)
     return (struct story *)(uintptr_t)s->local_host.ptr;
 }
 
-static bool prepare_first(const struct snapshot *s, void **state, struct diags *d)
+static bool prepare_first(const struct snapshot *s, void *before, void **state,
+                          struct diags *d)
 {
     (void)d;
+    story_of(s)->before = before;
     story_of(s)->prepared++;
     *state = story_of(s);
     return true;
 }
 
-static bool prepare_second(const struct snapshot *s, void **state, struct diags *d)
+static bool prepare_second(const struct snapshot *s, void *before, void **state,
+                          struct diags *d)
 {
     if (story_of(s)->refuse_second) {
         diag_error(d, SPAN_NONE, "test", "refused");
         return false;
     }
-    return prepare_first(s, state, d);
+    return prepare_first(s, before, state, d);
 }
 
-static bool prepare_third(const struct snapshot *s, void **state, struct diags *d)
+static bool prepare_third(const struct snapshot *s, void *before, void **state,
+                          struct diags *d)
 {
-    return prepare_first(s, state, d);
+    return prepare_first(s, before, state, d);
 }
 
 static void retire(void *state)
@@ -75,7 +80,7 @@ static void test_life(void **state)
     struct diags *d = diags_new(a, sources_new(a));
     struct story story = {0};
     struct snapshot *s = make_snapshot(&story);
-    struct runtime *r = runtime_prepare(&s, kinds, d);
+    struct runtime *r = runtime_prepare(&s, kinds, NULL, d);
     assert_non_null(r);
     assert_null(s); /* taken over */
     assert_int_equal(story.prepared, 3);
@@ -104,11 +109,11 @@ static void test_refusal_keeps_old(void **state)
     struct diags *d = diags_new(a, sources_new(a));
     struct story old_story = {0}, new_story = {.refuse_second = true};
     struct snapshot *s = make_snapshot(&old_story);
-    struct runtime *old = runtime_prepare(&s, kinds, d);
+    struct runtime *old = runtime_prepare(&s, kinds, NULL, d);
     assert_non_null(old);
 
     s = make_snapshot(&new_story);
-    assert_null(runtime_prepare(&s, kinds, d));
+    assert_null(runtime_prepare(&s, kinds, NULL, d));
     assert_null(s);
     assert_int_equal(diags_errors(d), 1);
     assert_int_equal(new_story.prepared, 2); /* also the kind after the refusing one */

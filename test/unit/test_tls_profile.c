@@ -93,7 +93,7 @@ static void load(struct loaded *l, const char *tls, enum tls_files files)
                                    .loader = &memory.loader};
     l->snapshot = snapshot_load(&req, l->arena, &l->diags, &unreadable);
     if (l->snapshot != NULL && files == TLS_FILES_ALL) {
-        l->contexts = tls_contexts_new(l->snapshot, l->diags);
+        l->contexts = tls_contexts_new(l->snapshot, NULL, l->diags);
     } else if (l->snapshot != NULL) {
         tls_check(l->snapshot, files, l->diags);
     }
@@ -125,7 +125,11 @@ static void assert_said(struct loaded *l, const char *tls, const char *said, boo
 
 static struct tls_context *server_of(struct loaded *l, unsigned profile)
 {
-    return tls_contexts_server(l->contexts, l->snapshot->tls_profiles[profile]);
+    struct tls_context *c =
+        tls_contexts_server(l->contexts, l->snapshot->tls_profiles[profile]);
+    struct tls_context *kept = c; /* by l->contexts, too */
+    tls_context_unref(&c);
+    return kept;
 }
 
 /* --- a handshake in memory, with OpenSSL itself as the client --- */

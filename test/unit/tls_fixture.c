@@ -102,14 +102,14 @@ bool tls_fixture_init(struct tls_fixture *f)
     struct arena *a = arena_new();
     struct diags *d = diags_new(a, sources_new(a));
     bool ok = tls_fixture_pair(f->cert, f->key, -3600, 86400, NULL) &&
-              (f->contexts = tls_contexts_new(&f->snapshot, d)) != NULL;
+              (f->contexts = tls_contexts_new(&f->snapshot, NULL, d)) != NULL;
     for (const struct diag *m = diags_first(d); m != NULL; m = m->next) {
         fprintf(stderr, "%.*s\n", STR_ARG(m->text));
     }
     arena_free(&a);
     if (ok) {
-        f->server = tls_context_ref(tls_contexts_server(f->contexts, &f->profile));
-        f->client = tls_context_ref(tls_contexts_client(f->contexts, &f->profile));
+        f->server = tls_contexts_server(f->contexts, &f->profile);
+        f->client = tls_contexts_client(f->contexts, &f->profile);
     }
     tls_contexts_free(&f->contexts);
     return ok;
