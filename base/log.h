@@ -30,6 +30,7 @@
     X(ENQUEUE, "enqueue", "a message was committed to the queue")                        \
     X(DISCONNECT, "disconnect", "a client session ended, and why")                       \
     X(ATTEMPT, "attempt", "a connection to a next hop was made, or failed")              \
+    X(INJECTION, "starttls_response_injection", "a reply came in clear behind STARTTLS") \
     X(DOWNGRADE, "tls_downgrade", "delivery goes on in clear after TLS failed")          \
     X(DELIVER, "deliver", "a recipient's outcome: delivered, deferred or failed")        \
     X(MEMBER, "member", "a member of a list cannot get a message that others get")       \

@@ -134,6 +134,13 @@ static void client_tls_failed(struct smtp_client *m, unsigned z, const char *why
     }
 }
 
+/* Something came in clear behind the 220: to be read as if it came through TLS. */
+static void client_injected(struct smtp_client *m)
+{
+    m->injected = true;
+    client_tls_failed(m, 5, "bytes followed the reply to STARTTLS");
+}
+
 /* Replies of the session */
 
 static void client_say_ehlo(struct smtp_client *m)
@@ -234,8 +241,7 @@ static void client_on_starttls(struct smtp_client *m, bool more_input)
         client_tls_failed(m, 10, why);
         client_send(m, "QUIT");
     } else if (more_input) {
-        /* Put there in clear to be read as if it came through TLS. */
-        client_tls_failed(m, 5, "bytes followed the reply to STARTTLS");
+        client_injected(m);
     } else {
         m->state = CLIENT_HANDSHAKE;
         m->ask = CLIENT_ASK_TLS;
@@ -347,7 +353,7 @@ enum smtp_step smtp_client_feed(struct smtp_client *m, const char *data, size_t 
     str rest = str_n(data, len);
     bool was_idle = m->state == CLIENT_IDLE;
     if (m->state == CLIENT_HANDSHAKE && len > 0) {
-        client_tls_failed(m, 5, "bytes followed the reply to STARTTLS");
+        client_injected(m);
     }
     while (m->state != CLIENT_CLOSED && !m->peer_gone && rest.len > 0) {
         switch (smtp_reply_feed(&m->reply, &rest)) {
@@ -436,6 +442,11 @@ struct buf *smtp_client_out(struct smtp_client *m)
 bool smtp_client_wants_clear(const struct smtp_client *m)
 {
     return m->wants_clear;
+}
+
+bool smtp_client_injected(const struct smtp_client *m)
+{
+    return m->injected;
 }
 
 bool smtp_client_try_next_host(const struct smtp_client *m)

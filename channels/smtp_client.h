@@ -95,6 +95,9 @@ void smtp_client_quit(struct smtp_client *m);
 /* After STEP_CLOSE: the level was `may` and TLS was refused or failed before any MAIL
  * FROM: try a new connection in clear to the same host. */
 bool smtp_client_wants_clear(const struct smtp_client *m);
+/* After STEP_CLOSE: TLS failed because something came in clear behind the reply to
+ * STARTTLS. */
+bool smtp_client_injected(const struct smtp_client *m);
 /* After STEP_CLOSE before any recipient was settled for good: this host is of no use
  * now, try the next MX. (Greeting 4xx/5xx, EHLO refused, must without TLS, ...) */
 bool smtp_client_try_next_host(const struct smtp_client *m);

@@ -152,6 +152,9 @@ static void delivery_close(struct tcp_delivery *d)
     bool dirty = d->job && !smtp_client_after_dot(d->machine) && nothing_settled(d);
     d->clear = false;
     d->retry_fresh = false;
+    if (smtp_client_injected(d->machine)) {
+        delivery_log_injection(d);
+    }
     if (d->job && smtp_client_wants_clear(d->machine)) {
         d->clear = true;
         delivery_log_downgrade(d);

@@ -53,6 +53,8 @@ void delivery_address_text(const struct tcp_delivery *d, char *out);
 void delivery_log_attempt(struct tcp_delivery *d, const struct outcome *o);
 /* error NULL: the handshake succeeded. */
 void delivery_log_tls(struct tcp_delivery *d, const char *error);
+/* Somebody put replies behind the one to STARTTLS; counted. */
+void delivery_log_injection(struct tcp_delivery *d);
 /* The connection is given up for one in clear; counted, and kept for the job. */
 void delivery_log_downgrade(struct tcp_delivery *d);
 /* What is wanted of TLS on the connection that is begun now. */

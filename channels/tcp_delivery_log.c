@@ -68,6 +68,14 @@ void delivery_log_tls(struct tcp_delivery *d, const char *error)
     log_end(&line);
 }
 
+void delivery_log_injection(struct tcp_delivery *d)
+{
+    struct log_line line;
+    log_peer(d, &line, LOG_INJECTION);
+    log_end(&line);
+    counter_add(&d->worker->counters.tls_out_injected, 1);
+}
+
 void delivery_log_downgrade(struct tcp_delivery *d)
 {
     struct log_line line;

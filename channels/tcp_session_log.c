@@ -111,6 +111,9 @@ void session_log_end(struct tcp_session *s)
 {
     struct log_line line;
     const char *reason = s->machine ? smtp_server_close_reason(s->machine) : NULL;
+    bool injected = (reason && strcmp(reason, "starttls-injection") == 0) ||
+                    (s->machine && smtp_server_injected(s->machine) > 0);
+    counter_add(&s->worker->counters.tls_in_injected, injected);
     log_session(&line, s, LOG_DISCONNECT);
     log_str(&line, "channel", s->channel->name);
     log_cstr(&line, "peer", s->peer_ip);

@@ -56,7 +56,8 @@ struct tls_build {
     struct tls_context *context;
     const struct tls_profile *profile;
     enum tls_files files;
-    bool common_told; /* what is wrong with providers, ciphers, groups has been said */
+    bool lists_checked; /* word by word, for an earlier context of the profile */
+    bool common_told;   /* what is wrong with providers, ciphers, groups has been said */
     struct diags *diags;
     str sni;             /* the name whose certificates are read; empty: those of all */
     char propquery[256]; /* "" : none */

@@ -119,7 +119,11 @@ static bool list_check(struct tls_build *b, enum tls_option o, set_list *set,
     const struct tls_item *item = item_of(b, o);
     str rest = item != NULL ? item->text : STR_NONE, word;
     bool ok = true;
-    while (item != NULL && str_split(&rest, ':', &word)) {
+    if (rest.len > LIST_MAX - 200) { /* room for what the preset and dhe add */
+        tls_error(b, item->at, slug, "the list is too long");
+        return false;
+    }
+    while (item != NULL && !b->lists_checked && str_split(&rest, ':', &word)) {
         bool known = o == TLS_OPTION_ciphers ? cipher_is_known(b, word)
                                              : word_is_known(b, set, word);
         if (!known) {
@@ -166,10 +170,6 @@ static bool use_ciphers(struct tls_build *b, SSL_CTX *ssl)
     char list[LIST_MAX];
     const struct tls_item *suites = item_of(b, TLS_OPTION_ciphersuites);
     const struct tls_item *own = item_of(b, TLS_OPTION_ciphers);
-    if (own != NULL && own->text.len > LIST_MAX - 200) {
-        tls_error(b, own->at, "tls-cipher", "the list is too long");
-        return false;
-    }
     bool ok = list_check(b, TLS_OPTION_ciphers, set_ciphers, "tls-cipher", "cipher");
     ok = list_check(b, TLS_OPTION_ciphersuites, set_suites, "tls-cipher",
                     "cipher suite of TLS 1.3") &&
@@ -247,5 +247,6 @@ bool tls_use_params(struct tls_build *b, SSL_CTX *ssl)
     }
     bool ciphers = use_ciphers(b, ssl);
     bool groups = use_groups(b, ssl);
+    b->lists_checked = ciphers && groups;
     return use_dh(b, ssl) && ciphers && groups;
 }

@@ -34,6 +34,8 @@ struct worker;
     X(tls_in_failed, "TLS handshakes in, failed")                                        \
     X(tls_out, "TLS handshakes out")                                                     \
     X(tls_out_failed, "TLS handshakes out, failed")                                      \
+    X(tls_in_injected, "sessions with input injected behind STARTTLS")                   \
+    X(tls_out_injected, "next hops with replies injected behind STARTTLS")               \
     X(tls_downgrades, "deliveries in clear after TLS failed")                            \
     X(deliveries_open, "deliveries in progress")                                         \
     X(delivered, "recipients delivered")                                                 \

@@ -158,6 +158,14 @@ class TlsClient(SharedRouterTest):
         event, _ = self.outcome('must', 'good')
         self.assertEqual(event['outcome'], 'delivered')
 
+    def test_injection_is_told(self):
+        """What came behind the 220 is an event of its own, and counted."""
+        before = self.shared.status()['tls_out_injected']
+        event, _ = self.outcome('must', 'injection')
+        told = self.shared.events('starttls_response_injection', id=event['id'])
+        self.assertEqual([t['channel'] for t in told], ['tcp_must_injection'])
+        self.assertEqual(self.shared.status()['tls_out_injected'], before + 1)
+
     def test_reuse_keeps_tls(self):
         """Several messages to one host under must: each one inside TLS."""
         peer = self.peers['must-good']
