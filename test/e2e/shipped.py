@@ -5,6 +5,9 @@ import re
 
 from harness import OPTION_DAT, TLS_CNF, free_port
 
+# Who postmaster of the example site is, by its aliases and lists/operators.
+OPERATORS = {b'anna@example.com', b'otto@example.com', b'noc@uk.example.com'}
+
 ETC = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../etc')
 
 
