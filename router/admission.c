@@ -118,9 +118,9 @@ static const char *result_name(const struct access_verdict *v)
                                         : "none";
 }
 
-static bool worth_telling(const struct access_verdict *v)
+bool admission_worth_telling(const struct access_verdict *v)
 {
-    return v->answer == ACCESS_REJECT || v->hold || v->discard || v->discard_all ||
+    return v->answer == ACCESS_FAULT || v->answer == ACCESS_REJECT || v->hold || v->discard || v->discard_all ||
            v->new_sender || v->log_match.len > 0 || v->skip || v->replace_ip.len > 0;
 }
 
@@ -160,7 +160,7 @@ void admission_log(const struct admission_place *p, const struct access_verdict 
     str at = snapshot_where(a, p->snapshot, v->entry);
     if (v->answer == ACCESS_FAULT) {
         log_fault(p, v, at);
-    } else if (worth_telling(v)) {
+    } else if (admission_worth_telling(v)) {
         bool refused = v->answer == ACCESS_REJECT;
         log_begin(&line, p->log, LOG_ACCESS);
         log_place(&line, p);

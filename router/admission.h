@@ -47,5 +47,7 @@ struct admission_place {
 /* `access` where there is something to tell: a refusal, a message held, discarded or with
  * another sender, texts of $< and $>; `error` for a fault. */
 void admission_log(const struct admission_place *p, const struct access_verdict *v);
+/* Is there something to tell? */
+bool admission_worth_telling(const struct access_verdict *v);
 
 #endif

@@ -4,6 +4,9 @@
 #include "router/channel.h"
 #include "router/enqueue_state.h"
 
+/* What access tables say of so many leaves is told in one transaction. */
+enum { LEAVES_TOLD_MAX = 100 };
+
 /* Asks the driver of the channel. */
 static bool verified(struct enqueue *e, const struct route *route, struct outcome *out)
 {
@@ -125,13 +128,35 @@ static void leaf_take(struct enqueue *e, const struct address *to,
 
 /* ---- what access tables ask for ---------------------------------------------------- */
 
-/* Tells the log what the tables said, and takes the delays they ask for. */
+/* How much of what tables said was not told. */
+static void log_more(struct enqueue *e, unsigned more)
+{
+    struct log_line line;
+    if (more > 0) {
+        log_begin(&line, e->worker->daemon->log, LOG_ACCESS);
+        log_str(&line, "session", e->session.session);
+        log_cstr(&line, "id", e->id);
+        log_int(&line, "more", more);
+        log_end(&line);
+    }
+}
+
+/* Tells the log what the tables said, and takes the delays they ask for. A client who
+ * names a large list again and again fills no log. */
 static void access_note(struct enqueue *e, const struct recipient_answer *answer)
 {
+    unsigned more = 0;
     for (const struct recipient_access *a = answer->access; a != NULL; a = a->next) {
-        enqueue_log_verdict(e, &a->verdict, address_print(e->scratch, &a->to));
+        bool leaf = a->of_leaf && admission_worth_telling(&a->verdict);
+        if (leaf && e->told >= LEAVES_TOLD_MAX) {
+            more++;
+        } else {
+            e->told += leaf;
+            enqueue_log_verdict(e, &a->verdict, address_print(e->scratch, &a->to));
+        }
         admission_delay(&e->admission, &a->verdict);
     }
+    log_more(e, more);
 }
 
 /* What else they ask for, now that the recipient is taken. */

@@ -40,6 +40,7 @@ struct enqueue {
     unsigned given;               /* recipients by the client, those that add somebody */
     unsigned recipients;          /* what became of them */
     unsigned looked;              /* addresses looked at in aliases and lists */
+    unsigned told;                /* what tables said of them, in the log */
     struct list_report *lists;    /* members that do not get it; NULL: none */
     str given_sender;             /* as the client wrote it: message->sender may differ */
     str only;                     /* as the client wrote it, the first recipient */

@@ -10,6 +10,8 @@ struct deciding {
     struct arena *arena;
     struct recipient_answer *out;
     struct recipient_access **access_end;
+    unsigned kept;               /* of what was asked about leaves */
+    struct access_verdict other; /* what was said last and is not kept */
 };
 
 /* ---- the host it is completed with ----------------------------------------------- */
@@ -70,10 +72,26 @@ static enum recipient_verdict refuse_relay(struct deciding *d)
 
 static const struct access_peer no_peer;
 
-/* Asks one table about an address; the verdict is kept in the answer. */
+static bool is_refusal(const struct access_verdict *v)
+{
+    return v->answer == ACCESS_REJECT || v->answer == ACCESS_FAULT;
+}
+
+/* Does it say more than yes? */
+static bool has_effects(const struct access_verdict *v)
+{
+    const struct access_limits *l = &v->limits;
+    return is_refusal(v) || v->hold || v->discard || v->discard_all || v->delay_cs != 0 ||
+           v->log_match.len > 0 || v->header.len > 0 ||
+           (l->blocks | l->recipients | l->cutoff) != 0;
+}
+
+/* Asks one table about an address. The verdict is kept in the answer, unless it is one of
+ * very many and says nothing but yes; it is good until the next question then. */
 static const struct access_verdict *ask(struct deciding *d, enum access_table t,
                                         const struct route *route, bool of_leaf)
 {
+    struct arena_mark mark = arena_mark(d->arena);
     struct recipient_access *a = arena_new_of(d->arena, struct recipient_access);
     a->of_leaf = of_leaf;
     a->to = route->address;
@@ -86,16 +104,16 @@ static const struct access_verdict *ask(struct deciding *d, enum access_table t,
                                        .to = &a->to,
                                        .given = &d->out->completed};
     access_ask(&question, d->arena, &a->verdict);
-    if (a->verdict.asked) {
-        *d->access_end = a;
-        d->access_end = &a->next;
+    bool kept = !of_leaf || d->kept < RECIPIENT_ACCESS_KEPT || has_effects(&a->verdict);
+    if (!kept || !a->verdict.asked) {
+        d->other = a->verdict;
+        arena_reset(d->arena, mark);
+        return &d->other;
     }
+    d->kept += of_leaf;
+    *d->access_end = a;
+    d->access_end = &a->next;
     return &a->verdict;
-}
-
-static bool is_refusal(const struct access_verdict *v)
-{
-    return v->answer == ACCESS_REJECT || v->answer == ACCESS_FAULT;
 }
 
 static struct recipient_reply access_reply(const struct access_verdict *v)

@@ -20,6 +20,8 @@ struct recipient_request {
     const struct access_peer *peer; /* NULL: it comes over no connection */
 };
 
+enum { RECIPIENT_ACCESS_KEPT = 1000 };
+
 enum recipient_verdict {
     RECIPIENT_TAKEN,
     RECIPIENT_NO_ROUTE, /* rewriting leads nowhere, or to what is not served */
@@ -60,8 +62,9 @@ struct recipient_answer {
     unsigned leaf_count;
     struct expansion expansion; /* empty when it did not get as far as that; members that
                                    an access table refused are bad ones */
-    struct recipient_access *access; /* all that was asked; their effects on the message
-                                        ($H, $V, $A ...) are the caller's */
+    struct recipient_access *access; /* what was asked; their effects on the message ($H,
+                                        $V, $A ...) are the caller's. Of leaves, beyond
+                                        RECIPIENT_ACCESS_KEPT those with effects only */
     bool discard;                    /* likewise the address itself: all leaves */
     bool decided;                    /* a table said whether it may go there */
     bool relay_open; /* the relay rule would refuse it, but SEND_ACCESS or MAIL_ACCESS are

@@ -141,6 +141,19 @@ class Aliases(RouterTest):
         self.assertEqual(len(members), 1000)
         self.assertEqual(len({m['member'] for m in members}), 1000)
 
+    def test_refused_members_do_not_fill_the_log(self):
+        members = ''.join('m%d@far.test\n' % i for i in range(5000))
+        self.begin('all: <lists/all\n', {'lists/all': 'ann\n' + members, 'mappings':
+                   'SEND_ACCESS\n\n  *|*|tcp_far|*  $N\n  *  $Y\n'})
+        with kit.Wire(self.port) as wire:
+            wire.ehlo()
+            wire.want('MAIL FROM:<%s>' % kit.SENDER, 250)
+            wire.want('RCPT TO:<all@router.test>', 250)
+            wire.want('RCPT TO:<all@router.test>', 250)
+        self.it.wait_event('access', more='5000')
+        self.assertEqual(len(self.it.events('access', result='refused')), 100)
+        self.assertEqual(len(self.it.events('access', more='4900')), 1)
+
     def test_ten_thousand_members(self):
         here = ['u%d' % i for i in range(50)]
         far = ['m%d@far.test' % i for i in range(6000)]
