@@ -42,6 +42,13 @@ static void dump_channel(const struct snapshot *s, const struct channel *ch, siz
     }
 }
 
+/* Ends a line, so that a backslash at its end does not continue it. */
+static void end_line(struct buf *out)
+{
+    bool backslash = out->len > 0 && out->data[out->len - 1] == '\\';
+    buf_puts(out, backslash ? " \n" : "\n");
+}
+
 /* Paths in the configuration folder are written without it. */
 static str path_shown(const struct snapshot *s, str path)
 {
@@ -170,13 +177,17 @@ static void dump_services(const struct snapshot *s, struct buf *out)
     }
 }
 
-/* A path, or a URI, of which those of files have a path. */
+/* A path, or a URI, of which those of files have a path. Written in full where it would
+ * be read as something else without its folder. */
 static void dump_place(const struct snapshot *s, str place, struct buf *out)
 {
     str path = tls_file_path(place);
     bool file = tls_is_uri(place) && path.len > 0;
-    path = path_shown(s, path.len > 0 ? path : place);
-    buf_printf(out, "%s%.*s", file ? "file:" : "", STR_ARG(path));
+    str brief = path_shown(s, path.len > 0 ? path : place);
+    bool other =
+        !file && path.len > 0 && (tls_is_uri(brief) || str_ieq(brief, STR("none")));
+    brief = other ? path : brief;
+    buf_printf(out, "%s%.*s", file ? "file:" : "", STR_ARG(brief));
 }
 
 static void dump_tls_option(const struct snapshot *s, const struct tls_profile *p,
@@ -200,7 +211,7 @@ static void dump_tls_option(const struct snapshot *s, const struct tls_profile *
             buf_puts(out, " : ");
             dump_place(s, item->key, out);
         }
-        buf_putc(out, '\n');
+        end_line(out);
     }
 }
 
@@ -220,13 +231,6 @@ static void dump_tls(const struct snapshot *s, struct buf *out)
             out->len = before; /* nothing in [*] */
         }
     }
-}
-
-/* Ends a line, so that a backslash at its end does not continue it. */
-static void end_line(struct buf *out)
-{
-    bool backslash = out->len > 0 && out->data[out->len - 1] == '\\';
-    buf_puts(out, backslash ? " \n" : "\n");
 }
 
 /* Files that sites mostly do not have are left out when there is nothing in them. */
