@@ -224,7 +224,7 @@ static bool give_body(struct tcp_delivery *d)
  * the will of the configuration, or of who addressed the mail. */
 static void start_tls(struct tcp_delivery *d)
 {
-    const struct tls_policy *p = &d->channel->tls_client;
+    const struct tls_policy *p = &d->wanted.policy;
     char ip[INET6_ADDRSTRLEN];
     delivery_address_text(d, ip);
     struct tls_wish wish = {
@@ -345,7 +345,7 @@ static void on_connected(struct stream *stream, void *arg)
 {
     struct tcp_delivery *d = arg;
     d->connected = true;
-    if (d->channel->tls_client.implicit) {
+    if (d->wanted.policy.implicit) {
         start_tls(d);
     } else {
         stream_deadline(stream, smtp_client_timeout_ms(d->machine));
@@ -393,7 +393,7 @@ static struct smtp_client_options client_options(const struct tcp_delivery *d)
 {
     const struct snapshot *s = d->runtime->snapshot;
     const struct tcp_options *o = &d->channel->tcp;
-    const struct tls_policy *tls = &d->channel->tls_client;
+    const struct tls_policy *tls = &d->wanted.policy;
     bool named = o->banner_host.len > 0;
     return (struct smtp_client_options){
         .helo_name = named ? o->banner_host : channel_local_name(s, d->channel),
@@ -462,6 +462,33 @@ static bool delivery_skip_to_last(struct tcp_delivery *d)
     return true;
 }
 
+/* What TLS is wanted for this next hop, host and address. False: the table does not say
+ * anything that could be used, and nothing is sent. */
+static bool find_policy(struct tcp_delivery *d)
+{
+    char ip[INET6_ADDRSTRLEN];
+    delivery_address_text(d, ip);
+    struct tls_client_query q = {.snapshot = d->runtime->snapshot,
+                                 .channel = d->channel,
+                                 .domain = d->job->host,
+                                 .mx = str_from(d->name),
+                                 .ip = str_from(ip)};
+    bool good = tls_client_policy(&q, d->arena, &d->wanted);
+    if (!good) {
+        delivery_log_policy_fault(d);
+    }
+    return good;
+}
+
+static void fail_policy(struct tcp_delivery *d)
+{
+    struct outcome o;
+    outcome_set(&o, OUTCOME_DEFERRED, 0, 4, 3, 5,
+                "what TLS is wanted cannot be told now: TLS_CLIENT_POLICY has no usable "
+                "answer");
+    fail_all(d, &o);
+}
+
 static void on_address(const struct sockaddr *address, const char *name,
                        const struct outcome *why, void *arg)
 {
@@ -487,7 +514,11 @@ static void on_address(const struct sockaddr *address, const char *name,
            address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
                                           : sizeof(struct sockaddr_in));
     snprintf(d->name, sizeof d->name, "%s", name);
-    delivery_connect(d);
+    if (find_policy(d)) {
+        delivery_connect(d);
+    } else {
+        fail_policy(d);
+    }
 }
 
 /* The same address again (in clear, or fresh), or the next one. */

@@ -11,6 +11,7 @@
 #include "channels/tcp_hosts.h"
 #include "router/body.h"
 #include "router/runtime.h"
+#include "tables/tls_client_policy.h"
 
 struct tcp_delivery {
     struct worker *worker;
@@ -24,8 +25,9 @@ struct tcp_delivery {
 
     /* the address being tried */
     struct sockaddr_storage address;
-    char name[256];     /* its host name, "" for a literal */
-    bool clear;         /* maytlsclient: this is the connection in clear */
+    char name[256];                  /* its host name, "" for a literal */
+    bool clear;                      /* maytlsclient: this is the connection in clear */
+    struct tls_client_answer wanted; /* of TLS on the connection to it */
     struct job_tls tls; /* of the connection, and why the one before had none */
 
     /* the connection */
@@ -51,6 +53,8 @@ struct tcp_delivery {
 /* The address being tried, printed; out needs INET6_ADDRSTRLEN bytes. */
 void delivery_address_text(const struct tcp_delivery *d, char *out);
 void delivery_log_attempt(struct tcp_delivery *d, const struct outcome *o);
+/* TLS_CLIENT_POLICY gives no answer that could be used; see d->wanted. */
+void delivery_log_policy_fault(struct tcp_delivery *d);
 /* error NULL: the handshake succeeded. */
 void delivery_log_tls(struct tcp_delivery *d, const char *error);
 /* Somebody put replies behind the one to STARTTLS; counted. */

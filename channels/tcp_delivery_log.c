@@ -76,6 +76,19 @@ void delivery_log_injection(struct tcp_delivery *d)
     counter_add(&d->worker->counters.tls_out_injected, 1);
 }
 
+void delivery_log_policy_fault(struct tcp_delivery *d)
+{
+    struct log_line line;
+    const struct snapshot *s = d->runtime->snapshot;
+    log_peer(d, &line, LOG_ERROR);
+    log_cstr(&line, "what", "TLS policy");
+    log_cstr(&line, "table", TLS_CLIENT_POLICY);
+    log_str(&line, "reason", d->wanted.fault);
+    log_str(&line, "rule", snapshot_where(d->arena, s, d->wanted.fault_at));
+    log_str(&line, "domain", d->job->host);
+    log_end(&line);
+}
+
 void delivery_log_downgrade(struct tcp_delivery *d)
 {
     struct log_line line;
@@ -91,14 +104,15 @@ void delivery_log_downgrade(struct tcp_delivery *d)
 
 void delivery_tls_begin(struct tcp_delivery *d)
 {
-    const struct tls_policy *p = &d->channel->tls_client;
+    const struct tls_policy *p = &d->wanted.policy;
     char error[sizeof d->tls.error];
     snprintf(error, sizeof error, "%s", d->clear ? d->tls.error : "");
     d->tls = (struct job_tls){
         .wanted = true,
         .level = tls_level_name(p->level),
         .verify = tls_verify_name(p->verify),
-        .source = p->level_at.source == 0 ? "built-in"
+        .source = d->wanted.mapped[TLS_FIELD_LEVEL] ? "mapping"
+                  : p->level_at.source == 0         ? "built-in"
                   : channel_wrote(d->runtime->snapshot, d->channel, p->level_at)
                       ? "keyword"
                       : "defaults",

@@ -125,9 +125,10 @@ static void run_passes(struct compile *c, const struct inputs *in,
     tcp_options_compile(c, in);
     site_options_compile(c, in->beside[INPUT_OPTIONS]);
     services_compile(c, in->beside[INPUT_SERVICES]);
-    tls_profiles_compile(c, in->beside[INPUT_TLS]);
     local_domains_compile(c, in->beside[INPUT_LOCALDOMAINS]);
     mapping_compile(c, in->beside[INPUT_MAPPINGS]);
+    tls_profiles_compile(c, in->beside[INPUT_TLS]);
+    tls_client_compile(c);
     general_compile(c, in->beside[INPUT_GENERAL]);
     reverse_compile(c, in->beside[INPUT_REVERSE]);
     alias_compile(c, in);

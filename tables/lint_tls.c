@@ -1,5 +1,6 @@
 /* lint_tls: TLS switches that lead nowhere, and TLS without a certificate. */
 #include "tables/lint.h"
+#include "tables/tls_client_policy.h"
 
 /* One of the two TLS switches of a channel. */
 struct tls_switch {
@@ -87,6 +88,12 @@ static void lint_profiles(struct compile *c)
     for (unsigned i = 0; i < s->channel_count; i++) {
         const struct tls_profile *p = s->channels[i]->tls_server.profile;
         for (; p != NULL && !used[p->index]; p = p->parent) {
+            used[p->index] = true;
+        }
+    }
+    for (unsigned i = 0; i < s->tls_profile_count; i++) {
+        const struct tls_profile *p = s->tls_profiles[i];
+        for (bool named = tls_client_names(s, p); named && p != NULL; p = p->parent) {
             used[p->index] = true;
         }
     }
@@ -188,7 +195,8 @@ static void lint_unused_trust(struct compile *c)
             const struct tls_setting *own = &p->settings[rows[r].option];
             bool inherited = p->parent != NULL &&
                              p->parent->settings[rows[r].option].items == own->items;
-            if (own->items != NULL && !inherited && !(r < 3 ? ca : fp)[i]) {
+            if (own->items != NULL && !inherited && !(r < 3 ? ca : fp)[i] &&
+                s->tls_client == NULL) { /* which may ask for it */
                 diag_warning(c->diags, own->at, "no-effect",
                              "'%s' has no effect: no channel with this profile says %s",
                              tls_option_name(rows[r].option), rows[r].words);

@@ -87,14 +87,8 @@ static bool is_asked(str name)
 /* Says what is lost because nobody asks the table. */
 static void check_asked(struct compile *c, const struct mapping *t)
 {
-    if (access_check(c, t) || str_ieq(t->name, STR("FORWARD"))) {
-        return;
-    }
-    if (str_ieq(t->name, STR("TLS_CLIENT_POLICY"))) {
-        compile_restriction(c, t->at,
-                            "table %.*s is not honoured yet: mail would be sent with no "
-                            "more TLS than the channel asks for",
-                            STR_ARG(t->name));
+    if (access_check(c, t) || str_ieq(t->name, STR("FORWARD")) ||
+        str_ieq(t->name, STR("TLS_CLIENT_POLICY"))) { /* tls_client_table.c */
         return;
     }
     if (is_access(t->name)) {

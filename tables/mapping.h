@@ -29,6 +29,9 @@ struct mapping_input {
     str probe;
     uint64_t flags; /* for $: and $; */
     bool trace;     /* fill in steps */
+    bool strict;    /* what cannot be done (unsupported sequences, tables that are not
+                       there, values that are no templates) is a fault: the entry does
+                       not just fail */
 };
 
 /* One entry that was tried because its pattern matched, in order of time. */
@@ -64,5 +67,21 @@ bool mapping_asks_general(const struct snapshot *s);
  * must refuse for the time being. Results are in the arena. */
 bool mapping_run(const struct mapping *t, const struct mapping_input *in, struct arena *a,
                  struct mapping_output *out);
+
+/* One entry that matched, and what it makes of the string by itself. */
+struct mapping_hit {
+    unsigned number; /* of the entry, from 0 */
+    struct span entry;
+    str text;
+    uint64_t flags;
+};
+/* False: that is enough. */
+typedef bool mapping_each_fn(const struct mapping_hit *hit, void *arg);
+/* Calls `each` for every entry that matches, from the top, as if each stood alone: that of
+ * another one is not its string. $E ends the walk behind its entry; entries of which a
+ * condition or a call-out fails are passed over, their $E too. NULL, or why the run was
+ * given up: what was told by then is not the whole. Texts are in the arena. */
+const char *mapping_each(const struct mapping *t, const struct mapping_input *in,
+                         struct arena *a, mapping_each_fn *each, void *arg);
 
 #endif

@@ -104,6 +104,9 @@ static void do_table(struct output *o, const struct mapping_op *op)
     if (o->failed.len > 0 || o->machine->fault != NULL) {
         return;
     }
+    if (t == NULL && o->machine->in->strict) {
+        mapping_machine_stop(o->machine, "it calls a table that is not there");
+    }
     if (t == NULL || !mapping_machine_run(o->machine, t, argument, &result) ||
         (result.flags & mapping_flag('Y')) == 0) {
         fail(o, op);
@@ -124,9 +127,13 @@ static void do_general(struct output *o, const struct mapping_op *op)
     if (o->failed.len > 0 || o->machine->fault != NULL) {
         return;
     }
-    if (!general_find(o->machine->in->snapshot, key, &value) ||
-        !mapping_value_compile(a, a, value, SPAN_NONE, NULL, &t)) {
+    bool found = general_find(o->machine->in->snapshot, key, &value);
+    if (!found || !mapping_value_compile(a, a, value, SPAN_NONE, NULL, &t)) {
         fail(o, op);
+        if (found && o->machine->in->strict) {
+            mapping_machine_stop(o->machine,
+                                 "a value of the general database is no template");
+        }
         return;
     }
     mapping_machine_count(o->machine, VALUE_BYTES + value.len);
@@ -229,6 +236,9 @@ static void do_op(struct output *o, const struct mapping_op *op)
         break;
     case MAPPING_OP_FAIL:
         fail(o, op);
+        if (o->machine->in->strict) {
+            mapping_machine_stop(o->machine, "it has a sequence that is not supported");
+        }
         break;
     }
 }
@@ -269,6 +279,7 @@ void mapping_output_make(struct mapping_machine *m, const struct mapping_entry *
         .flags = good ? o.flags : 0,
         .control = o.unmet && !o.controlled ? MAPPING_CONTROL_NO_MATCH : o.control,
         .failed = o.failed,
-        .unmet = o.unmet};
+        .unmet = o.unmet,
+        .ended = o.controlled && o.control == MAPPING_CONTROL_END};
     buf_free(&o.text);
 }

@@ -44,6 +44,7 @@ struct mapping_outcome {
     enum mapping_control control;
     str failed; /* the sequence that made the entry fail; empty: none did */
     bool unmet; /* it was a condition */
+    bool ended; /* by $E: control is END because the entry says so */
 };
 /* Runs the template of an entry whose pattern has just matched the probe: what that
  * saved is in the matcher. */

@@ -157,6 +157,43 @@ bool mapping_machine_run(struct mapping_machine *m, const struct mapping *t, str
     return out->entry != NULL && m->fault == NULL;
 }
 
+/* Runs the entries of one walk, each by itself. */
+static void pass_each(struct pass *p, mapping_each_fn *each, void *arg)
+{
+    const struct mapping_entry *e;
+    struct mapping_outcome o;
+    bool more = true;
+    look_from(p, 0);
+    while (more && (e = next_match(p)) != NULL) {
+        mapping_output_make(p->machine, e, p->text, &o);
+        if (p->machine->fault != NULL) {
+            return;
+        }
+        struct mapping_hit hit = {.number = (unsigned)(e - p->table->entries),
+                                  .entry = e->at,
+                                  .text = o.text,
+                                  .flags = o.flags};
+        more = o.failed.len > 0 || (each(&hit, arg) && !o.ended);
+    }
+}
+
+const char *mapping_each(const struct mapping *t, const struct mapping_input *in,
+                         struct arena *a, mapping_each_fn *each, void *arg)
+{
+    struct mapping_step *steps = NULL;
+    struct mapping_machine m = {.in = in, .arena = a, .steps_end = &steps, .depth = 1};
+    struct pass p = {
+        .machine = &m, .table = t, .text = in->probe, .length = in->probe.len};
+    m.matcher =
+        (struct mapping_matcher){.arena = a, .work = MAPPING_WORK_MAX + 100L * t->count};
+    if (in->probe.len > MAPPING_TEXT_MAX) {
+        mapping_machine_stop(&m, "the string to be mapped is too long");
+    } else {
+        pass_each(&p, each, arg);
+    }
+    return m.fault;
+}
+
 bool mapping_run(const struct mapping *t, const struct mapping_input *in, struct arena *a,
                  struct mapping_output *out)
 {

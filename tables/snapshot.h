@@ -89,6 +89,7 @@ struct image_status {
 
 struct inputs;
 struct rule_table;
+struct tls_client_table;
 
 struct snapshot {
     atomic_uint refs;
@@ -113,6 +114,7 @@ struct snapshot {
     struct site_options options;
     const struct tls_profile **tls_profiles; /* in file order; [0] is [*], always there */
     unsigned tls_profile_count;
+    const struct tls_client_table *tls_client; /* TLS_CLIENT_POLICY; NULL: there is none */
     const struct inputs *inputs; /* what it was compiled from */
     struct image_status image;   /* FRESH: the snapshot comes from it */
     str local_host;              /* official host of the first channel */

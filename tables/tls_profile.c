@@ -4,6 +4,7 @@
 #include "tables/tls_profile.h"
 
 #include "base/vec.h"
+#include "tables/tls_client_policy.h"
 #include "tables/tls_compile.h"
 
 struct reading {
@@ -220,4 +221,9 @@ void tls_profiles_compile(struct compile *c, const struct ast *ast)
     c->s->tls_profiles = on.profiles.at;
     c->s->tls_profile_count = (unsigned)on.profiles.n;
     set_policies(&on);
+    /* what a table says of a next hop is known when mail goes there */
+    for (struct tls_draft *d = all; mapping_find(c->s, STR(TLS_CLIENT_POLICY)) && d;
+         d = d->next) {
+        d->profile->verifies = true;
+    }
 }

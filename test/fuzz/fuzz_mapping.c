@@ -55,7 +55,8 @@ static void check_index(const struct mapping *t, str probe, struct arena *a)
 static void check_run(const struct snapshot *s, const struct mapping *t, str probe,
                       uint64_t flags, struct arena *a)
 {
-    struct mapping_input in = {s, probe, flags, true};
+    struct mapping_input in = {
+        .snapshot = s, .probe = probe, .flags = flags, .trace = true};
     struct mapping_output out;
     bool matched = mapping_run(t, &in, a, &out);
     const struct mapping_step *last = NULL;
