@@ -144,15 +144,15 @@ static const struct command commands[] = {
      "  pointsman stop\n"
      "  pointsman stop --socket /run/pointsman/control\n",
      TAKES_SOCKET | TAKES_JSON, 0, 0, cmd_control},
-    {"tls", "contexts|reload", "the certificates the running daemon uses",
-     "contexts shows for each profile and role what is in force: files, names,\n"
-     "fingerprint, expiry, and how many sessions have it; also what was replaced and\n"
-     "sessions still have. reload reads certificates, keys and CAs again, and nothing\n"
-     "else; the daemon does so by itself a few seconds after their files changed.\n"
-     "Exit: 0, 1 something is broken and stays as it was, 2 no daemon.\n",
-     "  pointsman tls contexts --json\n"
-     "  pointsman tls reload\n",
-     TAKES_SOCKET | TAKES_JSON, 1, 1, cmd_tls},
+    {"tls", "explain [ADDRESS]|audit|contexts|reload",
+     "the TLS policy of mail that leaves; the certificates in use",
+     "explain: each field of the policy for an ADDRESS or --channel. audit: the weakest that\n"
+     "mail gets, of clear, tls (with anybody), ca, host, pinned. contexts: the certificates\n"
+     "the running daemon uses. reload: it reads them again, as it does when files change.\n"
+     "Exit: 0, 1 below --require, refused or broken, 2 bad question, no daemon.\n",
+     "  pointsman tls audit --require host --destination partner.test\n"
+     "  pointsman tls contexts --json\n",
+     TAKES_ALLOW | TAKES_SOURCE | TAKES_TLS | TAKES_SOCKET | TAKES_JSON, 1, 2, cmd_tls},
     {"version", "", "the version of this program", "Exit: 0.\n",
      "  pointsman version\n"
      "  pointsman -c etc/demo version\n",

@@ -41,6 +41,7 @@ enum {
     TAKES_NO_FILES = 1 << 23,
     TAKES_HELD = 1 << 25, /* of `queue list` */
     TAKES_SENDER = 1 << 24,
+    TAKES_TLS = 1 << 26, /* of `tls explain` and `tls audit` */
     TAKES_WORDS = 1 << 19 /* what follows the command is left to it */
 };
 
@@ -60,6 +61,8 @@ struct tool_options {
     const char *output;                               /* -o; NULL: the usual place */
     const char *addresses;                            /* a file of them, NULL: none */
     const char *flags;                                /* of a mapping; NULL: none */
+    const char *channel, *mx, *ip; /* of `tls explain`; NULL: not given */
+    const char *destination, *require; /* of `tls audit` */
     bool held;                                        /* what is held only */
     bool help, version, strict, allow_unhonoured, trace, json, tls, relay, no_files;
     enum tool_format format; /* where json is false */

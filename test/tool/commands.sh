@@ -110,7 +110,7 @@ expect 'status, no daemon' 2 '' 'daemon' status --socket "$work/none"
 expect 'reload, no daemon, bad configuration' 2 '' 'daemon' reload -c "$work/bad" \
     --socket "$work/none"
 expect 'tls, no daemon' 2 '' 'daemon' tls contexts --socket "$work/none"
-expect 'tls, unknown command' 2 '' "no command 'context'; there are contexts" tls context
+expect 'tls, unknown command' 2 '' "no command 'context'; there are audit, contexts" tls context
 # the rest
 expect 'version' 0 '^pointsman [0-9]' '' version
 expect '--version' 0 '^pointsman [0-9]' '' --version

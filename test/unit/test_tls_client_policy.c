@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "tables/tls_client_policy.h"
+#include "tables/tls_audit.h"
 #include "test/config/memory_loader.h"
 
 #define SITE                                                                             \
@@ -216,11 +216,121 @@ static void test_no_table(void **state)
     arena_free(&a);
 }
 
+/* ---- the audit says no more than what holds ------------------------------------------
+ */
+
+static unsigned seed = 20261121;
+
+static unsigned number(unsigned below)
+{
+    seed = seed * 1103515245 + 12345;
+    return (seed >> 16) % below;
+}
+
+static const char *one_of(const char *const *words, unsigned count)
+{
+    return words[number(count)];
+}
+#define ONE_OF(words) one_of(words, sizeof(words) / sizeof *(words))
+
+static const char *const domains[] = {"a.test",     "b.test",   "x.a.test", "test",
+                                      "known.test", "low.test", "far.away", "bad.test"};
+
+static str random_table(struct arena *a)
+{
+    static const char *const channels[] = {"*", "tcp_*", "tcp_may", "tcp_must", "tcp_no"};
+    static const char *const patterns[] = {
+        "*", "a.test", "b.test", "*.a.test", "*.test", "*test", "%.test", "x*", "$_*"};
+    static const char *const hosts[] = {"*", "*", "*", "mx", "$_*"};
+    static const char *const says[] = {
+        "$Ylevel=must",      "$Ylevel=may",          "$Yverify=host",
+        "$Yverify=ca",       "$Ylevel=no",           "$Ylevel=must,verify=fp",
+        "$?50?$Ylevel=must", "$Ylevel=must$E",       "$Yverify=host$E",
+        "$Yfallback=no$E",   "$?50?$Yfallback=no$E", "${$1}"};
+    static const char *const lower[] = {"$Ylevel=no,lower", "$Yverify=none,lower",
+                                        "$Ylevel=may,verify=try,lower",
+                                        "$?50?$Ylevel=no,lower"};
+    str text = STR(SITE "TLS_CLIENT_POLICY\n\n");
+    for (unsigned n = 1 + number(6); n > 0; n--) {
+        const char *host = ONE_OF(hosts);
+        bool may_lower = strcmp(host, "*") == 0 && number(3) == 0;
+        text = arena_printf(a, "%.*s  %s|%s|%s|*|*|*  %s\n", STR_ARG(text),
+                            ONE_OF(channels), ONE_OF(patterns), host,
+                            may_lower ? ONE_OF(lower) : ONE_OF(says));
+    }
+    return text;
+}
+
+struct classes {
+    const struct snapshot *s;
+    const struct channel *channel;
+    struct arena *arena;
+    enum tls_outcome least; /* of all classes */
+};
+
+static void note_class(str class, void *arg)
+{
+    struct classes *c = arg;
+    struct tls_weakest w;
+    tls_weakest(c->s, c->channel, class, c->arena, &w);
+    c->least = w.outcome < c->least ? w.outcome : c->least;
+}
+
+static void check_audit(const struct snapshot *s, const struct channel *c, str table,
+                        struct arena *a)
+{
+    struct classes all = {s, c, a, TLS_OUTCOME_PINNED};
+    tls_classes(s, c, a, note_class, &all);
+    for (size_t i = 0; i < sizeof domains / sizeof *domains; i++) {
+        struct tls_client_answer r;
+        struct tls_weakest w;
+        struct tls_client_query q = {.snapshot = s,
+                                     .channel = c,
+                                     .domain = str_from(domains[i]),
+                                     .mx = number(2) ? STR("mx") : STR("other"),
+                                     .ip = STR("192.0.2.1")};
+        if (!tls_client_policy(&q, a, &r)) {
+            continue; /* nothing is sent */
+        }
+        tls_weakest(s, c, q.domain, a, &w);
+        enum tls_outcome got = tls_outcome_of(&r.policy);
+        if (w.outcome > got || all.least > got) {
+            print_error("%.*s%.*s %s: told %s and %s, got %s\n", STR_ARG(table),
+                        STR_ARG(c->name), domains[i], tls_outcome_name(w.outcome),
+                        tls_outcome_name(all.least), tls_outcome_name(got));
+            fail();
+        }
+    }
+}
+
+static void test_audit_is_no_promise(void **state)
+{
+    (void)state;
+    for (int n = 0; n < 400; n++) {
+        struct arena *a = arena_new();
+        struct memory_loader memory;
+        struct snapshot_request request = {.path = STR(MEMORY_LOADER_MAIN),
+                                           .loader = &memory.loader};
+        struct diags *diags;
+        bool unreadable;
+        str table = random_table(a);
+        memory_loader_init(&memory, table);
+        struct snapshot *s = snapshot_load(&request, a, &diags, &unreadable);
+        assert_non_null(s);
+        for (unsigned i = 1; i < s->channel_count; i++) {
+            check_audit(s, s->channels[i], table, a);
+        }
+        snapshot_unref(&s);
+        arena_free(&a);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_no_table),
+        cmocka_unit_test(test_audit_is_no_promise),
     };
     return cmocka_run_group_tests_name("tls_client_policy", tests, NULL, NULL);
 }

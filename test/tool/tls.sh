@@ -1,0 +1,65 @@
+#!/bin/sh
+# `pointsman tls explain` and `tls audit`: where each field comes from, and the weakest that
+# mail can get, on a site made to hide it.
+# shellcheck source=test/tool/lib.sh
+. "$top_srcdir/test/tool/lib.sh"
+site=$top_srcdir/test/tool/tls/site
+
+# tls NAME CODE COMMAND ARGUMENT...: against tls/NAME.out
+tls()
+{
+    case=$1 code=$2 command=$3
+    shift 3
+    golden "$case" "$code" "tls/$case.out" tls "$command" -c "$site" "$@"
+}
+
+tls explain 0 explain x@sure.example
+tls explain-json 0 explain --json x@sure.example
+tls explain-alias 0 explain desk@club.example
+tls explain-local 0 explain bob@here.test
+tls explain-channel 0 explain --channel tcp_relay
+tls explain-channel-json 0 explain --json --channel tcp_relay
+tls explain-raised 0 explain ann@here.test --mx mx.good.test --ip 192.0.2.1
+tls explain-not-lowered 0 explain x@strict.test --mx mx.weak.test --ip 192.0.2.1
+tls explain-source 0 explain x@mixed.example --source-channel tcp_local
+tls explain-fault 1 explain x@fault.test
+
+tls audit 0 audit
+tls audit-json 0 audit --json
+tls audit-require 1 audit --require host
+
+# Mail for a partner, by traps.
+for domain in old mixed called data user made club moved may legacy weak; do
+    name=$domain.example
+    [ $domain = legacy ] && name=legacy.bank.test
+    tls "audit-$domain" 1 audit --require host --destination $name
+done
+for domain in bank.example relay.example strict.test sure.example; do
+    tls "audit-$domain" 0 audit --require host --destination $domain
+done
+tls audit-destination-json 1 audit --json --require host --destination club.example
+tls audit-stays 0 audit --require pinned --destination silent.test
+expect 'a level for each outcome' 0 '^0 of 1 below tls' '' \
+    tls audit -c "$site" --require tls --destination legacy.bank.test
+expect 'clear is always reached' 0 '^0 of .* below clear' '' tls audit -c "$site" --require clear
+
+expect 'no such command' 2 '' "there is no command 'explane'; there are audit, contexts, explain and reload" \
+    tls explane
+expect 'neither address nor channel' 2 '' 'takes an address, or --channel' tls explain -c "$site"
+expect 'both' 2 '' 'takes an address, or --channel' tls explain -c "$site" a@b --channel tcp_out
+expect 'no address' 2 '' "the address 'a@@b' " tls explain -c "$site" a@@b
+expect 'no channel' 2 '' "'tcp_ot'" tls explain -c "$site" --channel tcp_ot
+expect 'a host alone' 2 '' '--mx needs --ip' tls explain -c "$site" a@b.test --mx mx
+expect 'no route' 1 '' "mail to 'x@closed.test' is refused: this domain is closed" \
+    tls explain -c "$site" x@closed.test
+expect 'no level' 2 '' "'most' is none of clear" tls audit -c "$site" --require most
+expect 'no domain' 2 '' "'a b' is no domain" tls audit -c "$site" --destination 'a b'
+expect 'an argument' 2 '' 'takes no argument' tls audit -c "$site" x
+for arguments in 'audit' 'audit --destination club.example' 'explain desk@club.example'; do
+    # shellcheck disable=SC2086
+    "$tool" tls $arguments -c "$site" --json | while read -r line; do
+        echo "$line" | python3 -m json.tool >/dev/null || exit 1
+    done
+    ok $? "JSON is JSON: $arguments"
+done
+finish

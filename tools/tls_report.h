@@ -1,0 +1,13 @@
+/* tls_report: the commands of `pointsman tls` that look at the configuration alone. Each
+ * returns the exit code. */
+#ifndef TOOLS_TLS_REPORT_H
+#define TOOLS_TLS_REPORT_H
+
+#include "tools/tool.h"
+
+/* The policy for an address or a channel, each field with its place. */
+int tls_explain(const struct invocation *in);
+/* The weakest that each channel, or mail for a domain, can get. */
+int tls_audit(const struct invocation *in);
+
+#endif
