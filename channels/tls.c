@@ -14,6 +14,8 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "channels/tls_context.h"
+#include "channels/tls_sessions.h"
+#include "channels/tls_tickets.h"
 
 static const struct tls_item *item_of(const struct tls_build *b, enum tls_option o)
 {
@@ -249,10 +251,12 @@ static struct tls_context *context_empty(const struct tls_profile *p, bool serve
     return c;
 }
 
-static void context_enter(struct tls_context *c)
+static void context_enter(struct tls_context *c, const struct tls_profile *p)
 {
     struct tls_registry *r = c->registry;
+    tls_identify(c, p);
     pthread_mutex_lock(&r->lock);
+    tls_inherit(c, p);
     c->next = r->first;
     c->prev = &r->first;
     if (c->next != NULL) {
@@ -289,7 +293,8 @@ struct tls_context *tls_context_new(struct tls_build b, bool server,
     if (!ok || c->bio == NULL || !context_fill(&b)) {
         tls_context_unref(&c);
     } else {
-        context_enter(c);
+        tls_resume_prepare(&b);
+        context_enter(c, b.profile);
     }
     ERR_clear_error();
     return c;
@@ -315,6 +320,9 @@ static void context_free(struct tls_context *c)
     }
     arena_free(&c->arena);
     SSL_CTX_free(c->ssl);
+    tls_tickets_unref(&c->tickets);
+    tls_sessions_unref(&c->resumable); /* they may belong to the library */
+    EVP_CIPHER_free(c->ticket_cipher);
     BIO_meth_free(c->bio);
     for (unsigned i = 0; i < c->provider_count; i++) {
         OSSL_PROVIDER_unload(c->providers[i]);

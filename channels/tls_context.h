@@ -25,6 +25,9 @@ struct tls_registry {
     struct tls_context *first;
 };
 
+struct tls_sessions;
+struct tls_tickets;
+
 struct tls_context {
     atomic_uint refs;
     atomic_uint sessions; /* filters that have it */
@@ -35,6 +38,9 @@ struct tls_context {
     int64_t loaded_ms;
     VEC(struct tls_view_certificate) certificates;
     unsigned char identity[TLS_FINGERPRINT_BYTES]; /* see tls_identity.c */
+    struct tls_tickets *tickets;                   /* server */
+    EVP_CIPHER *ticket_cipher;
+    struct tls_sessions *resumable; /* client; NULL: not by this profile */
     bool server;
     SSL_CTX *ssl;
     BIO_METHOD *bio; /* reads and writes the buffers of a struct tls_filter */
@@ -76,6 +82,13 @@ struct tls_context *tls_context_new(struct tls_build b, bool server,
 struct tls_registry *tls_registry_new(void);
 struct tls_registry *tls_registry_ref(struct tls_registry *r);
 void tls_registry_unref(struct tls_registry **r);
+
+/* tls_identity.c: computes the identity; then, under the lock of the registry, takes over
+ * from those before it, or makes, what sessions are resumed by. */
+void tls_identify(struct tls_context *c, const struct tls_profile *p);
+void tls_inherit(struct tls_context *c, const struct tls_profile *p);
+/* tls_resume.c: makes the context resume sessions, if its profile wants that. */
+void tls_resume_prepare(struct tls_build *b);
 
 /* tls_describe.c: notes what the certificate from this file says, for tls_contexts_each(). */
 void tls_note_certificate(struct tls_build *b, str file, X509 *cert);

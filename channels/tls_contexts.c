@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "channels/tls_context.h"
+#include "channels/tls_tickets.h"
 #include "channels/tls_watch.h"
 
 struct tls_contexts {
@@ -152,6 +153,13 @@ bool tls_contexts_serves(const struct tls_contexts *c, const struct tls_profile 
 
 bool tls_contexts_tend(struct tls_contexts *c)
 {
+    pthread_mutex_lock(&c->registry->lock);
+    for (struct tls_context *x = c->registry->first; x != NULL; x = x->next) {
+        if (x->tickets != NULL) {
+            tls_tickets_tend(x->tickets);
+        }
+    }
+    pthread_mutex_unlock(&c->registry->lock);
     return tls_watch_look(c->watch);
 }
 

@@ -127,7 +127,6 @@ static bool filter_set_wish(struct tls_filter *f, const struct tls_wish *wish)
     if (wish->verify != TLS_VERIFY_NO) {
         SSL_set_verify(f->ssl, SSL_VERIFY_PEER, NULL);
     }
-    SSL_set_app_data(f->ssl, f);
     if (f->context->server) {
         if (wish->verify != TLS_VERIFY_NO) {
             SSL_set_options(f->ssl, SSL_OP_NO_TICKET);
@@ -135,7 +134,11 @@ static bool filter_set_wish(struct tls_filter *f, const struct tls_wish *wish)
         }
         return true;
     }
-    return filter_set_server_name(f, wish->host);
+    if (!filter_set_server_name(f, wish->host)) {
+        return false;
+    }
+    tls_resume_offer(f, wish->host);
+    return true;
 }
 
 struct tls_filter *tls_filter_new(struct tls_context *c, const struct tls_wish *wish)
@@ -148,6 +151,9 @@ struct tls_filter *tls_filter_new(struct tls_context *c, const struct tls_wish *
     atomic_fetch_add_explicit(&c->sessions, 1, memory_order_relaxed);
     f->facts.handshake_ns = now_ns();
     f->ssl = SSL_new(c->ssl);
+    if (f->ssl != NULL) {
+        SSL_set_app_data(f->ssl, f);
+    }
     if (f->ssl == NULL || !filter_set_bio(f) ||
         (wish != NULL && !filter_set_wish(f, wish))) {
         f->failed = true;
@@ -165,6 +171,10 @@ struct tls_filter *tls_filter_new(struct tls_context *c, const struct tls_wish *
 void tls_filter_free(struct tls_filter **f)
 {
     if (*f != NULL) {
+        if ((*f)->established && !(*f)->failed) {
+            /* Without close_notify, too, the session may be resumed (RFC 5246 7.2.1). */
+            SSL_set_shutdown((*f)->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+        }
         SSL_free((*f)->ssl);
         atomic_fetch_sub_explicit(&(*f)->context->sessions, 1, memory_order_relaxed);
         tls_context_unref(&(*f)->context);
@@ -210,6 +220,9 @@ static enum tls_step filter_fail(struct tls_filter *f)
     }
     ERR_clear_error();
     f->failed = true;
+    if (!f->established) {
+        tls_resume_failed(f);
+    }
     return TLS_STEP_FAILED;
 }
 

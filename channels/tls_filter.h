@@ -15,9 +15,18 @@ struct tls_filter {
     struct tls_facts facts;
     enum tls_verify verify;
     char reference[TLS_NAMES_MAX][256]; /* names it may be for, "" for none */
+    bool may_resume;                    /* the session may be kept, under: */
+    unsigned char session_key[TLS_FINGERPRINT_BYTES];
     char reference_ip[64];              /* the address instead, "" for none */
 };
 
+/* tls_resume.c: a client offers to resume what was kept of an earlier session with this
+ * host; the handshake failed: nothing is kept. */
+void tls_resume_offer(struct tls_filter *f, str host);
+void tls_resume_failed(struct tls_filter *f);
+/* Does the certificate of a session that was set still prove what is wanted, by today's
+ * date and CAs? Then it is noted. */
+bool tls_verify_again(struct tls_filter *f);
 /* The handshake is done: fills in the facts. */
 void tls_verify_note(struct tls_filter *f);
 

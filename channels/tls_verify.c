@@ -115,6 +115,8 @@ static int on_certificate(X509_STORE_CTX *x, void *arg)
     struct tls_filter *f = SSL_get_app_data(ssl);
     X509 *cert = X509_STORE_CTX_get0_cert(x);
     (void)arg;
+    f->facts.verified = TLS_VERIFY_NO; /* what was noted of a session to resume is void */
+    f->facts.verify_error[0] = '\0';
     if (f->verify == TLS_VERIFY_NO || cert == NULL) {
         return f->verify == TLS_VERIFY_NO;
     }
@@ -127,6 +129,40 @@ static int on_certificate(X509_STORE_CTX *x, void *arg)
         X509_STORE_CTX_set_error(x, X509_V_ERR_APPLICATION_VERIFICATION);
     }
     return ok || f->verify == TLS_VERIFY_TRY || f->context->server;
+}
+
+static bool verify_chain_again(struct tls_filter *f, X509 *cert)
+{
+    X509_STORE_CTX *x = X509_STORE_CTX_new_ex(f->context->library, NULL);
+    bool ok = x != NULL &&
+              X509_STORE_CTX_init(x, SSL_CTX_get_cert_store(f->context->ssl), cert,
+                                  SSL_get_peer_cert_chain(f->ssl)) == 1 &&
+              X509_STORE_CTX_set_default(x, "ssl_server") == 1;
+    if (ok) {
+        X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(x);
+        X509_VERIFY_PARAM_set_depth(param, CHAIN_DEPTH_MAX);
+        X509_VERIFY_PARAM_set_auth_level(param, SSL_get_security_level(f->ssl));
+        ok = verify_chain(f, x);
+    }
+    X509_STORE_CTX_free(x);
+    return ok;
+}
+
+bool tls_verify_again(struct tls_filter *f)
+{
+    if (f->verify == TLS_VERIFY_NO) {
+        return true;
+    }
+    X509 *cert = SSL_get1_peer_certificate(f->ssl);
+    bool ok = cert != NULL && (f->verify == TLS_VERIFY_FP ? verify_fingerprint(f, cert)
+                                                          : verify_chain_again(f, cert));
+    f->facts.verify_error[0] = '\0';
+    f->facts.verified = !ok                            ? TLS_VERIFY_NO
+                        : f->verify == TLS_VERIFY_TRY ? TLS_VERIFY_HOST
+                                                      : f->verify;
+    X509_free(cert);
+    ERR_clear_error();
+    return ok;
 }
 
 void tls_verify_prepare(SSL_CTX *ssl)

@@ -131,7 +131,7 @@ static void test_handshake(void **state)
         assert_string_equal(tls_filter_facts(p.server.filter)->cipher,
                             tls_filter_facts(p.client.filter)->cipher);
         assert_string_equal(tls_filter_facts(p.server.filter)->sni, "mx.partner.test");
-        assert_false(tls_filter_facts(p.server.filter)->resumed);
+        assert_int_equal(tls_filter_facts(p.server.filter)->resumed, i > 0);
         assert_int_equal(tls_filter_out(p.client.filter, "EHLO x\r\n", 8, &p.client.wire),
                          TLS_STEP_MORE);
         assert_int_equal(tls_filter_out(p.server.filter, "250 y\r\n", 7, &p.server.wire),
