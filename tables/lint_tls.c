@@ -139,10 +139,11 @@ static void lint_client_level(struct compile *c, const struct channel *ch)
 {
     const struct tls_policy *t = &ch->tls_client;
     bool wrote = channel_wrote(c->s, ch, t->verify_at);
+    bool alone = c->s->tls_client == NULL; /* else an entry may change the level */
     if (ch->final) {
         return;
     }
-    if (t->level == TLS_LEVEL_NO && t->verify != TLS_VERIFY_NO && wrote) {
+    if (alone && t->level == TLS_LEVEL_NO && t->verify != TLS_VERIFY_NO && wrote) {
         diag_warning(c->diags, t->verify_at, "no-effect",
                      "this has no effect: the channel uses no TLS when sending; say "
                      "musttlsclient, too");
@@ -152,7 +153,7 @@ static void lint_client_level(struct compile *c, const struct channel *ch)
             "a host that does not offer STARTTLS, or seems not to, still gets its "
             "mail in clear; say musttlsclient, too");
     }
-    if (t->level != TLS_LEVEL_MAY && !t->fallback &&
+    if (alone && t->level != TLS_LEVEL_MAY && !t->fallback &&
         channel_wrote(c->s, ch, t->fallback_at)) {
         diag_warning(c->diags, t->fallback_at, "no-effect", "this has no effect: %s",
                      t->level == TLS_LEVEL_MUST

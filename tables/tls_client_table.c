@@ -217,6 +217,36 @@ static void check_trust(struct looking *l)
     }
 }
 
+/* The part of the entry that is less than its channel says; NULL: none is. */
+static const char *less_than(const struct tls_entry *e, const struct tls_policy *p)
+{
+    if (e->has[TLS_FIELD_LEVEL] && e->level < p->level) {
+        return tls_field_name(TLS_FIELD_LEVEL);
+    }
+    if (e->has[TLS_FIELD_VERIFY] && e->verify < p->verify) {
+        return tls_field_name(TLS_FIELD_VERIFY);
+    }
+    bool fallback = e->has[TLS_FIELD_FALLBACK] && e->fallback && !p->fallback;
+    return fallback ? tls_field_name(TLS_FIELD_FALLBACK) : NULL;
+}
+
+/* What is less than the channel's own does not come about by itself. */
+static void check_raises(struct looking *l)
+{
+    const struct channel *ch = snapshot_channel(l->c->s, l->to->part[TLS_CLIENT_CHANNEL]);
+    const char *what = ch != NULL && !l->to->says.lower
+                           ? less_than(&l->to->says, &ch->tls_client)
+                           : NULL;
+    if (what != NULL) {
+        diag_warning(
+            l->c->diags, l->from->at, "tls-policy-raises",
+            "'%s' stays as channel '%.*s' has it, which is more: this table only "
+            "raises%s",
+            what, STR_ARG(ch->name),
+            for_any_host(l->to) ? "; say 'lower' if it is meant" : "");
+    }
+}
+
 static void check_says(struct looking *l)
 {
     const struct tls_entry *e = &l->to->says;
@@ -231,6 +261,7 @@ static void check_says(struct looking *l)
                      "a host that does not offer STARTTLS, or seems not to, still gets "
                      "its mail in clear; say level=must, too");
     }
+    check_raises(l);
     check_trust(l);
 }
 

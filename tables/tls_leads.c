@@ -189,6 +189,8 @@ static str constant_answer(struct arena *a, const struct mapping_template *t)
         const struct mapping_op *op = &t->ops[i];
         if (op->kind == MAPPING_OP_TEXT) {
             text = arena_printf(a, "%.*s%.*s", STR_ARG(text), STR_ARG(op->text));
+        } else if (op->kind == MAPPING_OP_FLAG && op->flags == mapping_flag('G')) {
+            return STR_NONE; /* the text is a key of the file */
         } else if (op->kind != MAPPING_OP_FLAG && op->kind != MAPPING_OP_IF &&
                    op->kind != MAPPING_OP_UNLESS && op->kind != MAPPING_OP_RANDOM) {
             return STR_NONE;
