@@ -8,7 +8,8 @@
 #include "router/enqueue_state.h"
 #include "router/header_fields.h"
 
-/* Recipients of one transaction with a next hop. Hosts must take 100. */
+/* Recipients of one transaction with a next hop, or of one delivery here. Hosts must take
+ * 100. */
 enum { ENTRY_RECIPIENTS_MAX = 100 };
 
 static void log_enqueue(struct enqueue *e, unsigned recipients, uint64_t size)
@@ -205,7 +206,7 @@ static void headers_make(struct enqueue *e)
 }
 
 /* A part of a group: what a next hop must take in one transaction is bounded (RFC 5321
- * 4.5.3.1.8); who delivers here takes all. */
+ * 4.5.3.1.8), and what is delivered twice after a crash is one part, here too. */
 static void entry_fill(struct enqueue *e, const struct group *g, size_t from, size_t n,
                        struct queue_entry *entry)
 {
@@ -224,11 +225,6 @@ static void entry_fill(struct enqueue *e, const struct group *g, size_t from, si
     entry->recipient_count = (unsigned)n;
 }
 
-static size_t entry_size(const struct group *g)
-{
-    return g->channel->type == CHANNEL_TCP ? ENTRY_RECIPIENTS_MAX : SIZE_MAX;
-}
-
 /* Turns the groups into the entries of the message. */
 static void entries_make(struct enqueue *e)
 {
@@ -237,14 +233,14 @@ static void entries_make(struct enqueue *e)
     m->eight_bit = e->scan.eight_bit;
     for (size_t i = 0; i < e->groups.n; i++) {
         const struct group *g = e->groups.at[i];
-        count += (unsigned)((g->recipients.n - 1) / entry_size(g) + 1);
+        count += (unsigned)((g->recipients.n - 1) / ENTRY_RECIPIENTS_MAX + 1);
     }
     m->entries = arena_array(m->arena, struct queue_entry, count);
     for (size_t i = 0; i < e->groups.n; i++) {
         const struct group *g = e->groups.at[i];
-        for (size_t from = 0; from < g->recipients.n; from += entry_size(g)) {
+        for (size_t from = 0; from < g->recipients.n; from += ENTRY_RECIPIENTS_MAX) {
             size_t left = g->recipients.n - from;
-            size_t n = left < entry_size(g) ? left : entry_size(g);
+            size_t n = left < ENTRY_RECIPIENTS_MAX ? left : ENTRY_RECIPIENTS_MAX;
             entry_fill(e, g, from, n, &m->entries[m->entry_count++]);
             if (left == n) {
                 break;

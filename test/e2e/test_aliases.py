@@ -1,7 +1,9 @@
 """Aliases, lists and FORWARD through the real daemon: who gets a message, once each, with
 which sender; who is told of members that cannot get it; what is refused for now."""
+import os
+
 import kit
-from harness import OPTION_DAT, RouterTest, free_port
+from harness import OPTION_DAT, RouterTest, free_port, wait_until
 from peers import Aiosmtpd
 
 RULES = ['router.test $U%router.test@router.test', 'far.test $U%$D@tcp-far',
@@ -172,6 +174,26 @@ class Aliases(RouterTest):
             self.assertEqual(len(self.it.find_mails(word, 1, user)), 1)
         self.assertEqual(len(self.it.events('enqueue')), 1)
         self.assertEqual(self.it.events('enqueue')[0]['recipients'], '10000')
+
+    def test_crash_in_a_list(self):
+        here = ['u%d' % i for i in range(1000)]
+        os.environ['UV_THREADPOOL_SIZE'] = '4'  # parts at a time
+        self.addCleanup(os.environ.pop, 'UV_THREADPOOL_SIZE')
+        self.begin('all: <lists/all\n', {'lists/all': '\n'.join(here) + '\n'},
+                   users=['ann'] + here)
+
+        def count(user):
+            folder = self.it.path('mail', user, 'new')
+            return len(os.listdir(folder)) if os.path.isdir(folder) else 0
+
+        self.send(['all@router.test'])
+        wait_until('most of them', lambda: sum(map(count, here)) >= 700)
+        self.it.kill()
+        self.it.start()
+        self.it.wait_status(60, queue_messages=0)
+        counts = [count(user) for user in here]
+        self.assertEqual(min(counts), 1)
+        self.assertLess(sum(counts) - len(here), 600)  # four parts, and not all
 
     def test_missing_file(self):
         self.begin('gone: <lists/gone\nouter: ann, gone\nann.x: ann\n')

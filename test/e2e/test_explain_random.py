@@ -6,7 +6,7 @@ import random
 import kit
 from harness import OPTION_DAT, RouterTest, free_port, parse_log_line
 
-SITES = 8
+SITES = 12
 NAMES = ['a', 'b', 'c', 'd', 'e', 'f']
 RULES = ['router.test $U%router.test@router.test', 'far.test $U%$D@tcp-far',
          'part.test $U%$D@part.test']
@@ -21,7 +21,7 @@ PARAMETERS = ['', '', '', '', '[ENVELOPE_FROM] own@router.test, ', '[AUTH_CHANNE
               '[CANT_MAPPING] SENDERS, [OR], [AUTH_CHANNEL] tcp_far, ']
 TEMPLATES = ['$Y', '$Y', '$Y', '$N', '$Nno$ way', '$N4.2.1|later$X', '$X5.3.2|bad$ $0$N', '$B',
              '$H', '$V', '$>note', '$Clog$<', '$D1$Y', '$AX-T:$ x$Y', '$C$|T;$0|$E$N', '$NA$:A',
-             '$NE$:E', '$Dxx$N', '$S9,1$Y', '$N$|SENDERS;sue@far.test|', '${gen$0}$N']
+             '$NE$:E', '$Dxx$N', '$Nsue', '$S9,1$Y', '$N$|SENDERS;sue@far.test|', '${gen$0}$N']
 FORWARDS = ['$Y%s@router.test', '$Y%s@far.test$D', '$Y$0@part.test', '$Y$0x@far.test$H', '$N',
             '$I', '$Y$0@router.test$D', '$Y%s@nowhere.example', '$:E$Y%s@far.test',
             '$Y%s@router.test$D$H']
@@ -49,7 +49,7 @@ def aliases(r):
 
 def access_entry(r, table):
     n = r.choice(NAMES)
-    source, sender = r.choice(['*', 'tcp_local', 'tcp_far']), r.choice(['*', '*', '', 'sue@*'])
+    source, sender = r.choice(['*', 'tcp_local', 'tcp_far']), r.choice(['*', '', 'sue@*', 'sue@*'])
     to = r.choice(['*', n + '@*', '*@far.test', '$_*@*', '*@router.test', '%@*', n + '+*@*'])
     where = '|*' if table == 'FROM_ACCESS' else '|%s|%s' % (
         r.choice(['*', 'l', 'tcp_far', 'tcp_part', 'tcp*']), to)
