@@ -8,7 +8,8 @@ import ssl
 
 import kit
 from harness import RouterTest, free_port, make_certificate, wait_until
-from pki import pki
+from peers import Aiosmtpd, Nsd
+from pki import NAME, pki
 
 CHANNELS = ['tcp_local smtp maytls logging\ntcp-daemon',
             'tcp_bank smtp maytls tlsprofile bank logging\ntcp-bank-daemon']
@@ -230,3 +231,42 @@ class Renewal(RouterTest):
             with kit.Wire(self.port) as wire:
                 wire.ehlo()
                 wire.starttls(context)
+
+
+class NextHop(RouterTest):
+    def test_resumption_and_trust(self):
+        """Sessions with a next hop are resumed, and what they prove is proven again; not
+        when another kind of proof is wanted, nor when the CA has been taken away."""
+        zone = Nsd({'partner.test': '%s. A 127.0.0.1\n' % NAME})
+        self.addCleanup(zone.stop)
+        peer = Aiosmtpd(certificate=pki().pair('ecdsa'))
+        self.addCleanup(peer.stop)
+        channel = ('tcp_%s smtp nomx daemon ' + NAME + ' port %d nameservers 127.0.0.1@%d logging '
+                   'musttlsclient tlsverify%s tlsprofile ours\ntcp-%s-daemon')
+        self.port = free_port()
+        self.it = self.router(kit.site(
+            ['%s.test $U%%$D@tcp-%s-daemon' % (v, v) for v in ('host', 'ca')] +
+            ['. $U%$H@tcp-daemon'],
+            ['tcp_local smtp\ntcp-daemon'] +
+            [channel % (v, peer.port, zone.port, v, v) for v in ('host', 'ca')],
+            [kit.service('SMTP', 'tcp_local', self.port)], ['host.test', 'ca.test'],
+            files={'tls.cnf': '[ours]\nca_file = ../ca.pem\n'}))
+        self.trust('root')
+        self.it.start()
+        for verify in ('host', 'ca'):
+            self.assertEqual(self.send(verify), ('delivered', None, verify))
+            self.assertEqual(self.send(verify), ('delivered', 'yes', verify))
+        self.assertEqual(self.it.tool('tls', 'reload').returncode, 0)
+        self.assertEqual(self.send('host'), ('delivered', 'yes', 'host'))
+        self.trust('other')
+        self.assertEqual(self.it.tool('tls', 'reload').returncode, 0)
+        self.assertEqual(self.send('host'), ('deferred', None, None))
+
+    def trust(self, ca):
+        shutil.copy(pki().path(ca + '.pem'), self.it.path('ca.pem'))
+        os.chmod(self.it.path('ca.pem'), 0o644)
+
+    def send(self, verify):
+        ident = kit.queue_id(kit.send(self.port, 'bob@%s.test' % verify))
+        event = self.it.wait_event('deliver', id=ident)
+        return event['outcome'], event.get('tls.resumed'), event.get('tls.verified')
