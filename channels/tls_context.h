@@ -90,7 +90,8 @@ void tls_inherit(struct tls_context *c, const struct tls_profile *p);
 /* tls_resume.c: makes the context resume sessions, if its profile wants that. */
 void tls_resume_prepare(struct tls_build *b);
 
-/* tls_describe.c: notes what the certificate from this file says, for tls_contexts_each(). */
+/* tls_describe.c: notes what the certificate from this file says, for
+ * tls_contexts_each(). */
 void tls_note_certificate(struct tls_build *b, str file, X509 *cert);
 /* The time of a certificate, milliseconds since 1970. */
 int64_t tls_time_ms(const ASN1_TIME *t);

@@ -1,5 +1,5 @@
-/* tls_contexts: the contexts of a configuration: one for each profile and role. Each can be
- * replaced while sessions use it; they keep theirs until they end. */
+/* tls_contexts: the contexts of a configuration: one for each profile and role. Each can
+ * be replaced while sessions use it; they keep theirs until they end. */
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -48,8 +48,8 @@ static bool profile_has_server(const struct tls_profile *p)
     return p->settings[TLS_OPTION_server_cert].items != NULL;
 }
 
-/* Both contexts of a profile; each NULL when it has a fault or, the server's, when there is
- * no certificate. */
+/* Both contexts of a profile; each NULL when it has a fault or, the server's, when there
+ * is no certificate. */
 static bool build(const struct tls_contexts *c, const struct tls_profile *p,
                   enum tls_files files, struct diags *d, struct tls_context **server,
                   struct tls_context **client)

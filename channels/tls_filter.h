@@ -17,7 +17,7 @@ struct tls_filter {
     char reference[TLS_NAMES_MAX][256]; /* names it may be for, "" for none */
     bool may_resume;                    /* the session may be kept, under: */
     unsigned char session_key[TLS_FINGERPRINT_BYTES];
-    char reference_ip[64];              /* the address instead, "" for none */
+    char reference_ip[64]; /* the address instead, "" for none */
 };
 
 /* tls_resume.c: a client offers to resume what was kept of an earlier session with this

@@ -1,6 +1,7 @@
-/* tls_identity: may sessions of an older context of the profile be resumed under this one?
- * Yes if all that the profile says is the same and the CAs hold the same certificates.
- * Then ticket keys and sessions with next hops are taken over from it, else they are new. */
+/* tls_identity: may sessions of an older context of the profile be resumed under this
+ * one? Yes if all that the profile says is the same and the CAs hold the same
+ * certificates. Then ticket keys and sessions with next hops are taken over from it, else
+ * they are new. */
 #include <openssl/err.h>
 #include <openssl/x509.h>
 #include <stdlib.h>

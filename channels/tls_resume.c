@@ -1,5 +1,5 @@
-/* tls_resume: sessions that are resumed: a server's by tickets under keys of the profile, a
- * client's by what it kept of an earlier session for the same host, names and kind of
+/* tls_resume: sessions that are resumed: a server's by tickets under keys of the profile,
+ * a client's by what it kept of an earlier session for the same host, names and kind of
  * verification. No early data in either direction. */
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -15,8 +15,8 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv,
                      EVP_CIPHER_CTX *crypt, EVP_MAC_CTX *mac, int wrap)
 {
     const struct tls_filter *f = SSL_get_app_data(ssl);
-    int found = tls_tickets_apply(f->context->tickets, f->context->ticket_cipher, name, iv,
-                                  crypt, mac, wrap);
+    int found = tls_tickets_apply(f->context->tickets, f->context->ticket_cipher, name,
+                                  iv, crypt, mac, wrap);
     /* 2: and a new one. Tickets of TLS 1.3 are for one use (RFC 8446 C.4). */
     return !wrap && found == 1 && SSL_version(ssl) >= TLS1_3_VERSION ? 2 : found;
 }
@@ -79,8 +79,8 @@ void tls_resume_prepare(struct tls_build *b)
         return; /* tls_params.c has seen to it */
     }
     if (!c->server) {
-        SSL_CTX_set_session_cache_mode(c->ssl,
-                                       SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+        SSL_CTX_set_session_cache_mode(c->ssl, SSL_SESS_CACHE_CLIENT |
+                                                   SSL_SESS_CACHE_NO_INTERNAL);
         SSL_CTX_sess_set_new_cb(c->ssl, on_session);
         return;
     }

@@ -1,5 +1,5 @@
-/* tls_sessions: see tls_sessions.h. A table that is searched from one end to the other: it
- * is small, and a handshake costs far more. */
+/* tls_sessions: see tls_sessions.h. A table that is searched from one end to the other:
+ * it is small, and a handshake costs far more. */
 #include "channels/tls_sessions.h"
 
 #include <pthread.h>

@@ -16,7 +16,8 @@ struct tls_sessions;
 struct tls_sessions *tls_sessions_new(void);
 struct tls_sessions *tls_sessions_ref(struct tls_sessions *s);
 void tls_sessions_unref(struct tls_sessions **s);
-/* Keeps `session`, taking over the reference, in the place of an older one. Any thread. */
+/* Keeps `session`, taking over the reference, in the place of an older one. Any thread.
+ */
 void tls_sessions_put(struct tls_sessions *s,
                       const unsigned char key[TLS_SESSION_KEY_BYTES],
                       SSL_SESSION *session);

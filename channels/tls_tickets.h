@@ -15,8 +15,8 @@ struct tls_tickets;
 struct tls_tickets *tls_tickets_new(void);
 struct tls_tickets *tls_tickets_ref(struct tls_tickets *t);
 void tls_tickets_unref(struct tls_tickets **t);
-/* Forgets keys that are too old, so that what was recorded cannot be read by who gets hold
- * of the memory later. To be called now and then. Any thread, as all here. */
+/* Forgets keys that are too old, so that what was recorded cannot be read by who gets
+ * hold of the memory later. To be called now and then. Any thread, as all here. */
 void tls_tickets_tend(struct tls_tickets *t);
 /* Moves their clock forward; for tests. */
 void tls_tickets_age(struct tls_tickets *t, int64_t seconds);

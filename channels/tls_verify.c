@@ -157,7 +157,7 @@ bool tls_verify_again(struct tls_filter *f)
     bool ok = cert != NULL && (f->verify == TLS_VERIFY_FP ? verify_fingerprint(f, cert)
                                                           : verify_chain_again(f, cert));
     f->facts.verify_error[0] = '\0';
-    f->facts.verified = !ok                            ? TLS_VERIFY_NO
+    f->facts.verified = !ok                           ? TLS_VERIFY_NO
                         : f->verify == TLS_VERIFY_TRY ? TLS_VERIFY_HOST
                                                       : f->verify;
     X509_free(cert);

@@ -48,8 +48,8 @@ static void put_head(struct status *s, const struct control_setup *setup)
                (long long)((now_ms - reload_loaded_ms(setup->reload)) / 1000));
 }
 
-/* A refused configuration, certificates that could not be taken or that expire: what wants
- * somebody's attention stands above all numbers. */
+/* A refused configuration, certificates that could not be taken or that expire: what
+ * wants somebody's attention stands above all numbers. */
 static void put_trouble(struct status *s, const struct control_setup *setup)
 {
     int64_t now_ms = worker_now_ms(setup->main), since_ms;

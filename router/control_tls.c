@@ -39,8 +39,8 @@ static void put_certificate(struct telling *t, const struct tls_view_certificate
     char until[40], from[40];
     clock_rfc3339(c->not_after_ms, until, sizeof until);
     clock_rfc3339(c->not_before_ms, from, sizeof from);
-    buf_printf(t->text, "  %.*s%s%.*s\n", STR_ARG(c->file), c->sni.len > 0 ? "  for " : "",
-               STR_ARG(c->sni));
+    buf_printf(t->text, "  %.*s%s%.*s\n", STR_ARG(c->file),
+               c->sni.len > 0 ? "  for " : "", STR_ARG(c->sni));
     buf_printf(t->text, "    subject      %.*s\n", STR_ARG(c->subject));
     if (c->names.len > 0) {
         buf_printf(t->text, "    names        %.*s\n", STR_ARG(c->names));
@@ -58,8 +58,9 @@ static void put_certificate(struct telling *t, const struct tls_view_certificate
     put_string(t->fields, "names", c->names);
     buf_puts(t->fields, ",");
     put_string(t->fields, "fingerprint", c->fingerprint);
-    buf_printf(t->fields, ",\"not_before\":\"%s\",\"not_after\":\"%s\",\"expires_s\":%lld}",
-               from, until, (long long)((c->not_after_ms - t->now_ms) / 1000));
+    buf_printf(t->fields,
+               ",\"not_before\":\"%s\",\"not_after\":\"%s\",\"expires_s\":%lld}", from,
+               until, (long long)((c->not_after_ms - t->now_ms) / 1000));
 }
 
 static bool has_room(const struct telling *t)

@@ -8,8 +8,8 @@
 
 enum { CONTROL_TLS_MAX = 256 * 1024 };
 
-/* Appends lines to text and the JSON member `contexts`, with a comma before it, to fields.
- * What does not fit is left out, and counted in `contexts_left_out`. */
+/* Appends lines to text and the JSON member `contexts`, with a comma before it, to
+ * fields. What does not fit is left out, and counted in `contexts_left_out`. */
 void control_tls(const struct renewal *r, int64_t now_ms, struct buf *text,
                  struct buf *fields);
 /* For `status`: what could not be read, and what expires: members certificate_error (with

@@ -198,8 +198,7 @@ static void on_worked(uv_work_t *work, int status)
         }
         answer_askers(r);
     }
-    if (r->renewed || new_runtime ||
-        worker_now_ms(r->main) - r->warned_ms >= WARN_MS) {
+    if (r->renewed || new_runtime || worker_now_ms(r->main) - r->warned_ms >= WARN_MS) {
         warn_all(r);
     }
     runtime_unref(&r->runtime);

@@ -23,7 +23,8 @@ void renewal_free(struct renewal **r);
 void renewal_request(struct renewal *r, const char *by, reload_cb cb, void *arg);
 
 /* Why the files of the configuration in force could not all be taken when they were read
- * last, one line, and when; empty: they could. Borrowed until the next turn of the loop. */
+ * last, one line, and when; empty: they could. Borrowed until the next turn of the loop.
+ */
 str renewal_trouble(const struct renewal *r, int64_t *since_ms);
 /* Tells of every certificate in use. */
 void renewal_view(const struct renewal *r, tls_view_cb *each, void *arg);

@@ -1,5 +1,5 @@
-/* tls_view: what a driver tells of the certificates it uses, for `pointsman tls contexts`,
- * `pointsman status` and the warnings before they expire. */
+/* tls_view: what a driver tells of the certificates it uses, for `pointsman tls
+ * contexts`, `pointsman status` and the warnings before they expire. */
 #ifndef ROUTER_TLS_VIEW_H
 #define ROUTER_TLS_VIEW_H
 
@@ -32,9 +32,9 @@ struct tls_view {
 /* Borrowed for the call, in which nothing else of the driver may be asked. */
 typedef void tls_view_cb(const struct tls_view *v, void *arg);
 
-/* The step of the warnings that a certificate has reached: 30, 14, 7, 3 or 1 days that are
- * left at most, 0 when it has expired; -1 while there is time. A step longer than a third
- * of its life does not count: a certificate of six days always is within a week. */
+/* The step of the warnings that a certificate has reached: 30, 14, 7, 3 or 1 days that
+ * are left at most, 0 when it has expired; -1 while there is time. A step longer than a
+ * third of its life does not count: a certificate of six days always is within a week. */
 int tls_view_step(int64_t not_before_ms, int64_t not_after_ms, int64_t now_ms);
 
 #endif

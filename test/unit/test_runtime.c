@@ -32,7 +32,7 @@ static bool prepare_first(const struct snapshot *s, void *before, void **state,
 }
 
 static bool prepare_second(const struct snapshot *s, void *before, void **state,
-                          struct diags *d)
+                           struct diags *d)
 {
     if (story_of(s)->refuse_second) {
         diag_error(d, SPAN_NONE, "test", "refused");

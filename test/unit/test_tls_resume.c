@@ -217,7 +217,8 @@ static void test_keys_rotate(void **state)
     assert_false(talk(w, w->contexts, w->contexts, "mx.one.test"));
     tls_tickets_age(server->tickets, TLS_TICKET_LIFE_S + 1);
     assert_false(talk(w, w->contexts, w->contexts, "mx.two.test")); /* under a new key */
-    assert_true(talk(w, w->contexts, w->contexts, "mx.one.test"));  /* still, and renewed */
+    assert_true(
+        talk(w, w->contexts, w->contexts, "mx.one.test")); /* still, and renewed */
     tls_tickets_age(server->tickets, TLS_TICKET_LIFE_S - 1);
     assert_true(talk(w, w->contexts, w->contexts, "mx.one.test"));
     tls_tickets_age(server->tickets, 2 * TLS_TICKET_LIFE_S);
