@@ -31,11 +31,13 @@ static struct parcel *parcel_new(struct dispatch *d, struct queue_message *m)
     for (unsigned i = 0; i < m->header_count; i++) {
         p->bytes += (size_t)body_size(m->headers[i].text);
     }
-    p->open = m->entry_count;
     for (unsigned i = 0; i < m->entry_count; i++) {
-        p->deliveries[i].dispatch = d;
-        p->deliveries[i].parcel = p;
-        p->deliveries[i].entry = &m->entries[i];
+        if (queue_entry_born_claimed(&m->entries[i])) {
+            struct delivery *delivery = &p->deliveries[p->open++];
+            delivery->dispatch = d;
+            delivery->parcel = p;
+            delivery->entry = &m->entries[i];
+        }
     }
     return p;
 }
@@ -78,12 +80,18 @@ static bool make_room(struct dispatch *d, unsigned n, size_t bytes)
     return true;
 }
 
+/* The claimed entries of m; those set aside or due later are the queue's alone. */
 static void take_in(struct dispatch *d, struct queue_message *m, bool claimed)
 {
     struct parcel *p = parcel_new(d, m);
+    unsigned n = p->open; /* the parcel goes with its last entry */
+    if (n == 0) {
+        queue_message_free(&p->message);
+        free(p);
+        return;
+    }
     /* What was claimed was asked for with the room in mind. */
-    bool room = !d->stopping && (claimed || make_room(d, m->entry_count, p->bytes));
-    unsigned n = m->entry_count; /* the message goes with its last entry */
+    bool room = !d->stopping && (claimed || make_room(d, n, p->bytes));
     scheduler_hold(d->scheduler, n, p->bytes);
     for (unsigned i = 0; i < n; i++) {
         struct delivery *delivery = &p->deliveries[i];
@@ -97,16 +105,6 @@ static void take_in(struct dispatch *d, struct queue_message *m, bool claimed)
         d->more = true;
     }
     dispatch_pump_soon(d);
-}
-
-void dispatch_add(struct worker *w, struct queue_message *m)
-{
-    if (w->dispatch == NULL) {
-        /* Committed while the daemon ended: the next start finds it in the queue. */
-        queue_message_free(&m);
-        return;
-    }
-    take_in(w->dispatch, m, false);
 }
 
 /* --- looking at the queue --- */
@@ -135,6 +133,27 @@ static void claim_in(struct dispatch *d, int64_t delay_ms)
 void dispatch_due_at(struct dispatch *d, int64_t at_ms)
 {
     claim_in(d, at_ms - worker_now_ms(d->worker));
+}
+
+/* Some of its entries may have to wait before they are tried first. */
+static void due_later(struct dispatch *d, const struct queue_message *m)
+{
+    for (unsigned i = 0; i < m->entry_count; i++) {
+        if (m->entries[i].not_before_ms > 0) {
+            dispatch_due_at(d, m->entries[i].not_before_ms);
+        }
+    }
+}
+
+void dispatch_add(struct worker *w, struct queue_message *m)
+{
+    if (w->dispatch == NULL) {
+        /* Committed while the daemon ended: the next start finds it in the queue. */
+        queue_message_free(&m);
+        return;
+    }
+    due_later(w->dispatch, m);
+    take_in(w->dispatch, m, false);
 }
 
 static void claim_failed(struct dispatch *d, const struct queue_result *r)

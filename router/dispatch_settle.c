@@ -14,12 +14,14 @@ enum { SETTLE_ERRORS_LOGGED = 20 }; /* one line a minute while the store fails *
 struct settling {
     struct delivery *delivery;
     struct queue_settlement s;
-    str *keep;
+    struct queue_recipient *keep;
+    struct queue_attempt attempt;
     unsigned failed, deferred;
     struct report *report;
     unsigned errors;
     char why[200]; /* nobody can be told: the reason */
-    char last_error[OUTCOME_TEXT_MAX + 300];
+    char last_error[OUTCOME_TEXT_MAX + 300], outcome[OUTCOME_TEXT_MAX + 300],
+        tls[DELIVERY_TLS_MAX];
 };
 
 /* --- what became of each recipient --- */
@@ -41,85 +43,6 @@ static void outcome_expire(struct outcome *o, int64_t give_up_ms)
                     "not delivered within %lld %s; the last reason was: %s", number, unit,
                     last);
     }
-}
-
-static void log_text(struct log_line *line, const char *key, const char *text)
-{
-    log_cstr(line, key, text[0] != '\0' ? text : NULL);
-}
-
-/* What was wanted and what it came to, in one word: "must+host>host", "may>clear". */
-static void log_tls_summary(struct log_line *line, const struct job_tls *t)
-{
-    bool verify = strcmp(t->verify, "no") != 0;
-    const char *got = t->active                     ? "tls"
-                      : t->error[0] && !t->fallback ? "failed"
-                                                    : "clear";
-    if (t->active && strcmp(t->verified, "no") != 0) {
-        got = t->verified;
-    }
-    log_fmt(line, "tls.summary", "%s%s%s>%s", t->level, verify ? "+" : "",
-            verify ? t->verify : "", got);
-}
-
-static void log_tls(struct log_line *line, const struct job_tls *t)
-{
-    if (!t->wanted) {
-        return;
-    }
-    log_tls_summary(line, t);
-    log_cstr(line, "tls.active", t->active ? "yes" : "no");
-    log_cstr(line, "tls.policy.level", t->level);
-    log_cstr(line, "tls.policy.verify", t->verify);
-    log_cstr(line, "tls.policy.source", t->source);
-    log_cstr(line, "tls.fallback", t->fallback ? "yes" : NULL);
-    if (t->active) {
-        log_text(line, "tls.version", t->version);
-        log_text(line, "tls.cipher", t->cipher);
-        log_int(line, "tls.bits", t->bits);
-        log_int(line, "tls.bits_alg", t->bits_alg);
-        log_text(line, "tls.group", t->group);
-        log_cstr(line, "tls.pq", t->pq ? "yes" : NULL);
-        log_cstr(line, "tls.resumed", t->resumed ? "yes" : NULL);
-        log_duration_ms(line, "tls.handshake_ms", t->handshake_ns);
-        log_cstr(line, "tls.verified", strcmp(t->verified, "no") ? t->verified : "none");
-        log_text(line, "tls.peer.subject", t->subject);
-        log_text(line, "tls.peer.issuer", t->issuer);
-        log_text(line, "tls.spki", t->spki);
-    }
-    log_text(line, "tls.sni", t->sni);
-    log_text(line, "tls.error", t->error);
-}
-
-static void outcome_log(const struct delivery *d, const struct job_recipient *r,
-                        int64_t now_ms)
-{
-    const struct job *job = &d->job;
-    const struct outcome *o = &r->outcome;
-    bool quiet = job->channel != NULL && !job->channel->opts.logging;
-    if (quiet && o->class == OUTCOME_DELIVERED) {
-        return;
-    }
-    struct log_line line;
-    log_begin(&line, job->worker->daemon->log, LOG_DELIVER);
-    log_str(&line, "id", job->message_id);
-    log_str(&line, "channel", d->entry->channel);
-    log_cstr(&line, "outcome", outcome_class_name(o->class));
-    log_str(&line, "from", job->sender);
-    log_str(&line, "to", r->address);
-    if (job->host.len > 0) {
-        log_str(&line, "host", job->host);
-    }
-    log_cstr(&line, "peer", job->peer[0] != '\0' ? job->peer : NULL);
-    log_tls(&line, &job->tls);
-    if (o->code != 0) {
-        log_int(&line, "code", o->code);
-    }
-    log_fmt(&line, "status", "%u.%u.%u", o->enhanced[0], o->enhanced[1], o->enhanced[2]);
-    log_cstr(&line, "text", o->text);
-    log_int(&line, "attempts", (int64_t)job->attempts + 1);
-    log_int(&line, "delay_ms", now_ms - d->parcel->message->created_ms);
-    log_end(&line);
 }
 
 static void outcome_count(struct worker_counters *c, enum outcome_class class)
@@ -152,7 +75,7 @@ static void judge(struct settling *st)
         }
         st->deferred += r->outcome.class == OUTCOME_DEFERRED;
         st->failed += r->outcome.class == OUTCOME_FAILED;
-        outcome_log(d, r, now_ms);
+        delivery_log(d, r, now_ms);
         outcome_count(&d->job.worker->counters, r->outcome.class);
     }
     st->s.next_try_ms = scheduler_next_try_ms(policy, d->job.attempts + 1, created_ms,
@@ -161,17 +84,38 @@ static void judge(struct settling *st)
 
 /* --- the settlement --- */
 
-/* What the operator sees beside the entry: the outcome of the first recipient kept. */
-static void write_last_error(struct settling *st, const struct outcome *o)
+static void outcome_line(const struct outcome *o, char *out, size_t size)
 {
     char code[16] = "";
     if (o->code != 0) {
         snprintf(code, sizeof code, "%u ", o->code);
     }
-    snprintf(st->last_error, sizeof st->last_error, "%s%s%s%u.%u.%u %s", o->host,
-             o->host[0] != '\0' ? ": " : "", code, o->enhanced[0], o->enhanced[1],
-             o->enhanced[2], o->text);
-    st->s.last_error = st->last_error;
+    snprintf(out, size, "%s%s%s%u.%u.%u %s", o->host, o->host[0] != '\0' ? ": " : "",
+             code, o->enhanced[0], o->enhanced[1], o->enhanced[2], o->text);
+}
+
+/* What those who look at the message later are told of this attempt. */
+static void fill_attempt(struct settling *st)
+{
+    const struct job *job = &st->delivery->job;
+    const struct outcome *shown = NULL;
+    for (unsigned i = 0; i < job->recipient_count && shown == NULL; i++) {
+        const struct outcome *o = &job->recipients[i].outcome;
+        shown = o->class != OUTCOME_DELIVERED ? o : NULL;
+    }
+    outcome_line(shown != NULL ? shown : &job->recipients[0].outcome, st->outcome,
+                 sizeof st->outcome);
+    delivery_tls_summary(job, st->tls, sizeof st->tls);
+    st->attempt = (struct queue_attempt){
+        .at_ms = worker_now_ms(job->worker),
+        .peer = job->peer,
+        .tls = st->tls,
+        .outcome = st->outcome,
+        .delivered = job->recipient_count - st->deferred - st->failed,
+        .deferred = st->deferred,
+        .failed = st->failed,
+    };
+    st->s.attempt = &st->attempt;
 }
 
 /* Failed recipients stay when nobody can be told: the message is set aside, never
@@ -187,15 +131,17 @@ static void fill_settlement(struct settling *st)
         if (!keep) {
             continue;
         }
-        if (st->s.keep_count == 0) {
-            write_last_error(st, &r->outcome);
+        if (st->s.keep_count == 0) { /* what the operator sees beside the entry */
+            outcome_line(&r->outcome, st->last_error, sizeof st->last_error);
+            st->s.last_error = st->last_error;
         }
-        st->keep[st->s.keep_count++] = r->address;
+        st->keep[st->s.keep_count++] = st->delivery->entry->recipients[i];
     }
     st->s.hold = keep_failed && st->deferred == 0;
     st->s.keep = st->keep;
     st->s.entry_id = st->delivery->entry->id;
     st->s.number = st->delivery->parcel->message->number;
+    st->s.notices = st->delivery->entry->notices;
 }
 
 static void settling_free(struct settling **st)
@@ -240,7 +186,7 @@ static void log_bounce(const struct settling *st, const struct queue_message *re
     log_begin(&line, d->job.worker->daemon->log, LOG_BOUNCE);
     log_cstr(&line, "id", report->id);
     log_str(&line, "for", d->job.message_id);
-    log_str(&line, "to", report->entries[0].recipients[0]);
+    log_str(&line, "to", report->entries[0].recipients[0].address);
     log_str(&line, "channel", report->entries[0].channel);
     log_int(&line, "recipients", st->failed);
     log_end(&line);
@@ -359,5 +305,6 @@ void delivery_settle(struct delivery *d)
         st->report = report_new(d, st->why, sizeof st->why);
     }
     fill_settlement(st);
+    fill_attempt(st);
     settle_step(st);
 }

@@ -75,6 +75,14 @@ void delivery_start(struct delivery *d);
 /* Frees what delivery_start() made. */
 void delivery_clear(struct delivery *d);
 
+/* --- dispatch_log.c --- */
+void delivery_log(const struct delivery *d, const struct job_recipient *r,
+                  int64_t now_ms);
+enum { DELIVERY_TLS_MAX = 48 };
+/* Writes what was wanted of TLS and what it came to, in one word: "must+host>host",
+ * "may>clear"; "" where the channel does not send by SMTP. */
+void delivery_tls_summary(const struct job *job, char *out, size_t size);
+
 /* --- dispatch_settle.c --- */
 /* The outcomes are known: log, count, report to the sender, settle in the queue, then
  * dispatch_forget(). */

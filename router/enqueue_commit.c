@@ -26,13 +26,13 @@ static void log_enqueue(struct enqueue *e, unsigned recipients, uint64_t size)
     log_end(&line);
 }
 
-static void log_hold(struct enqueue *e, const struct queue_message *m)
+static void log_hold(struct enqueue *e)
 {
     struct log_line line;
     log_begin(&line, e->worker->daemon->log, LOG_HOLD);
-    log_cstr(&line, "id", m->id);
+    log_cstr(&line, "id", e->id);
     log_str(&line, "channel", e->session.source->name);
-    log_cstr(&line, "reason", m->hold);
+    log_cstr(&line, "reason", e->hold);
     log_end(&line);
 }
 
@@ -95,12 +95,10 @@ static void on_committed(struct worker *w, struct queue_message *m,
         list_report_stored(e->lists, w, m);
     }
     dispatch_reports(w, m);
-    if (m->hold != NULL) {
-        log_hold(e, m);
-        queue_message_free(&m);
-    } else {
-        dispatch_add(w, m);
+    if (e->hold != NULL) {
+        log_hold(e);
     }
+    dispatch_add(w, m);
     outcome_set(&e->outcome, OUTCOME_DELIVERED, 250, 2, 0, 0, "queued as %s", e->id);
     enqueue_answer(e, &e->outcome);
 }
@@ -137,10 +135,10 @@ static void hold_looping(struct enqueue *e)
 {
     const char *option;
     unsigned limit = enqueue_received_limit(e, &option);
-    if (limit > 0 && e->scan.received > limit && e->message->hold == NULL) {
-        e->message->hold = arena_printf(e->message->arena, "%u Received fields, %s is %u",
-                                        e->scan.received, option, limit)
-                               .ptr;
+    if (limit > 0 && e->scan.received > limit && e->hold == NULL) {
+        e->hold = arena_printf(e->message->arena, "%u Received fields, %s is %u",
+                               e->scan.received, option, limit)
+                      .ptr;
     }
 }
 
@@ -150,9 +148,9 @@ static void hold_message(struct enqueue *e)
 {
     unsigned limit = e->session.source->opts.holdlimit;
     if (e->admission.hold != NULL) {
-        e->message->hold = arena_strdup(e->message->arena, e->admission.hold);
+        e->hold = arena_strdup(e->message->arena, e->admission.hold);
     } else if (limit > 0 && e->given > limit) {
-        e->message->hold =
+        e->hold =
             arena_printf(e->message->arena, "%u recipients, holdlimit of %.*s is %u",
                          e->given, STR_ARG(e->session.source->name), limit)
                 .ptr;
@@ -220,8 +218,9 @@ static void entry_fill(struct enqueue *e, const struct group *g, size_t from, si
     entry->channel = arena_str(m->arena, g->channel->name);
     entry->host = g->host;
     entry->too_large = g->over;
-    entry->recipients = arena_array(m->arena, str, n);
-    memcpy(entry->recipients, g->recipients.at + from, n * sizeof(str));
+    entry->hold = e->hold;
+    entry->recipients = arena_array(m->arena, struct queue_recipient, n);
+    memcpy(entry->recipients, g->recipients.at + from, n * sizeof *entry->recipients);
     entry->recipient_count = (unsigned)n;
 }
 

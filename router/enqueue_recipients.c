@@ -113,7 +113,8 @@ static void leaf_take(struct enqueue *e, const struct address *to,
         e->recipients++; /* taken, but nobody gets it */
     } else if (!seen_before(e, route)) {
         struct group *g = group_find(e, leaf);
-        *vec_add(e->arena, &g->recipients) = address_print(a, &route->address);
+        *vec_add(e->arena, &g->recipients) =
+            (struct queue_recipient){.address = address_print(a, &route->address)};
         e->recipients++;
         if (e->session.source->opts.logging || route->channel->opts.logging) {
             e->logged = true;

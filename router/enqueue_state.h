@@ -20,7 +20,7 @@ struct group {
     str sender;                       /* of their list; ptr NULL: as it came */
     unsigned block_limit, line_limit; /* of their list; 0: none */
     const char *over;                 /* the limit the message exceeds, or NULL */
-    VEC(str) recipients;
+    VEC(struct queue_recipient) recipients;
 };
 
 struct enqueue {
@@ -47,6 +47,7 @@ struct enqueue {
     bool logged;                  /* a channel concerned has the logging keyword */
     struct header_scan scan;
     struct message_size size; /* as the client sent it */
+    const char *hold;         /* why it is set aside; NULL: it is not */
     struct outgoings *outgoings;
     struct buf header; /* the header of the body, the empty line included */
     bool header_left;  /* it was too large for that */

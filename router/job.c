@@ -20,7 +20,7 @@ static bool common_host(const struct channel *c, const struct queue_entry *e, st
 {
     for (unsigned i = 0; i < e->recipient_count; i++) {
         struct address address;
-        if (address_parse(e->recipients[i], &address) != NULL) {
+        if (address_parse(e->recipients[i].address, &address) != NULL) {
             return false;
         }
         str one = route_next_hop(c, &address);
@@ -77,7 +77,7 @@ static void job_fill(struct delivery *d, struct runtime *runtime)
     job->recipients = calloc(e->recipient_count, sizeof *job->recipients);
     check(e->recipient_count > 0 && job->recipients != NULL);
     for (unsigned i = 0; i < e->recipient_count; i++) {
-        job->recipients[i].address = e->recipients[i];
+        job->recipients[i].address = e->recipients[i].address;
         outcome_init(&job->recipients[i].outcome);
     }
     d->running = true;

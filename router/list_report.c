@@ -132,8 +132,8 @@ void list_report_add(struct list_report *r, const struct snapshot *s,
             (struct bounce_recipient){member, STR(""), kept};
     }
     if (logged) {
-        *vec_add(r->arena, &r->logged) =
-            (struct logged){holder_of(n), member, snapshot_where(r->arena, s, n->at), kept};
+        *vec_add(r->arena, &r->logged) = (struct logged){
+            holder_of(n), member, snapshot_where(r->arena, s, n->at), kept};
     }
 }
 
@@ -228,7 +228,7 @@ static void log_report(struct worker *w, const struct queue_message *m,
     log_begin(&line, w->daemon->log, LOG_BOUNCE);
     log_cstr(&line, "id", report->id);
     log_cstr(&line, "for", m->id);
-    log_str(&line, "to", report->entries[0].recipients[0]);
+    log_str(&line, "to", report->entries[0].recipients[0].address);
     log_str(&line, "channel", report->entries[0].channel);
     log_int(&line, "recipients", (int64_t)(t->members.n + t->more));
     log_str(&line, "list", t->list);

@@ -29,6 +29,20 @@ struct queue_header {
     unsigned number; /* distinguishes those of one message, in memory and in the store */
 };
 
+/* What a client may ask for about a recipient (RFC 3461 4.1); none of them: nothing. */
+enum {
+    QUEUE_NOTIFY_NEVER = 1,
+    QUEUE_NOTIFY_SUCCESS = 2,
+    QUEUE_NOTIFY_FAILURE = 4,
+    QUEUE_NOTIFY_DELAY = 8
+};
+
+struct queue_recipient {
+    str address;     /* as rewritten, without angle brackets */
+    unsigned notify; /* set of QUEUE_NOTIFY_...; 0: not given */
+    str orcpt;       /* ORCPT= as given ("rfc822;ann@x.test"); ptr NULL: not given */
+};
+
 struct queue_entry {
     int64_t id; /* set by the store */
     str channel, host;
@@ -38,12 +52,27 @@ struct queue_entry {
     str returns;
     const struct queue_header *header; /* one of the message's; NULL: as in the body */
     unsigned attempts;
-    str *recipients; /* those still open */
+    unsigned notices;                   /* warnings sent so far */
+    struct queue_recipient *recipients; /* those still open */
     unsigned recipient_count;
+    /* When new: why it is set aside at once (NULL: it is not), else when it is due first
+     * (0: at once). Nobody claims such an entry as it is committed. */
+    const char *hold;
+    int64_t not_before_ms;
     /* A keyword: the channel does not take a message of this size, so the entry fails at
      * its first attempt. Known while the message is in memory only. */
     const char *too_large;
 };
+
+/* Is it claimed by whoever commits it? */
+static inline bool queue_entry_born_claimed(const struct queue_entry *e)
+{
+    return e->hold == NULL && e->not_before_ms == 0;
+}
+
+/* How much of a message comes back with a report (RFC 3461 4.3). Stored as these
+ * numbers. */
+enum queue_ret { QUEUE_RET_NONE = 0, QUEUE_RET_FULL = 1, QUEUE_RET_HDRS = 2 };
 
 /* A message with its open entries. Immutable; lives in its own arena. */
 struct queue_message {
@@ -54,8 +83,9 @@ struct queue_message {
     str sender; /* as received: reports go there; empty: null sender */
     str source_channel;
     bool eight_bit;
-    const char *hold;  /* why it is set aside as it is committed; NULL: it is not */
-    struct body *body; /* one reference */
+    enum queue_ret ret; /* RET= of MAIL */
+    str envid;          /* ENVID= of MAIL, as given (xtext); ptr NULL: not given */
+    struct body *body;  /* one reference */
     struct queue_header *headers; /* numbered from 0 when new; claimed: the entry's */
     unsigned header_count;
     struct queue_entry *entries;
@@ -99,7 +129,7 @@ struct queue_result {
 
 /* Commits m: ok means message, envelope and body are on stable storage. The caller
  * keeps m; on ok its entries, and those of its reports, have ids and are claimed by w,
- * but those of a message with a reason to hold are set aside: nobody claims them. */
+ * but for those that are not born so (queue_entry_born_claimed()). */
 typedef void (*queue_commit_cb)(struct worker *w, struct queue_message *m,
                                 const struct queue_result *r, void *arg);
 void queue_commit(struct queue *q, struct worker *w, struct queue_message *m,
@@ -115,15 +145,28 @@ typedef void (*queue_claim_cb)(struct worker *w, struct queue_message **messages
 void queue_claim(struct queue *q, struct worker *w, unsigned limit, int64_t now_ms,
                  queue_claim_cb cb, void *arg);
 
+/* One attempt to deliver an entry, for those who look at the message later. Of each entry
+ * the first three and the last twenty are kept, as long as its message is there. */
+struct queue_attempt {
+    int64_t at_ms;
+    const char *peer;    /* who was asked, as in the log; "": nobody */
+    const char *tls;     /* what was wanted and what came of it, as in the log; or "" */
+    const char *outcome; /* of the first recipient that was not delivered, else of the
+                            first: "550 5.1.1 no such user" */
+    unsigned delivered, deferred, failed; /* recipients */
+};
+
 /* What became of one claimed entry; all in one transaction. */
 struct queue_settlement {
     int64_t entry_id;
-    uint64_t number; /* of its message */
-    const str *keep; /* recipients still open (deferred); others are gone */
+    uint64_t number;                    /* of its message */
+    const struct queue_recipient *keep; /* still open (deferred); others are gone */
     unsigned keep_count;
-    int64_t next_try_ms;          /* when keep_count > 0 */
-    bool hold;                    /* keep them, but set aside until an operator acts */
-    const char *last_error;       /* one line, NULL: leave */
+    int64_t next_try_ms;    /* when keep_count > 0 */
+    bool hold;              /* keep them, but set aside until an operator acts */
+    const char *last_error; /* one line, NULL: leave */
+    unsigned notices;       /* warnings sent so far, this report included */
+    const struct queue_attempt *attempt; /* what to remember of it; NULL: nothing */
     struct queue_message *report; /* a notification committed together with this, or NULL;
                                      its entries are born claimed by w */
 };

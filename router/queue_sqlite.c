@@ -77,8 +77,8 @@ static bool store_do(struct queue_store *s, enum sqlite_statement id,
 }
 
 /* Runs a statement whose only parameter is a number. */
-static bool store_do_number(struct queue_store *s, enum sqlite_statement id,
-                            int64_t value, struct queue_result *r)
+bool store_do_number(struct queue_store *s, enum sqlite_statement id, int64_t value,
+                     struct queue_result *r)
 {
     sqlite3_stmt *q = store_statement(s, id, r);
     if (q != NULL) {
@@ -88,8 +88,8 @@ static bool store_do_number(struct queue_store *s, enum sqlite_statement id,
 }
 
 /* One row with one number, or `otherwise`; false with *r. */
-static bool query_number(struct queue_store *s, sqlite3_stmt *q, int64_t otherwise,
-                         int64_t *value, struct queue_result *r)
+bool store_query_number(struct queue_store *s, sqlite3_stmt *q, int64_t otherwise,
+                        int64_t *value, struct queue_result *r)
 {
     if (q == NULL) {
         return false;
@@ -287,7 +287,7 @@ static bool sqlite_room(struct queue_store *s, const struct queue_message *m,
     if (free_bytes >= RESERVE_BYTES + s->charged_bytes) {
         return true;
     }
-    if (!query_number(s, store_statement(s, SQL_FREE_BYTES, r), 0, &inside, r)) {
+    if (!store_query_number(s, store_statement(s, SQL_FREE_BYTES, r), 0, &inside, r)) {
         return false;
     }
     if (free_bytes >= RESERVE_BYTES / 2 + s->charged_bytes / 2 &&
@@ -300,19 +300,18 @@ static bool sqlite_room(struct queue_store *s, const struct queue_message *m,
                              RESERVE_BYTES >> 20);
 }
 
-static void bind_str(sqlite3_stmt *q, int at, str text)
+void store_bind(sqlite3_stmt *q, int at, str text)
 {
     sqlite3_bind_text(q, at, text.ptr == NULL ? "" : text.ptr, (int)text.len,
                       SQLITE_STATIC);
 }
 
-/* ptr NULL is NULL, which is not the same as empty. */
-static void bind_optional(sqlite3_stmt *q, int at, str text)
+void store_bind_optional(sqlite3_stmt *q, int at, str text)
 {
     if (text.ptr == NULL) {
         sqlite3_bind_null(q, at);
     } else {
-        bind_str(q, at, text);
+        store_bind(q, at, text);
     }
 }
 
@@ -325,11 +324,13 @@ static bool insert_message(struct queue_store *s, const struct queue_message *m,
     }
     sqlite3_bind_int64(q, 1, (int64_t)m->number);
     sqlite3_bind_int64(q, 2, m->created_ms);
-    bind_str(q, 3, m->sender);
-    bind_str(q, 4, m->source_channel);
+    store_bind(q, 3, m->sender);
+    store_bind(q, 4, m->source_channel);
     sqlite3_bind_int(q, 5, m->eight_bit);
     sqlite3_bind_int64(q, 6, (int64_t)body_size(m->body));
     sqlite3_bind_text(q, 7, body_file(m->body), -1, SQLITE_STATIC); /* NULL: inline */
+    sqlite3_bind_int(q, 8, m->ret);
+    store_bind_optional(q, 9, m->envid);
     return store_run(s, q, r);
 }
 
@@ -378,8 +379,9 @@ static bool insert_headers(struct queue_store *s, const struct queue_message *m,
     return good;
 }
 
-static bool insert_recipients(struct queue_store *s, int64_t entry, const str *addresses,
-                              unsigned count, struct queue_result *r)
+bool store_insert_recipients(struct queue_store *s, int64_t entry,
+                             const struct queue_recipient *list, unsigned count,
+                             struct queue_result *r)
 {
     for (unsigned i = 0; i < count; i++) {
         sqlite3_stmt *q = store_entry_statement(s, SQL_INSERT_RECIPIENT, entry, r);
@@ -387,12 +389,21 @@ static bool insert_recipients(struct queue_store *s, int64_t entry, const str *a
             return false;
         }
         sqlite3_bind_int64(q, 3, i);
-        bind_str(q, 4, addresses[i]);
+        store_bind(q, 4, list[i].address);
+        sqlite3_bind_int64(q, 5, list[i].notify);
+        store_bind_optional(q, 6, list[i].orcpt);
         if (!store_run(s, q, r)) {
             return false;
         }
     }
     return true;
+}
+
+static enum queue_state birth_state(const struct queue_entry *e)
+{
+    return e->hold != NULL               ? QUEUE_HELD
+           : queue_entry_born_claimed(e) ? QUEUE_CLAIMED
+                                         : QUEUE_WAITING;
 }
 
 static bool insert_entry(struct queue_store *s, const struct queue_message *m,
@@ -402,30 +413,20 @@ static bool insert_entry(struct queue_store *s, const struct queue_message *m,
     if (q == NULL) {
         return false;
     }
-    bind_str(q, 3, e->channel);
-    bind_str(q, 4, e->host);
-    sqlite3_bind_int64(q, 5, m->created_ms);
-    bind_optional(q, 6, e->sender);
-    bind_optional(q, 8, e->returns);
+    store_bind(q, 3, e->channel);
+    store_bind(q, 4, e->host);
+    sqlite3_bind_int(q, 5, birth_state(e));
+    sqlite3_bind_int64(q, 6, e->not_before_ms > 0 ? e->not_before_ms : m->created_ms);
+    store_bind_optional(q, 7, e->sender);
     if (e->header == NULL) {
-        sqlite3_bind_null(q, 7);
+        sqlite3_bind_null(q, 8);
     } else {
-        sqlite3_bind_int64(q, 7, e->header->number);
+        sqlite3_bind_int64(q, 8, e->header->number);
     }
+    store_bind_optional(q, 9, e->returns);
+    sqlite3_bind_text(q, 10, e->hold, -1, SQLITE_STATIC); /* NULL: none */
     return store_run(s, q, r) &&
-           insert_recipients(s, e->id, e->recipients, e->recipient_count, r);
-}
-
-static bool hold_message(struct queue_store *s, const struct queue_message *m,
-                         struct queue_result *r)
-{
-    sqlite3_stmt *q = store_statement(s, SQL_HOLD_MESSAGE, r);
-    if (q == NULL) {
-        return false;
-    }
-    sqlite3_bind_int64(q, 1, (int64_t)m->number);
-    sqlite3_bind_text(q, 2, m->hold, -1, SQLITE_STATIC);
-    return store_run(s, q, r);
+           store_insert_recipients(s, e->id, e->recipients, e->recipient_count, r);
 }
 
 static bool sqlite_remove(struct queue_store *s, uint64_t number, struct queue_result *r)
@@ -456,97 +457,10 @@ static bool sqlite_insert(struct queue_store *s, struct queue_message *m,
             return false;
         }
     }
-    return m->hold == NULL || hold_message(s, m, r);
-}
-
-/* --- settle --- */
-
-static void doom_body(struct queue_store *s, uint64_t number)
-{
-    if (s->doomed_count == s->doomed_cap) {
-        s->doomed_cap = s->doomed_cap > 0 ? s->doomed_cap * 2 : 16;
-        s->doomed = realloc(s->doomed, s->doomed_cap * sizeof *s->doomed);
-        check(s->doomed != NULL);
-    }
-    s->doomed[s->doomed_count++] = number;
-}
-
-/* Removes the message when its last entry is gone; its file goes after the commit. */
-static bool message_reap(struct queue_store *s, int64_t number, struct queue_result *r)
-{
-    int64_t left;
-    sqlite3_stmt *q = store_statement(s, SQL_ENTRY_LEFT, r);
-    if (q != NULL) {
-        sqlite3_bind_int64(q, 1, number);
-    }
-    if (!query_number(s, q, 0, &left, r)) {
-        return false;
-    }
-    if (left != 0) {
-        return true;
-    }
-    q = store_statement(s, SQL_BODY_FILE, r);
-    if (q == NULL) {
-        return false;
-    }
-    sqlite3_bind_int64(q, 1, number);
-    int rc = sqlite3_step(q);
-    bool file = rc == SQLITE_ROW && sqlite3_column_type(q, 0) != SQLITE_NULL;
-    bool good = rc == SQLITE_ROW || rc == SQLITE_DONE || store_fail(s, r);
-    sqlite3_reset(q);
-    if (!good || !store_do_number(s, SQL_DELETE_MESSAGE, number, r)) {
-        return false;
-    }
-    if (file) {
-        doom_body(s, (uint64_t)number);
-    }
     return true;
 }
 
-/* The recipients still open are a subset of those stored: the same number of them
- * means the same ones, which is what a host that is down gives. */
-static bool settle_recipients(struct queue_store *s, const struct queue_settlement *t,
-                              struct queue_result *r)
-{
-    int64_t stored;
-    sqlite3_stmt *q = store_entry_statement(s, SQL_COUNT_RECIPIENTS, t->entry_id, r);
-    if (!query_number(s, q, 0, &stored, r)) {
-        return false;
-    }
-    if (stored == (int64_t)t->keep_count) {
-        return true;
-    }
-    q = store_entry_statement(s, SQL_DELETE_RECIPIENTS, t->entry_id, r);
-    return store_run(s, q, r) &&
-           insert_recipients(s, t->entry_id, t->keep, t->keep_count, r);
-}
-
-static bool settle_keep(struct queue_store *s, const struct queue_settlement *t,
-                        struct queue_result *r)
-{
-    sqlite3_stmt *q = store_entry_statement(s, SQL_KEEP_ENTRY, t->entry_id, r);
-    if (q == NULL) {
-        return false;
-    }
-    sqlite3_bind_int(q, 3, t->hold ? QUEUE_HELD : QUEUE_WAITING);
-    sqlite3_bind_int64(q, 4, t->next_try_ms);
-    sqlite3_bind_text(q, 5, t->last_error, -1, SQLITE_STATIC); /* NULL: leave */
-    if (!store_run(s, q, r)) {
-        return false;
-    }
-    return sqlite3_changes(s->db) == 0 || settle_recipients(s, t, r);
-}
-
-static bool sqlite_settle(struct queue_store *s, const struct queue_settlement *t,
-                          struct queue_result *r)
-{
-    check(entry_number(t->entry_id) == (int64_t)t->number);
-    if (t->keep_count > 0) {
-        return settle_keep(s, t, r);
-    }
-    sqlite3_stmt *q = store_entry_statement(s, SQL_DELETE_ENTRY, t->entry_id, r);
-    return store_run(s, q, r) && message_reap(s, (int64_t)t->number, r);
-}
+/* --- states --- */
 
 static bool sqlite_release(struct queue_store *s, int64_t entry, int64_t next_try_ms,
                            struct queue_result *r)
@@ -573,8 +487,9 @@ static bool sqlite_set_state(struct queue_store *s, int64_t entry, enum queue_st
 static bool sqlite_count(struct queue_store *s, struct queue_counts *c,
                          struct queue_result *r)
 {
-    if (!query_number(s, store_statement(s, SQL_COUNT_MESSAGES, r), 0, &c->messages, r) ||
-        !query_number(s, store_statement(s, SQL_OLDEST, r), 0, &c->oldest_ms, r)) {
+    if (!store_query_number(s, store_statement(s, SQL_COUNT_MESSAGES, r), 0, &c->messages,
+                            r) ||
+        !store_query_number(s, store_statement(s, SQL_OLDEST, r), 0, &c->oldest_ms, r)) {
         return false;
     }
     sqlite3_stmt *q = store_statement(s, SQL_COUNT_ENTRIES, r);

@@ -35,25 +35,27 @@ static inline int64_t entry_position(int64_t id)
     X(SAVE_BOUND, "UPDATE meta SET value = ?1 WHERE key = 'next_number'")                \
     X(INSERT_MESSAGE,                                                                    \
       "INSERT INTO messages (number, created_ms, sender, source_channel,"                \
-      " eight_bit, size, body_file) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")                \
+      " eight_bit, size, body_file, ret, envid)"                                         \
+      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                                    \
     X(INSERT_BODY, "INSERT INTO bodies (number, data) VALUES (?1, ?2)")                  \
     X(INSERT_HEADER, "INSERT INTO headers (number, header, replaces, data)"              \
                      " VALUES (?1, ?2, ?3, ?4)")                                         \
     X(INSERT_ENTRY, "INSERT INTO entries (number, position, channel, host, state,"       \
-                    " attempts, next_try_ms, sender, header, returns)"                   \
-                    " VALUES (?1, ?2, ?3, ?4, 1, 0, ?5, ?6, ?7, ?8)")                    \
-    X(INSERT_RECIPIENT, "INSERT INTO recipients (number, position, rank, address)"       \
-                        " VALUES (?1, ?2, ?3, ?4)")                                      \
+                    " attempts, next_try_ms, sender, header, returns, last_error)"       \
+                    " VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9, ?10)")              \
+    X(INSERT_RECIPIENT, "INSERT INTO recipients"                                         \
+                        " (number, position, rank, address, notify, orcpt)"              \
+                        " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                              \
     X(DUE, "SELECT e.number, e.position, e.channel, e.host, e.attempts, m.created_ms,"   \
            " m.sender, m.source_channel, m.eight_bit, m.size, m.body_file,"              \
-           " e.sender, e.header, e.returns"                                              \
+           " e.sender, e.header, e.returns, e.notices, m.ret, m.envid"                   \
            " FROM entries e JOIN messages m ON m.number = e.number"                      \
            " WHERE e.state = 0 AND e.next_try_ms <= ?1"                                  \
            " ORDER BY e.next_try_ms, e.number, e.position LIMIT ?2")                     \
     X(BODY, "SELECT data FROM bodies WHERE number = ?1")                                 \
     X(HEADER, "SELECT replaces, data FROM headers WHERE number = ?1 AND header = ?2")    \
-    X(RECIPIENTS, "SELECT address FROM recipients WHERE number = ?1 AND position = ?2"   \
-                  " ORDER BY rank")                                                      \
+    X(RECIPIENTS, "SELECT address, notify, orcpt FROM recipients"                        \
+                  " WHERE number = ?1 AND position = ?2 ORDER BY rank")                  \
     X(NEXT_DUE, "SELECT min(next_try_ms) FROM entries WHERE state = 0")                  \
     X(SET_STATE, "UPDATE entries SET state = ?3 WHERE number = ?1 AND position = ?2")    \
     X(SET_ASIDE, "UPDATE entries SET state = 2, last_error = ?3"                         \
@@ -70,8 +72,17 @@ static inline int64_t entry_position(int64_t id)
             " WHERE (e.number, e.position) > (?1, ?2) AND (?3 = 0 OR e.state = 2)"       \
             " ORDER BY e.number, e.position LIMIT ?4")                                   \
     X(KEEP_ENTRY, "UPDATE entries SET state = ?3, attempts = attempts + 1,"              \
-                  " next_try_ms = ?4, last_error = coalesce(?5, last_error)"             \
-                  " WHERE number = ?1 AND position = ?2")                                \
+                  " next_try_ms = ?4, last_error = coalesce(?5, last_error),"            \
+                  " notices = ?6 WHERE number = ?1 AND position = ?2")                   \
+    X(INSERT_ATTEMPT,                                                                    \
+      "INSERT INTO attempts SELECT number, position, ?3, ?4, channel, host, ?5, ?6, ?7," \
+      " ?8, ?9, ?10 FROM entries WHERE number = ?1 AND position = ?2")                   \
+    X(LAST_ATTEMPT, "SELECT coalesce(max(attempt), 0) FROM attempts"                     \
+                    " WHERE number = ?1 AND position = ?2")                              \
+    X(FORGET_ATTEMPT, "DELETE FROM attempts"                                             \
+                      " WHERE number = ?1 AND position = ?2 AND attempt = ?3")           \
+    X(ENTRIES_BESIDE, "SELECT 1 FROM entries WHERE number = ?1 AND position <> ?2"       \
+                      " LIMIT 1")                                                        \
     X(COUNT_RECIPIENTS, "SELECT count(*) FROM recipients"                                \
                         " WHERE number = ?1 AND position = ?2")                          \
     X(DELETE_RECIPIENTS, "DELETE FROM recipients WHERE number = ?1 AND position = ?2")   \
@@ -120,6 +131,24 @@ sqlite3_stmt *store_entry_statement(struct queue_store *s, enum sqlite_statement
                                     int64_t entry, struct queue_result *r);
 void store_log(struct queue_store *s, const char *what, uint64_t number,
                const char *reason);
+/* Runs a statement bound to one number only. */
+bool store_do_number(struct queue_store *s, enum sqlite_statement id, int64_t number,
+                     struct queue_result *r);
+/* The number in the first column of the first row, or `otherwise` without a row. Resets
+ * q, which may be NULL: false. */
+bool store_query_number(struct queue_store *s, sqlite3_stmt *q, int64_t otherwise,
+                        int64_t *value, struct queue_result *r);
+void store_bind(sqlite3_stmt *q, int at, str text);
+/* ptr NULL is NULL, which is not the same as empty. */
+void store_bind_optional(sqlite3_stmt *q, int at, str text);
+bool store_insert_recipients(struct queue_store *s, int64_t entry,
+                             const struct queue_recipient *list, unsigned count,
+                             struct queue_result *r);
+
+/* --- queue_sqlite_settle.c --- */
+
+bool sqlite_settle(struct queue_store *s, const struct queue_settlement *t,
+                   struct queue_result *r);
 
 /* --- queue_sqlite_schema.c --- */
 
@@ -127,6 +156,8 @@ void store_log(struct queue_store *s, const char *what, uint64_t number,
  * newer program. */
 bool schema_version(struct queue_store *s, int64_t *version, struct queue_result *r);
 
+/* The version this program works with. */
+int64_t schema_latest(void);
 /* Creates or migrates; checks that the file is a queue and not a newer one. */
 bool schema_prepare(struct queue_store *s, struct queue_result *r);
 

@@ -23,6 +23,7 @@ static void entry_from_row(sqlite3_stmt *q, struct queue_message *m)
     m->entries->channel = column_str(m->arena, q, 2);
     m->entries->host = column_str(m->arena, q, 3);
     m->entries->attempts = (unsigned)sqlite3_column_int64(q, 4);
+    m->entries->notices = (unsigned)sqlite3_column_int64(q, 14);
     if (sqlite3_column_type(q, 11) != SQLITE_NULL) {
         m->entries->sender = column_str(m->arena, q, 11);
     }
@@ -46,6 +47,10 @@ static struct queue_message *message_from_row(sqlite3_stmt *q, int64_t *size, st
     m->sender = column_str(m->arena, q, 6);
     m->source_channel = column_str(m->arena, q, 7);
     m->eight_bit = sqlite3_column_int(q, 8) != 0;
+    m->ret = (enum queue_ret)sqlite3_column_int(q, 15);
+    if (sqlite3_column_type(q, 16) != SQLITE_NULL) {
+        m->envid = column_str(m->arena, q, 16);
+    }
     *size = sqlite3_column_int64(q, 9);
     *file = sqlite3_column_type(q, 10) == SQLITE_NULL ? STR_NONE
                                                       : column_str(m->arena, q, 10);
@@ -56,14 +61,19 @@ static struct queue_message *message_from_row(sqlite3_stmt *q, int64_t *size, st
 static bool load_recipients(struct queue_store *s, struct queue_message *m,
                             struct queue_result *r)
 {
-    VEC(str) list = {0};
+    VEC(struct queue_recipient) list = {0};
     int rc;
     sqlite3_stmt *q = store_entry_statement(s, SQL_RECIPIENTS, m->entries->id, r);
     if (q == NULL) {
         return false;
     }
     while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
-        *vec_add(m->arena, &list) = column_str(m->arena, q, 0);
+        struct queue_recipient *to = vec_add(m->arena, &list);
+        *to = (struct queue_recipient){.address = column_str(m->arena, q, 0),
+                                       .notify = (unsigned)sqlite3_column_int(q, 1)};
+        if (sqlite3_column_type(q, 2) != SQLITE_NULL) {
+            to->orcpt = column_str(m->arena, q, 2);
+        }
     }
     bool good = rc == SQLITE_DONE || store_fail(s, r);
     sqlite3_reset(q);

@@ -44,7 +44,16 @@ static bool reader_open(struct queue_store *s, const char *directory,
     if (!schema_version(s, &version, r)) {
         return false;
     }
-    return version > 0 || queue_result_fail(r, "the database has no queue in it yet");
+    if (version == 0) {
+        return queue_result_fail(r, "the database has no queue in it yet");
+    }
+    if (version < schema_latest()) {
+        return queue_result_fail(r,
+                                 "the queue has schema version %d; the daemon brings it "
+                                 "to version %d when it starts",
+                                 (int)version, (int)schema_latest());
+    }
+    return true;
 }
 
 static str column(struct arena *a, sqlite3_stmt *q, int at)

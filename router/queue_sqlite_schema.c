@@ -61,6 +61,29 @@ static const char *const STEPS[] = {
 
     /* Who is told of failures, where a list says so. */
     "ALTER TABLE entries ADD COLUMN returns TEXT;",
+
+    /* What clients ask for about reports, the warnings sent, and what became of each
+     * attempt, which stays until the message is gone. */
+    "ALTER TABLE messages ADD COLUMN ret INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE messages ADD COLUMN envid TEXT;"
+    "ALTER TABLE entries ADD COLUMN notices INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE recipients ADD COLUMN notify INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE recipients ADD COLUMN orcpt TEXT;"
+    "CREATE TABLE attempts ("
+    "  number INTEGER NOT NULL REFERENCES messages ON DELETE CASCADE,"
+    "  position INTEGER NOT NULL,"
+    "  attempt INTEGER NOT NULL,"
+    "  at_ms INTEGER NOT NULL,"
+    "  channel TEXT NOT NULL,"
+    "  host TEXT NOT NULL,"
+    "  peer TEXT NOT NULL,"
+    "  tls TEXT NOT NULL,"
+    "  outcome TEXT NOT NULL,"
+    "  delivered INTEGER NOT NULL,"
+    "  deferred INTEGER NOT NULL,"
+    "  failed INTEGER NOT NULL,"
+    "  PRIMARY KEY (number, position, attempt)"
+    ") WITHOUT ROWID;",
 };
 enum { SCHEMA_VERSION = sizeof STEPS / sizeof *STEPS };
 
@@ -123,6 +146,11 @@ bool schema_version(struct queue_store *s, int64_t *out, struct queue_result *r)
     }
     *out = version;
     return true;
+}
+
+int64_t schema_latest(void)
+{
+    return SCHEMA_VERSION;
 }
 
 bool schema_prepare(struct queue_store *s, struct queue_result *r)

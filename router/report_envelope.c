@@ -10,7 +10,7 @@
 struct group {
     const struct channel *channel;
     str host;
-    VEC(str) recipients;
+    VEC(struct queue_recipient) recipients;
 };
 
 struct grouping {
@@ -32,7 +32,8 @@ static void group_add(struct grouping *g, const struct route *route)
         map_add(g->by_key, key, group);
         *vec_add(a, &g->groups) = group;
     }
-    *vec_add(a, &group->recipients) = address_print(a, &route->address);
+    *vec_add(a, &group->recipients) =
+        (struct queue_recipient){.address = address_print(a, &route->address)};
 }
 
 static void entries_make(struct grouping *g)

@@ -337,9 +337,9 @@ struct queue_message *fixture_message(struct fixture *f, size_t size, unsigned e
         e->channel = arena_printf(m->arena, "tcp_%u", i);
         e->host = arena_printf(m->arena, "host%u.test", i);
         e->recipient_count = 2;
-        e->recipients = arena_array(m->arena, str, 2);
-        e->recipients[0] = arena_printf(m->arena, "ann@host%u.test", i);
-        e->recipients[1] = arena_printf(m->arena, "bob@host%u.test", i);
+        e->recipients = arena_array(m->arena, struct queue_recipient, 2);
+        e->recipients[0].address = arena_printf(m->arena, "ann@host%u.test", i);
+        e->recipients[1].address = arena_printf(m->arena, "bob@host%u.test", i);
     }
     return m;
 }

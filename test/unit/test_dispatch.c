@@ -305,8 +305,11 @@ static void send_body(const char *sender, const char *entries, struct body *body
         str *words = words_of(m->arena, arena_str(m->arena, line).ptr, &count);
         e->channel = words[0];
         e->host = str_eq(words[1], STR("-")) ? STR("") : words[1];
-        e->recipients = words + 2;
         e->recipient_count = count - 2;
+        e->recipients = arena_array(m->arena, struct queue_recipient, count - 2);
+        for (unsigned i = 2; i < count; i++) {
+            e->recipients[i - 2].address = words[i];
+        }
     }
     unsigned answers = bench->answers;
     queue_commit(bench->daemon.queue, w, m, on_committed, NULL);

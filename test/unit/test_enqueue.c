@@ -192,7 +192,8 @@ static void expect_entry(const struct queue_message *m, unsigned i, const char *
     const struct queue_entry *e = &m->entries[i];
     str all = STR("");
     for (unsigned k = 0; k < e->recipient_count; k++) {
-        all = arena_printf(a, "%.*s %.*s", STR_ARG(all), STR_ARG(e->recipients[k]));
+        all =
+            arena_printf(a, "%.*s %.*s", STR_ARG(all), STR_ARG(e->recipients[k].address));
     }
     assert_true(str_eq(e->channel, str_from(channel)));
     assert_true(str_eq(e->host, str_from(host)));

@@ -87,8 +87,8 @@ static void round_trip(size_t size)
     assert_str(got->entries->host, "host1.test");
     assert_int_equal(got->entries->attempts, 0);
     assert_int_equal(got->entries->recipient_count, 2);
-    assert_str(got->entries->recipients[0], "ann@host1.test");
-    assert_str(got->entries->recipients[1], "bob@host1.test");
+    assert_str(got->entries->recipients[0].address, "ann@host1.test");
+    assert_str(got->entries->recipients[1].address, "bob@host1.test");
     assert_true(fixture_body_good(got, size));
     claimed_free(&c);
     queue_message_free(&m);
@@ -227,7 +227,7 @@ static void test_settle_partly(void **state)
     assert_int_equal(c.count, 1);
     assert_int_equal(c.messages[0]->entries->attempts, 1);
     assert_int_equal(c.messages[0]->entries->recipient_count, 1);
-    assert_str(c.messages[0]->entries->recipients[0], "bob@host0.test");
+    assert_str(c.messages[0]->entries->recipients[0].address, "bob@host0.test");
     claimed_free(&c);
     s.last_error = NULL; /* leaves what is there; all recipients kept */
     assert_true(fixture_settle(&f, &s).ok);
@@ -395,8 +395,8 @@ static void crowd_run(void *arg)
         m->entries = arena_new_of(m->arena, struct queue_entry);
         m->entry_count = 1;
         m->entries->channel = STR("tcp_local");
-        m->entries->recipients = arena_new_of(m->arena, str);
-        m->entries->recipients[0] = STR("ann@example.test");
+        m->entries->recipients = arena_new_of(m->arena, struct queue_recipient);
+        m->entries->recipients[0].address = STR("ann@example.test");
         m->entries->recipient_count = 1;
         queue_commit(c->f->daemon.queue, c->w, m, on_crowd_commit, c);
     }

@@ -260,7 +260,7 @@ static void test_savepoints(void **state)
     for (unsigned i = 0; i < 60; i++) {
         m[i] = fixture_message(&f, 100, 2);
         if (i % 3 == 0) {
-            m[i]->entries[1].recipients[1] = STR("bad");
+            m[i]->entries[1].recipients[1].address = STR("bad");
         }
     }
     for (unsigned i = 0; i < 60; i++) {

@@ -171,13 +171,13 @@ static void test_migration(void **state)
     fixture_close(&f);
     make_version_1(&f);
     assert_true(fixture_open(&f));
-    assert_int_equal(fixture_sql(&f, "PRAGMA user_version"), 3);
+    assert_int_equal(fixture_sql(&f, "PRAGMA user_version"), 4);
     fixture_claim(&f, 10, LATER, &c);
     assert_int_equal(c.count, 1);
     const struct queue_message *m = c.messages[0];
     assert_str(m->sender, "old@test");
     assert_str(body_part(m->body, 0), "abc");
-    assert_str(m->entries->recipients[0], "ann@x.test");
+    assert_str(m->entries->recipients[0].address, "ann@x.test");
     assert_int_equal(m->entries->attempts, 2);
     assert_null(m->entries->sender.ptr);
     assert_null(m->entries->returns.ptr);

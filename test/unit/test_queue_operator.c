@@ -17,7 +17,9 @@ enum { MUCH_LATER = INT32_MAX };
 static struct queue_message *held_message(struct fixture *f, unsigned entries)
 {
     struct queue_message *m = fixture_message(f, 10, entries);
-    m->hold = "too many recipients";
+    for (unsigned i = 0; i < entries; i++) {
+        m->entries[i].hold = "too many recipients";
+    }
     assert_true(fixture_commit(f, m).ok);
     return m;
 }
@@ -116,7 +118,8 @@ static void test_look(void **state)
     snprintf(expected, sizeof expected,
              "0 2 tcp_0 host0.test 2 %.*s too many recipients\n"
              "1 2 tcp_1 host1.test 2 %.*s too many recipients\n",
-             STR_ARG(m->entries[0].recipients[1]), STR_ARG(m->entries[1].recipients[1]));
+             STR_ARG(m->entries[0].recipients[1].address),
+             STR_ARG(m->entries[1].recipients[1].address));
     assert_string_equal(s.text, expected);
     look(&f, false, &s);
     assert_int_equal(s.count, 3);
