@@ -17,9 +17,8 @@ void delivery_tls_summary(const struct job *job, char *out, size_t size)
         return;
     }
     bool verify = strcmp(t->verify, "no") != 0;
-    const char *got = t->active                     ? "tls"
-                      : t->error[0] && !t->fallback ? "failed"
-                                                    : "clear";
+    bool failed = (t->error[0] && !t->fallback) || strcmp(t->level, "must") == 0;
+    const char *got = t->active ? "tls" : failed ? "failed" : "clear";
     if (t->active && strcmp(t->verified, "no") != 0) {
         got = t->verified;
     }

@@ -78,10 +78,7 @@ class Pki:
                    (-60, 60))
         for name, how in LEAVES.items():
             self.leaf(name, **how)
-        self.key('self', 'ec')
-        self.openssl('req', '-x509', '-new', '-key', 'self.key', '-out', 'self.pem', '-config',
-                     'config', '-days', '30', '-subj', '/CN=' + NAME,
-                     '-addext', 'subjectAltName=DNS:' + NAME)
+        self.self_signed('self')
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -125,6 +122,12 @@ class Pki:
         self.issue(name, issuer, cn, extensions, days)
         if chain and issuer == 'middle':
             self.write(name + '.pem', self.read(name + '.pem') + self.read('middle.pem'))
+
+    def self_signed(self, name, san='DNS:' + NAME):
+        self.key(name, 'ec')
+        self.openssl('req', '-x509', '-new', '-key', name + '.key', '-out', name + '.pem',
+                     '-config', 'config', '-days', '30', '-subj', '/CN=' + NAME,
+                     '-addext', 'subjectAltName=' + san)
 
     def pair(self, name):
         return self.path(name + '.pem'), self.path(name + '.key')
