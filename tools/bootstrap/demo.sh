@@ -45,8 +45,17 @@ demo_stop() {
     fi
 }
 
-# field LINE KEY -> the value of KEY= in a log line, without quotes
-field() { printf '%s\n' "$1" | sed -n "s/.* $2=\"\([^\"]*\)\".*/\1/p; t; s/.* $2=\([^ ]*\).*/\1/p"; }
+# field LINE KEY -> the value of KEY= in a log line, without quotes. A line without it ends
+# the demonstration: it would show less than it says. (Called in a subshell.)
+field() {
+    local value key=${2//./\\.}
+    value=$(printf '%s\n' "$1" | sed -n "s/.* $key=\"\([^\"]*\)\".*/\1/p; t; s/.* $key=\([^ ]*\).*/\1/p")
+    if [ -z "$value" ]; then
+        echo "bootstrap: the log has no field '$2' in: $1" >&2
+        kill -TERM $$
+    fi
+    printf '%s\n' "$value"
+}
 # Waits until a log line after line number $from matches all patterns; sets $line.
 await() { # PATTERN...
     local p lines
@@ -96,7 +105,7 @@ demo_send() {
     say queued "$id, committed in $(field "$line" ms) ms"
     await ' event=deliver ' " id=$id " ' outcome=delivered' || return 1
     id2=$(field "$line" text | sed -n 's/.*queued as \([0-9A-Z]*\).*/\1/p')
-    say 'sent on' "$(field "$line" peer) over $(field "$line" tls) (musttlsclient)"
+    say 'sent on' "$(field "$line" peer) over $(field "$line" tls.version) $(field "$line" tls.cipher) (musttlsclient)"
     await ' event=deliver ' " id=$id2 " ' channel=l ' ' outcome=delivered' || return 1
     path=var/demo/mail/$(field "$line" peer)
     say delivered "$path"
