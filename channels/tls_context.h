@@ -93,6 +93,10 @@ void tls_resume_prepare(struct tls_build *b);
 /* tls_describe.c: notes what the certificate from this file says, for
  * tls_contexts_each(). */
 void tls_note_certificate(struct tls_build *b, str file, X509 *cert);
+/* The same for any certificate: all but file and sni. */
+void tls_describe(struct arena *a, X509 *cert, struct tls_view_certificate *out);
+/* "sha256:..." */
+str tls_digest_text(struct arena *a, const unsigned char digest[TLS_FINGERPRINT_BYTES]);
 /* The time of a certificate, milliseconds since 1970. */
 int64_t tls_time_ms(const ASN1_TIME *t);
 /* tls_describe.c: a name, RFC 4514, control bytes escaped. */

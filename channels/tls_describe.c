@@ -46,32 +46,44 @@ static str names_text(struct arena *a, const X509 *cert)
     return out;
 }
 
+str tls_digest_text(struct arena *a, const unsigned char digest[TLS_FINGERPRINT_BYTES])
+{
+    char text[sizeof "sha256:" + 2 * TLS_FINGERPRINT_BYTES];
+    size_t n = (size_t)snprintf(text, sizeof text, "sha256:");
+    for (size_t i = 0; i < TLS_FINGERPRINT_BYTES; i++) {
+        n += (size_t)snprintf(text + n, sizeof text - n, "%02x", digest[i]);
+    }
+    return arena_str(a, str_from(text));
+}
+
 static str fingerprint_text(struct arena *a, const X509 *cert)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
-    char text[sizeof "sha256:" + 2 * TLS_FINGERPRINT_BYTES] = "";
-    if (X509_digest(cert, EVP_sha256(), digest, NULL) == 1) {
-        size_t n = (size_t)snprintf(text, sizeof text, "sha256:");
-        for (size_t i = 0; i < TLS_FINGERPRINT_BYTES; i++) {
-            n += (size_t)snprintf(text + n, sizeof text - n, "%02x", digest[i]);
-        }
-    }
-    return arena_str(a, str_from(text));
+    bool ok = X509_digest(cert, EVP_sha256(), digest, NULL) == 1;
+    return ok ? tls_digest_text(a, digest) : STR("");
+}
+
+void tls_describe(struct arena *a, X509 *cert, struct tls_view_certificate *out)
+{
+    char subject[256];
+    tls_print_name(subject, sizeof subject, X509_get_subject_name(cert));
+    *out = (struct tls_view_certificate){
+        .file = STR(""),
+        .sni = STR(""),
+        .subject = arena_str(a, str_from(subject)),
+        .names = names_text(a, cert),
+        .fingerprint = fingerprint_text(a, cert),
+        .not_before_ms = tls_time_ms(X509_get0_notBefore(cert)),
+        .not_after_ms = tls_time_ms(X509_get0_notAfter(cert)),
+    };
+    ERR_clear_error();
 }
 
 void tls_note_certificate(struct tls_build *b, str file, X509 *cert)
 {
     struct tls_context *c = b->context;
-    char subject[256];
-    tls_print_name(subject, sizeof subject, X509_get_subject_name(cert));
-    *vec_add(c->arena, &c->certificates) = (struct tls_view_certificate){
-        .file = arena_str(c->arena, tls_shown(file)),
-        .sni = arena_str(c->arena, b->sni),
-        .subject = arena_str(c->arena, str_from(subject)),
-        .names = names_text(c->arena, cert),
-        .fingerprint = fingerprint_text(c->arena, cert),
-        .not_before_ms = tls_time_ms(X509_get0_notBefore(cert)),
-        .not_after_ms = tls_time_ms(X509_get0_notAfter(cert)),
-    };
-    ERR_clear_error();
+    struct tls_view_certificate *v = vec_add(c->arena, &c->certificates);
+    tls_describe(c->arena, cert, v);
+    v->file = arena_str(c->arena, tls_shown(file));
+    v->sni = arena_str(c->arena, b->sni);
 }

@@ -27,6 +27,10 @@ void tls_resume_failed(struct tls_filter *f);
 /* Does the certificate of a session that was set still prove what is wanted, by today's
  * date and CAs? Then it is noted. */
 bool tls_verify_again(struct tls_filter *f);
+/* The same without noting anything but the reason, in facts.verify_error. */
+bool tls_verify_today(struct tls_filter *f);
+/* "sha256:..." of a certificate's public key; "" if it has none that can be read. */
+str tls_spki_text(struct arena *a, X509 *cert);
 /* The handshake is done: fills in the facts. */
 void tls_verify_note(struct tls_filter *f);
 

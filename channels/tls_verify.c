@@ -21,6 +21,12 @@ static bool spki_digest(X509 *cert, unsigned char out[TLS_FINGERPRINT_BYTES])
     return ok;
 }
 
+str tls_spki_text(struct arena *a, X509 *cert)
+{
+    unsigned char digest[TLS_FINGERPRINT_BYTES];
+    return spki_digest(cert, digest) ? tls_digest_text(a, digest) : STR("");
+}
+
 static void note_peer(struct tls_facts *f, X509 *cert)
 {
     unsigned char digest[TLS_FINGERPRINT_BYTES];
@@ -148,20 +154,26 @@ static bool verify_chain_again(struct tls_filter *f, X509 *cert)
     return ok;
 }
 
+bool tls_verify_today(struct tls_filter *f)
+{
+    X509 *cert = SSL_get1_peer_certificate(f->ssl);
+    bool ok = cert != NULL && (f->verify == TLS_VERIFY_FP ? verify_fingerprint(f, cert)
+                                                          : verify_chain_again(f, cert));
+    X509_free(cert);
+    ERR_clear_error();
+    return ok;
+}
+
 bool tls_verify_again(struct tls_filter *f)
 {
     if (f->verify == TLS_VERIFY_NO) {
         return true;
     }
-    X509 *cert = SSL_get1_peer_certificate(f->ssl);
-    bool ok = cert != NULL && (f->verify == TLS_VERIFY_FP ? verify_fingerprint(f, cert)
-                                                          : verify_chain_again(f, cert));
+    bool ok = tls_verify_today(f);
     f->facts.verify_error[0] = '\0';
     f->facts.verified = !ok                           ? TLS_VERIFY_NO
                         : f->verify == TLS_VERIFY_TRY ? TLS_VERIFY_HOST
                                                       : f->verify;
-    X509_free(cert);
-    ERR_clear_error();
     return ok;
 }
 

@@ -67,6 +67,8 @@ struct tls_profile {
 const char *tls_option_name(enum tls_option o);
 /* The number of an option's row. */
 enum tls_option tls_option_of(enum option_id id);
+/* [*] as it is where nobody says anything. */
+void tls_profile_built_in(struct tls_profile *p);
 /* Does the profile name CAs by file, folder or store? */
 bool tls_profile_names_cas(const struct tls_profile *p);
 /* The same for CAs of clients. */

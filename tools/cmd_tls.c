@@ -8,10 +8,8 @@ static const struct tls_command {
     int words; /* itself and its arguments, at most */
     int (*run)(const struct invocation *in);
 } commands[] = {
-    {"audit", 1, tls_audit},
-    {"contexts", 1, cmd_control},
-    {"explain", 2, tls_explain},
-    {"reload", 1, cmd_control},
+    {"audit", 1, tls_audit}, {"contexts", 1, cmd_control}, {"explain", 2, tls_explain},
+    {"probe", 2, tls_probe}, {"reload", 1, cmd_control},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 

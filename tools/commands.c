@@ -144,15 +144,16 @@ static const struct command commands[] = {
      "  pointsman stop\n"
      "  pointsman stop --socket /run/pointsman/control\n",
      TAKES_SOCKET | TAKES_JSON, 0, 0, cmd_control},
-    {"tls", "explain [ADDRESS]|audit|contexts|reload",
-     "the TLS policy of mail that leaves; the certificates in use",
-     "explain: each field of the policy for an ADDRESS or --channel. audit: the weakest that\n"
-     "mail gets, of clear, tls (with anybody), ca, host, pinned. contexts: the certificates\n"
-     "the running daemon uses. reload: it reads them again, as it does when files change.\n"
-     "Exit: 0, 1 below --require, refused or broken, 2 bad question, no daemon.\n",
+    {"tls", "explain [ADDRESS]|audit|probe HOST|contexts|reload",
+     "the TLS policy of mail that leaves; what a host offers; certificates in use",
+     "explain: each field of the policy for ADDRESS or --channel. audit: the weakest that mail\n"
+     "gets: clear, tls (with anybody), ca, host, pinned. probe: what HOST[:PORT] shows, as\n"
+     "--channel judges it. contexts: certificates in use. reload: they are read again.\n"
+     "Exit: 0, 1 below --require, no TLS, refused or broken, 2 bad question, nobody there.\n",
      "  pointsman tls audit --require host --destination partner.test\n"
-     "  pointsman tls contexts --json\n",
-     TAKES_ALLOW | TAKES_SOURCE | TAKES_TLS | TAKES_SOCKET | TAKES_JSON, 1, 2, cmd_tls},
+     "  pointsman tls probe mx.partner.test --channel tcp_partner\n",
+     TAKES_ALLOW | TAKES_SOURCE | TAKES_TLS | TAKES_PROBE | TAKES_SOCKET | TAKES_JSON, 1, 2,
+     cmd_tls},
     {"version", "", "the version of this program", "Exit: 0.\n",
      "  pointsman version\n"
      "  pointsman -c etc/demo version\n",

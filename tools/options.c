@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/str.h"
 
 enum { SUGGEST_DISTANCE = 2 };
@@ -17,7 +18,7 @@ struct option_row {
                            * truth value, which becomes ... */
     bool truth;
     bool (*read)(struct tool_options *o, const char *value); /* NULL, or instead */
-    const char *help;
+    const char *help; /* NULL: it is told together with the next row */
 };
 
 static bool format_apply(struct tool_options *o, const char *value)
@@ -42,6 +43,17 @@ static bool max_errors_apply(struct tool_options *o, const char *value)
         return false;
     }
     o->max_errors = (unsigned)number;
+    return true;
+}
+
+static bool timeout_apply(struct tool_options *o, const char *value)
+{
+    enum { TIMEOUT_MAX_S = 3600 };
+    uint64_t number;
+    if (!str_u64(str_from(value), TIMEOUT_MAX_S, &number) || number == 0) {
+        return false;
+    }
+    o->timeout_s = (unsigned)number;
     return true;
 }
 
@@ -89,7 +101,8 @@ static const struct option_row rows[] = {
     TEXT(TAKES_CLIENT, 0, "helo", "NAME", helo, "the name it gives in EHLO"),
     FLAG(TAKES_CLIENT, 0, "tls", tls, true, "it turns TLS on when that is offered"),
     TEXT(TAKES_CLIENT, 0, "auth", "USER", auth, "it authenticates"),
-    TEXT(TAKES_CLIENT | TAKES_SENDER, 0, "sender", "ADDRESS", sender, "the envelope sender"),
+    TEXT(TAKES_CLIENT | TAKES_SENDER, 0, "sender", "ADDRESS", sender,
+         "the envelope sender"),
     TEXT(TAKES_SOURCE, 0, "source-channel", "CHANNEL", source_channel,
          "the channel mail comes from (default: the local one)"),
     TEXT(TAKES_DESTINATION, 0, "destination-channel", "CHANNEL", destination_channel,
@@ -102,13 +115,17 @@ static const struct option_row rows[] = {
     TEXT(TAKES_ADDRESSES, 0, "addresses", "FILE", addresses,
          "compare the routes of these, one a line"),
     TEXT(TAKES_FLAGS, 0, "flags", "LETTERS", flags, "the flags that $: and $; ask for"),
-    TEXT(TAKES_TLS, 0, "channel", "CHANNEL", channel, "explain: what the channel says"),
-    TEXT(TAKES_TLS, 0, "mx", "HOST", mx, "explain: for a connection to this host"),
-    TEXT(TAKES_TLS, 0, "ip", "IP", ip, "explain: and this address"),
+    TEXT(TAKES_TLS, 0, "channel", "CHANNEL", channel,
+         "explain: what the channel says; probe: its policy"),
+    TEXT(TAKES_TLS, 0, "mx", "HOST", mx, NULL),
+    TEXT(TAKES_TLS, 0, "ip", "IP", ip, "explain: for a connection to them"),
     TEXT(TAKES_TLS, 0, "destination", "DOMAIN", destination,
-         "audit: mail for that domain only"),
+         "audit, probe: mail for that domain"),
     TEXT(TAKES_TLS, 0, "require", "LEVEL", require,
-         "audit: exit 1 when something is below that"),
+         "audit, probe: exit 1 when something is below that"),
+    FLAG(TAKES_PROBE, 0, "implicit", implicit, true, NULL),
+    READ(TAKES_PROBE, "timeout", "SECONDS", timeout_apply,
+         "probe: TLS at once, as on port 465; limit (30)"),
     FLAG(TAKES_TRACE, 0, "trace", trace, true, "show every rule or entry looked at"),
     FLAG(TAKES_JSON, 0, "json", json, true, "one JSON object a line"),
     FLAG(TAKES_HELD, 0, "held", held, true, "list: what is held only"),
@@ -259,17 +276,33 @@ bool options_read(struct invocation *in, int argc, char **argv,
     return true;
 }
 
+/* "-c, --config FILE-or-DIR" */
+static void put_form(struct buf *out, const struct option_row *row)
+{
+    if (row->brief) {
+        buf_printf(out, "-%c, ", row->brief);
+    } else if (out->len == 0) {
+        buf_puts(out, "    ");
+    } else {
+        buf_puts(out, ", ");
+    }
+    buf_printf(out, "--%s%s%s", row->name, row->argument ? " " : "",
+               row->argument ? row->argument : "");
+}
+
 void options_print(FILE *out, unsigned options)
 {
+    struct buf left;
+    buf_init(&left, 200);
     for (size_t i = 0; i < ROW_COUNT; i++) {
-        const struct option_row *row = &rows[i];
-        char left[64];
-        if (!(row->bit & options)) {
+        if (!(rows[i].bit & options)) {
             continue;
         }
-        snprintf(left, sizeof left, "%c%c%s--%s%s%s", row->brief ? '-' : ' ',
-                 row->brief ? row->brief : ' ', row->brief ? ", " : "  ", row->name,
-                 row->argument ? " " : "", row->argument ? row->argument : "");
-        fprintf(out, "  %-33s  %s\n", left, row->help);
+        put_form(&left, &rows[i]);
+        if (rows[i].help) {
+            fprintf(out, "  %-33.*s  %s\n", STR_ARG(buf_slice(&left)), rows[i].help);
+            buf_clear(&left);
+        }
     }
+    buf_free(&left);
 }

@@ -1,5 +1,5 @@
-/* tls_report: the commands of `pointsman tls` that look at the configuration alone. Each
- * returns the exit code. */
+/* tls_report: the commands of `pointsman tls` that need no daemon. Each returns the exit
+ * code. */
 #ifndef TOOLS_TLS_REPORT_H
 #define TOOLS_TLS_REPORT_H
 
@@ -9,5 +9,7 @@
 int tls_explain(const struct invocation *in);
 /* The weakest that each channel, or mail for a domain, can get. */
 int tls_audit(const struct invocation *in);
+/* What a host offers now. */
+int tls_probe(const struct invocation *in);
 
 #endif

@@ -41,7 +41,8 @@ enum {
     TAKES_NO_FILES = 1 << 23,
     TAKES_HELD = 1 << 25, /* of `queue list` */
     TAKES_SENDER = 1 << 24,
-    TAKES_TLS = 1 << 26, /* of `tls explain` and `tls audit` */
+    TAKES_TLS = 1 << 26, /* of `tls explain`, `audit`, `probe` */
+    TAKES_PROBE = 1 << 27, /* of `tls probe` */
     TAKES_WORDS = 1 << 19 /* what follows the command is left to it */
 };
 
@@ -62,7 +63,9 @@ struct tool_options {
     const char *addresses;                            /* a file of them, NULL: none */
     const char *flags;                                /* of a mapping; NULL: none */
     const char *channel, *mx, *ip; /* of `tls explain`; NULL: not given */
-    const char *destination, *require; /* of `tls audit` */
+    const char *destination, *require; /* of `tls audit` and `tls probe` */
+    unsigned timeout_s;                               /* of `tls probe`; 0: not given */
+    bool implicit;                                    /* likewise: without STARTTLS */
     bool held;                                        /* what is held only */
     bool help, version, strict, allow_unhonoured, trace, json, tls, relay, no_files;
     enum tool_format format; /* where json is false */

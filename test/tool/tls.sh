@@ -1,6 +1,6 @@
 #!/bin/sh
-# `pointsman tls explain` and `tls audit`: where each field comes from, and the weakest that
-# mail can get, on a site made to hide it.
+# `pointsman tls explain`, `tls audit` and the words of `tls probe`: where each field comes from,
+# and the weakest that mail can get, on a site made to hide it.
 # shellcheck source=test/tool/lib.sh
 . "$top_srcdir/test/tool/lib.sh"
 site=$top_srcdir/test/tool/tls/site
@@ -43,7 +43,7 @@ expect 'a level for each outcome' 0 '^0 of 1 below tls' '' \
     tls audit -c "$site" --require tls --destination legacy.bank.test
 expect 'clear is always reached' 0 '^0 of .* below clear' '' tls audit -c "$site" --require clear
 
-expect 'no such command' 2 '' "there is no command 'explane'; there are audit, contexts, explain and reload" \
+expect 'no such command' 2 '' "there is no command 'explane'; there are audit, contexts, explain, probe and reload" \
     tls explane
 expect 'neither address nor channel' 2 '' 'takes an address, or --channel' tls explain -c "$site"
 expect 'both' 2 '' 'takes an address, or --channel' tls explain -c "$site" a@b --channel tcp_out
@@ -55,6 +55,30 @@ expect 'no route' 1 '' "mail to 'x@closed.test' is refused: this domain is close
 expect 'no level' 2 '' "'most' is none of clear" tls audit -c "$site" --require most
 expect 'no domain' 2 '' "'a b' is no domain" tls audit -c "$site" --destination 'a b'
 expect 'an argument' 2 '' 'takes no argument' tls audit -c "$site" x
+
+# What a live host offers is asked in test/e2e/test_tls_probe.py; here the questions.
+expect 'probe: no host' 2 '' 'takes a host' tls probe
+for host in '' :25 'a b' a/b a@b.test '[::1' '[::1]x' '[]'; do
+    expect "probe: no host is '$host'" 2 '' "this is no host: '" tls probe -- "$host"
+done
+for host in mx: mx:0 mx:65536 mx:x '[::1]:' '[::1]:x'; do
+    expect "probe: no port in '$host'" 2 '' 'a port is a number from 1 to 65535' tls probe "$host"
+done
+expect 'probe: no such level' 2 '' 'no level of clear, tls, ca, host, pinned' \
+    tls probe 127.0.0.1:1 --require most
+expect 'probe: no such time' 2 '' "value of --timeout cannot be used: '0'" \
+    tls probe 127.0.0.1:1 --timeout 0
+expect 'probe: options of the others' 2 '' 'tls probe takes --channel' tls probe 127.0.0.1:1 --mx a
+expect 'probe: a domain without a channel' 2 '' 'tls probe takes --channel' \
+    tls probe 127.0.0.1:1 --destination a.test
+expect 'probe: no channel' 2 '' "'tcp_ot'" tls probe 127.0.0.1:1 -c "$site" --channel tcp_ot
+expect 'probe: a channel that sends nothing' 2 '' 'nothing leaves by the channel' \
+    tls probe 127.0.0.1:1 -c "$site" --channel l
+expect 'probe: not what the channel does' 2 '' 'TLS from the first byte is not' \
+    tls probe 127.0.0.1:1 -c "$site" --channel tcp_relay --implicit
+expect 'probe: nobody there' 2 'Connection refused' '' tls probe '[127.0.0.1]:1'
+expect 'probe: no configuration is needed' 2 'Connection refused' '' \
+    tls probe -c "$work/none" 127.0.0.1:1
 for arguments in 'audit' 'audit --destination club.example' 'explain desk@club.example'; do
     # shellcheck disable=SC2086
     "$tool" tls $arguments -c "$site" --json | while read -r line; do
