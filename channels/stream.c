@@ -18,6 +18,7 @@ enum {
     STREAM_READ_BYTES = 64 * 1024,
     STREAM_FLUSH_BYTES = 64 * 1024,        /* more than this is not kept for the turn */
     STREAM_PENDING_MAX = 64 * 1024 * 1024, /* an owner that ignores stream_pending() */
+    STREAM_ANSWERS_MAX = 512 * 1024,       /* above what a decent owner lets pend */
     STREAM_KEEP_BYTES = 1024,              /* buffer that an idle stream may keep */
     STREAM_DRAIN_MS = 1000                 /* wait for the peer's end after ours */
 };
@@ -209,6 +210,9 @@ static void stream_update_reading(struct stream *s)
     } else if (s->tls != STREAM_HANDSHAKE) {
         want = want && !s->paused && s->end_reason == NULL && s->plain.len == 0;
     }
+    /* TLS answers by itself (KeyUpdate, refused renegotiation): a peer that does not read
+     * the answers does not get more of them. */
+    want = want && (s->tls == STREAM_CLEAR || stream_pending(s) < STREAM_ANSWERS_MAX);
     if (want && !s->reading) {
         int err = uv_read_start((uv_stream_t *)&s->tcp, on_alloc, on_read);
         s->reading = err == 0;
@@ -345,6 +349,7 @@ static void on_written(uv_write_t *req, int status)
         stream_close_step(s);
     } else {
         stream_tell_drained(s);
+        stream_update_reading(s);
     }
 }
 

@@ -1,5 +1,7 @@
 /* stream under TLS: handshakes that succeed, fail, stall and are attacked; closing from
  * inside every event. */
+#include <fcntl.h>
+#include <openssl/ssl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -284,6 +286,77 @@ static void test_tls_cut(void **state)
     ends_part(w, &client, &server);
 }
 
+/* --- a peer that makes us answer and does not read --- */
+
+static void ssl_shake(struct world *w, SSL *ssl, const struct end *server)
+{
+    for (int ret = 0; ret != 1 || !server->tls_ok;) {
+        ret = SSL_do_handshake(ssl);
+        assert_true(ret == 1 || SSL_get_error(ssl, ret) == SSL_ERROR_WANT_READ);
+        uv_run(&w->worker.loop, UV_RUN_NOWAIT);
+    }
+}
+
+/* Asks for new keys until nothing goes out any more; how often. */
+static unsigned ask_for_keys(struct world *w, SSL *ssl, const struct end *server)
+{
+    unsigned asked = 0;
+    enum { TOO_MUCH = 1024 * 1024 };
+    for (int refused = 0; refused < 50 && asked < 400000;) {
+        assert_true(SSL_in_init(ssl) || /* the last one is not out yet */
+                    SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED) == 1);
+        bool sent = SSL_do_handshake(ssl) == 1;
+        asked += sent;
+        refused = sent ? 0 : refused + 1;
+        if (!sent || asked % 1000 == 0) {
+            turn_for(w, 1);
+        }
+        assert_true(stream_pending(server->stream) < TOO_MUCH);
+        assert_false(server->ended);
+    }
+    return asked;
+}
+
+static void set_buffer(int fd, int which, int bytes)
+{
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, which, &bytes, sizeof bytes), 0);
+}
+
+/* Each KeyUpdate that asks for one is answered (RFC 8446 4.6.3): what waits to be sent is
+ * bounded though the owner never hears of it, and goes on when the peer reads. */
+static void test_answers_nobody_reads(void **state)
+{
+    struct world *w = *state;
+    struct end e;
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    SSL *ssl = SSL_new(ctx);
+    set_buffer(w->listener, SO_SNDBUF, 16384); /* what is accepted has it, too */
+    set_buffer(w->listener, SO_RCVBUF, 16384);
+    raw_join(w, &e);
+    assert_int_equal(fcntl(w->raw, F_SETFL, O_NONBLOCK), 0);
+    set_buffer(w->raw, SO_SNDBUF, 16384);
+    set_buffer(w->raw, SO_RCVBUF, 16384);
+    SSL_set_fd(ssl, w->raw);
+    SSL_set_connect_state(ssl);
+    end_start_tls(&e, true);
+    ssl_shake(w, ssl, &e);
+    assert_true(ask_for_keys(w, ssl, &e) < 400000);
+    assert_true(stream_pending(e.stream) > 0);
+    char got[65536];
+    bool through = false; /* the request that was stuck */
+    while (stream_pending(e.stream) > 0 || !through) {
+        recv(w->raw, got, sizeof got, 0);
+        through = through || SSL_do_handshake(ssl) == 1;
+        uv_run(&w->worker.loop, UV_RUN_NOWAIT);
+    }
+    assert_false(e.ended);
+    SSL_free(ssl);
+    SSL_CTX_free(ctx);
+    raw_close(w);
+    end_close(&e, 0);
+    wait_for(w, e.closed);
+}
+
 /* --- closing from inside each event --- */
 
 struct closer {
@@ -403,6 +476,7 @@ int main(void)
         TEST(close_under_tls_sends_what_is_pending),
         TEST(close_notify_is_sent),
         TEST(tls_cut),
+        TEST(answers_nobody_reads),
         TEST(closing_in_every_event),
     };
     return cmocka_run_group_tests_name("stream under TLS", tests, NULL, NULL);
