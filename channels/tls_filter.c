@@ -269,6 +269,7 @@ static enum tls_step filter_handshake(struct tls_filter *f)
     f->established = true;
     f->facts.handshake_ns = now_ns() - f->facts.handshake_ns;
     filter_note_sni(f);
+    tls_resume_done(f);
     tls_verify_note(f);
     return TLS_STEP_DONE;
 }

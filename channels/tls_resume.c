@@ -11,10 +11,24 @@
 
 /* --- server --- */
 
+/* TLS 1.2 without it lets a third one join two sessions (RFC 7627 5.3). What the client
+ * says is known as long as its first message is being read. */
+static bool lacks_master_secret(SSL *ssl)
+{
+    const unsigned char *data;
+    size_t len;
+    return SSL_version(ssl) < TLS1_3_VERSION &&
+           SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_extended_master_secret, &data,
+                                     &len) != 1;
+}
+
 static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv,
                      EVP_CIPHER_CTX *crypt, EVP_MAC_CTX *mac, int wrap)
 {
     const struct tls_filter *f = SSL_get_app_data(ssl);
+    if (!wrap && lacks_master_secret(ssl)) {
+        return 0; /* a full handshake */
+    }
     int found = tls_tickets_apply(f->context->tickets, f->context->ticket_cipher, name,
                                   iv, crypt, mac, wrap);
     /* 2: and a new one. Tickets of TLS 1.3 are for one use (RFC 8446 C.4). */
@@ -30,7 +44,8 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
     if (!f->may_resume || f->failed || !SSL_SESSION_is_resumable(session)) {
         return 0;
     }
-    tls_sessions_put(f->context->resumable, f->session_key, session);
+    tls_sessions_put(f->context->resumable, f->session_key, session,
+                     SSL_session_reused(ssl) ? f->session_began_s : 0);
     return 1;
 }
 
@@ -54,13 +69,26 @@ void tls_resume_offer(struct tls_filter *f, str host)
     }
     f->may_resume = true;
     make_key(f, host);
-    SSL_SESSION *kept = tls_sessions_take(f->context->resumable, f->session_key);
-    if (kept != NULL && SSL_set_session(f->ssl, kept) == 1 && !tls_verify_again(f)) {
+    SSL_SESSION *kept = tls_sessions_take(f->context->resumable, f->session_key,
+                                          &f->session_began_s);
+    if (kept != NULL && SSL_set_session(f->ssl, kept) == 1 &&
+        !tls_verify_again(f, &f->session_verified)) {
         SSL_set_session(f->ssl, NULL); /* a full handshake tells what is wrong */
         tls_sessions_drop(f->context->resumable, f->session_key);
     }
     SSL_SESSION_free(kept);
     ERR_clear_error();
+}
+
+void tls_resume_done(struct tls_filter *f)
+{
+    if (f->may_resume && SSL_session_reused(f->ssl)) {
+        f->facts.verified = f->session_verified;
+    }
+    if (f->may_resume && SSL_version(f->ssl) < TLS1_3_VERSION &&
+        SSL_get_extms_support(f->ssl) != 1) { /* RFC 7627 5.4 */
+        tls_sessions_drop(f->context->resumable, f->session_key);
+    }
 }
 
 void tls_resume_failed(struct tls_filter *f)

@@ -11,19 +11,23 @@
 
 #include "base/check.h"
 
-/* Who a host is should not be known from yesterday. */
+/* Who a host is should not be known from yesterday; nor by a chain of sessions, each
+ * resumed from the one before. */
 enum { LIFE_S = 3600 };
 
 struct entry {
     unsigned char key[TLS_SESSION_KEY_BYTES];
     SSL_SESSION *session; /* NULL: free */
     uint64_t serial;      /* the lowest is the oldest */
+    int64_t kept_s;       /* when the ticket came, */
+    int64_t began_s;      /* and when the certificate was seen; now_s() */
 };
 
 struct tls_sessions {
     atomic_uint refs;
     pthread_mutex_t lock;
     uint64_t serial;
+    int64_t ahead_s; /* tls_sessions_age() */
     unsigned used; /* entries from here on were never used */
     struct entry entries[TLS_SESSIONS_MAX];
 };
@@ -54,6 +58,21 @@ void tls_sessions_unref(struct tls_sessions **s)
         pthread_mutex_destroy(&was->lock);
         free(was);
     }
+}
+
+/* A clock that nobody sets; never 0. */
+static int64_t now_s(const struct tls_sessions *s)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec + 1 + s->ahead_s;
+}
+
+void tls_sessions_age(struct tls_sessions *s, int64_t seconds)
+{
+    pthread_mutex_lock(&s->lock);
+    s->ahead_s += seconds;
+    pthread_mutex_unlock(&s->lock);
 }
 
 static struct entry *find(struct tls_sessions *s, const unsigned char *key)
@@ -87,7 +106,7 @@ static struct entry *place(struct tls_sessions *s)
 
 void tls_sessions_put(struct tls_sessions *s,
                       const unsigned char key[TLS_SESSION_KEY_BYTES],
-                      SSL_SESSION *session)
+                      SSL_SESSION *session, int64_t began_s)
 {
     pthread_mutex_lock(&s->lock);
     struct entry *e = find(s, key);
@@ -96,23 +115,27 @@ void tls_sessions_put(struct tls_sessions *s,
     memcpy(e->key, key, TLS_SESSION_KEY_BYTES);
     e->session = session;
     e->serial = s->serial++;
+    e->kept_s = now_s(s);
+    e->began_s = began_s != 0 ? began_s : e->kept_s;
     pthread_mutex_unlock(&s->lock);
     SSL_SESSION_free(was);
 }
 
-static bool too_old(const SSL_SESSION *session)
+static bool too_old(const struct tls_sessions *s, const struct entry *e)
 {
-    long age = (long)time(NULL) - SSL_SESSION_get_time(session);
-    return age < 0 || age >= LIFE_S || age >= SSL_SESSION_get_timeout(session);
+    return now_s(s) - e->began_s >= LIFE_S ||
+           now_s(s) - e->kept_s >= SSL_SESSION_get_timeout(e->session);
 }
 
 SSL_SESSION *tls_sessions_take(struct tls_sessions *s,
-                               const unsigned char key[TLS_SESSION_KEY_BYTES])
+                               const unsigned char key[TLS_SESSION_KEY_BYTES],
+                               int64_t *began_s)
 {
     pthread_mutex_lock(&s->lock);
     struct entry *e = find(s, key);
     SSL_SESSION *taken = e != NULL ? e->session : NULL;
-    bool old = taken != NULL && too_old(taken);
+    bool old = taken != NULL && too_old(s, e);
+    *began_s = taken != NULL ? e->began_s : 0;
     if (taken != NULL &&
         (old || SSL_SESSION_get_protocol_version(taken) >= TLS1_3_VERSION)) {
         e->session = NULL; /* with its reference */

@@ -16,18 +16,23 @@ struct tls_sessions;
 struct tls_sessions *tls_sessions_new(void);
 struct tls_sessions *tls_sessions_ref(struct tls_sessions *s);
 void tls_sessions_unref(struct tls_sessions **s);
-/* Keeps `session`, taking over the reference, in the place of an older one. Any thread.
- */
+/* Keeps `session`, taking over the reference, in the place of an older one. began_s: when
+ * the peer last showed its certificate, as tls_sessions_take() gave it for the session
+ * that this one was resumed from; 0: now. Any thread. */
 void tls_sessions_put(struct tls_sessions *s,
                       const unsigned char key[TLS_SESSION_KEY_BYTES],
-                      SSL_SESSION *session);
+                      SSL_SESSION *session, int64_t began_s);
 /* A new reference, or NULL. One of TLS 1.3 is given once only (RFC 8446 C.4). Those that
- * are too old by what the server said, or by an hour, are thrown away. */
+ * are too old by what the server said, or began more than an hour ago, are thrown away.
+ */
 SSL_SESSION *tls_sessions_take(struct tls_sessions *s,
-                               const unsigned char key[TLS_SESSION_KEY_BYTES]);
+                               const unsigned char key[TLS_SESSION_KEY_BYTES],
+                               int64_t *began_s);
 /* It did no good. */
 void tls_sessions_drop(struct tls_sessions *s,
                        const unsigned char key[TLS_SESSION_KEY_BYTES]);
 unsigned tls_sessions_count(struct tls_sessions *s);
+/* Moves their clock forward; for tests. */
+void tls_sessions_age(struct tls_sessions *s, int64_t seconds);
 
 #endif

@@ -121,7 +121,7 @@ static int on_certificate(X509_STORE_CTX *x, void *arg)
     struct tls_filter *f = SSL_get_app_data(ssl);
     X509 *cert = X509_STORE_CTX_get0_cert(x);
     (void)arg;
-    f->facts.verified = TLS_VERIFY_NO; /* what was noted of a session to resume is void */
+    f->facts.verified = TLS_VERIFY_NO;
     f->facts.verify_error[0] = '\0';
     if (f->verify == TLS_VERIFY_NO || cert == NULL) {
         return f->verify == TLS_VERIFY_NO;
@@ -164,16 +164,17 @@ bool tls_verify_today(struct tls_filter *f)
     return ok;
 }
 
-bool tls_verify_again(struct tls_filter *f)
+bool tls_verify_again(struct tls_filter *f, enum tls_verify *proven)
 {
+    *proven = TLS_VERIFY_NO;
     if (f->verify == TLS_VERIFY_NO) {
         return true;
     }
     bool ok = tls_verify_today(f);
     f->facts.verify_error[0] = '\0';
-    f->facts.verified = !ok                           ? TLS_VERIFY_NO
-                        : f->verify == TLS_VERIFY_TRY ? TLS_VERIFY_HOST
-                                                      : f->verify;
+    if (ok) {
+        *proven = f->verify == TLS_VERIFY_TRY ? TLS_VERIFY_HOST : f->verify;
+    }
     return ok;
 }
 

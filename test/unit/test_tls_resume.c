@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "channels/tls_context.h"
+#include "channels/tls_filter.h"
 #include "channels/tls_sessions.h"
 #include "channels/tls_tickets.h"
 #include "channels/tls_watch.h"
@@ -22,6 +22,7 @@ struct world {
     struct arena *arena;
     struct diags *diags;
     struct tls_contexts *contexts;
+    enum tls_verify verify, verified; /* wanted by talk(), and what came of it */
 };
 
 static struct tls_contexts *make(struct world *w, const struct tls_contexts *before)
@@ -92,7 +93,8 @@ static bool pass(struct side *from, struct side *to)
 static bool talk(struct world *w, const struct tls_contexts *client,
                  const struct tls_contexts *server, const char *host)
 {
-    struct tls_wish wish = {.host = str_from(host), .names = {str_from(host)}};
+    struct tls_wish wish = {
+        .host = str_from(host), .verify = w->verify, .names = {str_from(host)}};
     struct side c, s;
     side_init(&c, tls_contexts_client(client, &w->f.profile), &wish);
     side_init(&s, tls_contexts_server(server, &w->f.profile), NULL);
@@ -103,6 +105,7 @@ static bool talk(struct world *w, const struct tls_contexts *client,
         more = pass(&s, &c) || more;
     }
     bool resumed = tls_filter_facts(c.filter)->resumed;
+    w->verified = tls_filter_facts(c.filter)->verified;
     assert_int_equal(tls_filter_facts(s.filter)->resumed, resumed);
     assert_string_not_equal(tls_filter_facts(s.filter)->version, "");
     side_free(&c);
@@ -227,29 +230,93 @@ static void test_keys_rotate(void **state)
     tls_context_unref(&server);
 }
 
+/* Each session may bring the ticket of the next one; but who the peer is was seen in the
+ * first of them. */
+static void test_a_chain_ends(void **state)
+{
+    struct world *w = *state;
+    struct tls_context *client = tls_contexts_client(w->contexts, &w->f.profile);
+    assert_false(talk(w, w->contexts, w->contexts, "mx.one.test"));
+    for (int i = 0; i < 2; i++) {
+        tls_sessions_age(client->resumable, 1500);
+        assert_true(talk(w, w->contexts, w->contexts, "mx.one.test"));
+    }
+    tls_sessions_age(client->resumable, 1500);
+    assert_false(talk(w, w->contexts, w->contexts, "mx.one.test"));
+    assert_true(talk(w, w->contexts, w->contexts, "mx.one.test"));
+    tls_context_unref(&client);
+}
+
+/* What a session proved counts when the peer has shown that it holds the session. */
+static void test_offered_is_not_resumed(void **state)
+{
+    struct world *w = *state;
+    struct tls_item ca = {.text = str_from(w->f.cert)};
+    struct tls_wish wish = {.host = STR("mx.one.test"), .verify = TLS_VERIFY_CA};
+    w->f.profile.settings[TLS_OPTION_ca_file].items = &ca;
+    w->verify = TLS_VERIFY_CA;
+    struct tls_contexts *c = make(w, NULL);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(talk(w, c, w->contexts, "mx.one.test"), i > 0);
+        assert_int_equal(w->verified, TLS_VERIFY_CA);
+    }
+    struct side side;
+    wish.names[0] = wish.host;
+    side_init(&side, tls_contexts_client(c, &w->f.profile), &wish);
+    tls_filter_in(side.filter, NULL, 0, &side.wire, &side.plain);
+    assert_true(side.filter->session_began_s > 0); /* there is one to offer */
+    assert_int_equal(tls_filter_facts(side.filter)->verified, TLS_VERIFY_NO);
+    side_free(&side);
+    tls_contexts_free(&c);
+}
+
+/* TLS 1.2 without the extended master secret (RFC 7627 5.3, 5.4). */
+static void test_no_master_secret(void **state)
+{
+    struct world *w = *state;
+    w->f.profile.protocol_max = TLS_PROTOCOL_1_2;
+    for (int server = 0; server < 2; server++) {
+        struct tls_contexts *both = make(w, NULL), *old = make(w, NULL);
+        struct tls_context *c = server ? tls_contexts_server(old, &w->f.profile)
+                                       : tls_contexts_client(old, &w->f.profile);
+        SSL_CTX_set_options(c->ssl, SSL_OP_NO_EXTENDED_MASTER_SECRET);
+        for (int i = 0; i < 2; i++) {
+            assert_false(talk(w, server ? both : old, server ? old : both, "one.test"));
+        }
+        tls_context_unref(&c);
+        tls_contexts_free(&both);
+        tls_contexts_free(&old);
+    }
+}
+
 /* --- the store --- */
 
 static void test_sessions_are_bounded(void **state)
 {
     unsigned char key[TLS_SESSION_KEY_BYTES] = {0};
     struct tls_sessions *s = tls_sessions_new();
+    int64_t began;
     (void)state;
     for (unsigned i = 0; i < TLS_SESSIONS_MAX + 100; i++) {
         memcpy(key, &i, sizeof i);
-        tls_sessions_put(s, key, SSL_SESSION_new());
-        tls_sessions_put(s, key, SSL_SESSION_new()); /* in the place of the first */
+        tls_sessions_put(s, key, SSL_SESSION_new(), 0);
+        tls_sessions_put(s, key, SSL_SESSION_new(), 0); /* in the place of the first */
     }
     assert_int_equal(tls_sessions_count(s), TLS_SESSIONS_MAX);
     for (unsigned i = 0; i < TLS_SESSIONS_MAX + 100; i++) {
         memcpy(key, &i, sizeof i);
-        SSL_SESSION *session = tls_sessions_take(s, key);
+        SSL_SESSION *session = tls_sessions_take(s, key, &began);
         assert_int_equal(session != NULL, i >= 100);
         SSL_SESSION_free(session);
     }
-    SSL_SESSION *old = SSL_SESSION_new();
-    SSL_SESSION_set_time(old, SSL_SESSION_get_time(old) - 3601);
-    tls_sessions_put(s, key, old);
-    assert_null(tls_sessions_take(s, key));
+    tls_sessions_put(s, key, SSL_SESSION_new(), 0);
+    tls_sessions_age(s, 3601);
+    assert_null(tls_sessions_take(s, key, &began));
+    SSL_SESSION *brief = SSL_SESSION_new(); /* the server said how long */
+    SSL_SESSION_set_timeout(brief, 10);
+    tls_sessions_put(s, key, brief, 0);
+    tls_sessions_age(s, 11);
+    assert_null(tls_sessions_take(s, key, &began));
     tls_sessions_unref(&s);
 }
 
@@ -315,6 +382,9 @@ int main(void)
         TEST(next_configuration),
         TEST(other_cas),
         TEST(keys_rotate),
+        TEST(a_chain_ends),
+        TEST(offered_is_not_resumed),
+        TEST(no_master_secret),
         TEST(watch),
         cmocka_unit_test(test_sessions_are_bounded),
         cmocka_unit_test(test_steps),
