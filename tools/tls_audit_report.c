@@ -1,6 +1,7 @@
 /* tls audit: the weakest that each channel gives each class of next hops, or that mail
  * for one domain can get, as text or JSON; and whether that is what was asked for. */
 #include "base/address.h"
+#include "tables/route.h"
 #include "tables/tls_audit.h"
 #include "tools/configuration.h"
 #include "tools/record.h"
@@ -16,7 +17,7 @@ struct auditing {
     enum tls_outcome least; /* when required */
     unsigned told, below;
     struct tls_weakest worst; /* of everything */
-    bool any;
+    bool any, by_mx;
 };
 
 /* One line of the answer. */
@@ -26,6 +27,7 @@ struct row {
     str recipient; /* ptr NULL: the question is about a channel */
     struct tls_weakest weakest;
     struct span way, by; /* SPAN_NONE: not told */
+    bool by_mx;          /* the host that is meant is whom an MX answer names */
     const char *unknown; /* why it is assumed, or NULL */
     struct span unknown_at;
 };
@@ -37,9 +39,11 @@ static str where(const struct auditing *a, struct span at)
 
 static void print_text(const struct auditing *a, const struct row *r, bool below)
 {
-    printf("%c %-16.*s %-28.*s %-7s %.*s\n", below ? '!' : ' ',
+    str outcome = arena_printf(a->arena, "%s%s", tls_outcome_name(r->weakest.outcome),
+                               r->by_mx ? "*" : "");
+    printf("%c %-16.*s %-28.*s %-7.*s %.*s\n", below ? '!' : ' ',
            STR_ARG(r->channel.ptr ? r->channel : STR("(any)")), STR_ARG(r->hosts),
-           tls_outcome_name(r->weakest.outcome), STR_ARG(where(a, r->weakest.at)));
+           STR_ARG(outcome), STR_ARG(where(a, r->weakest.at)));
     if (r->by.source != 0) {
         printf("    for %.*s, from %.*s\n", STR_ARG(text_plain(a->arena, r->recipient)),
                STR_ARG(where(a, r->by)));
@@ -70,6 +74,7 @@ static void print_json(const struct auditing *a, const struct row *r, bool below
     }
     record_str(&out, "weakest", str_from(tls_outcome_name(r->weakest.outcome)));
     record_place(&out, "at", a->s->sources, r->weakest.at);
+    record_bool(&out, "by_mx", r->by_mx);
     record_str(&out, "assumed",
                r->unknown ? str_from(r->unknown)
                : assumed  ? STR("what this entry says is only known when mail goes out")
@@ -82,11 +87,21 @@ static void print_json(const struct auditing *a, const struct row *r, bool below
     record_print(&out);
 }
 
+/* A row about hosts of this class, or one next hop, of a channel. */
+static void weigh(const struct auditing *a, struct row *r, const struct channel *c,
+                  str class)
+{
+    tls_weakest(a->s, c, class, a->arena, &r->weakest);
+    r->by_mx = r->weakest.outcome == TLS_OUTCOME_HOST && route_wants_mx(c) &&
+               !domain_literal_ok(class);
+}
+
 static void tell_row(struct auditing *a, const struct row *r)
 {
     bool below = a->required && r->weakest.outcome < a->least;
     a->told++;
     a->below += below;
+    a->by_mx = a->by_mx || r->by_mx;
     if (a->in->options.json) {
         print_json(a, r, below);
     } else {
@@ -113,7 +128,7 @@ static void tell_class(str class, void *arg)
     struct row r = {.channel = a->channel->name,
                     .hosts = class.len > 0 ? class : STR("(all others)"),
                     .recipient = STR_NONE};
-    tls_weakest(a->s, a->channel, class, a->arena, &r.weakest);
+    weigh(a, &r, a->channel, class);
     tell_row(a, &r);
 }
 
@@ -136,7 +151,7 @@ static void tell_lead(struct auditing *a, const struct tls_lead *l)
                     .recipient = l->recipient,
                     .way = l->at,
                     .by = l->by};
-    tls_weakest(a->s, l->channel, l->host, a->arena, &r.weakest);
+    weigh(a, &r, l->channel, l->host);
     tell_row(a, &r);
 }
 
@@ -211,6 +226,10 @@ int tls_audit(const struct invocation *in)
         audit_destination(&a, str_from(in->options.destination));
     } else {
         each_class(&a, tell_class);
+    }
+    if (a.by_mx && !in->options.json) {
+        puts("  * an MX answer names the host: where DNSSEC does not validate it, who\n"
+             "    forges it chooses the host");
     }
     if (a.required && !in->options.json) {
         printf("%u of %u below %s\n", a.below, a.told, tls_outcome_name(a.least));
