@@ -14,7 +14,9 @@ enum { ITEMS_MAX = 10000 };
 struct item {
     struct address address;
     bool any;       /* it stands for all of its domain */
+    bool plain;     /* FORWARD's last word: no alias, not forwarded again */
     struct span by; /* the alias or entry it comes from */
+    const struct alias *of; /* in whose value it stands, where it is the mailbox */
     struct item *next;
 };
 
@@ -50,24 +52,26 @@ static void note_unknown(struct following *f, struct span at, const char *why)
     f->unknown_end = &u->next;
 }
 
-static void add_item(struct following *f, const struct address *given, bool any,
-                     struct span by)
+static void add_item(struct following *f, const struct item *given)
 {
-    struct address address = *given;
-    if (address.domain.len == 0) {
-        address.domain = f->s->local_host;
+    struct item *i = arena_new_of(f->arena, struct item);
+    *i = *given;
+    if (i->address.domain.len == 0) {
+        i->address.domain = f->s->local_host;
     }
-    str key = arena_printf(f->arena, "%s%.*s", any ? "*" : "=",
-                           STR_ARG(address_print(f->arena, &address)));
+    str key = arena_printf(f->arena, "%s%p %.*s",
+                           i->any     ? "*"
+                           : i->plain ? "+"
+                                      : "=",
+                           (const void *)i->of,
+                           STR_ARG(address_print(f->arena, &i->address)));
     if (!is_new(f, key)) {
         return;
     }
     if (f->items++ == ITEMS_MAX) {
-        note_unknown(f, by, "aliases and FORWARD lead to too many addresses");
+        note_unknown(f, i->by, "aliases and FORWARD lead to too many addresses");
         return;
     }
-    struct item *i = arena_new_of(f->arena, struct item);
-    *i = (struct item){.address = address, .any = any, .by = by};
     *f->item_end = i;
     f->item_end = &i->next;
 }
@@ -114,28 +118,32 @@ static void look_at_steps(struct following *f, const struct route_step *step)
 
 /* ---- aliases ----------------------------------------------------------------------- */
 
-static void add_members(struct following *f, const struct alias_member *m, unsigned n,
-                        str subaddress)
+static void add_members(struct following *f, const struct alias_found *found,
+                        const struct alias_member *m, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
         if (m[i].bad == NULL) {
-            struct address to = alias_member_address(&m[i], subaddress, f->arena);
-            add_item(f, &to, false, m[i].at);
+            struct item member = {
+                .address = alias_member_address(&m[i], found->subaddress, f->arena),
+                .by = m[i].at,
+                .of = found->alias};
+            add_item(f, &member);
         }
     }
 }
 
+/* False: it is none, or the one in whose value it stands. */
 static bool follow_alias(struct following *f, const struct channel *c,
-                         const struct address *address)
+                         const struct address *address, const struct alias *of)
 {
     struct alias_found found;
-    if (!alias_find(f->s, c, address, f->arena, &found)) {
+    if (!alias_find(f->s, c, address, f->arena, &found) || found.alias == of) {
         return false;
     }
-    add_members(f, found.alias->members, found.alias->count, found.subaddress);
-    if (found.alias->file != NULL) {
-        add_members(f, found.alias->file->members, found.alias->file->count,
-                    found.subaddress);
+    const struct alias_file *file = found.alias->file;
+    add_members(f, &found, found.alias->members, found.alias->count);
+    if (file != NULL) {
+        add_members(f, &found, file->members, file->count);
     }
     return true;
 }
@@ -152,8 +160,21 @@ static void follow_aliases(struct following *f, const struct channel *c, str dom
         struct address address = {.local = str_eq(local, STR("*")) ? STR("user") : local,
                                   .domain = domain};
         if (str_ieq(of, domain)) {
-            follow_alias(f, c, &address);
+            follow_alias(f, c, &address, NULL);
         }
+    }
+}
+
+/* With aliaspostmaster the postmaster at the official host is ours. */
+static void follow_postmaster(struct following *f, const struct channel *c,
+                              const struct address *address, bool any)
+{
+    if (c->opts.alias_postmaster && str_ieq(address->domain, c->official_host) &&
+        (any || str_ieq(address->local, STR("postmaster")))) {
+        struct item ours = {
+            .address = {.local = STR("postmaster"), .domain = f->s->local_host},
+            .by = c->span};
+        add_item(f, &ours);
     }
 }
 
@@ -181,16 +202,20 @@ static bool may_be(str key, const struct address *to)
     return !domain_of(key, &domain) || str_ieq(domain, to->domain);
 }
 
-/* Text that an entry of the table always answers with; ptr NULL: that is not so. */
-static str constant_answer(struct arena *a, const struct mapping_template *t)
+/* Text that an entry of the table always answers with; ptr NULL: that is not so. *plain:
+ * what comes of it is not looked at again. */
+static str constant_answer(struct arena *a, const struct mapping_template *t, bool *plain)
 {
     str text = STR("");
+    *plain = true;
     for (unsigned i = 0; i < t->count; i++) {
         const struct mapping_op *op = &t->ops[i];
         if (op->kind == MAPPING_OP_TEXT) {
             text = arena_printf(a, "%.*s%.*s", STR_ARG(text), STR_ARG(op->text));
         } else if (op->kind == MAPPING_OP_FLAG && op->flags == mapping_flag('G')) {
             return STR_NONE; /* the text is a key of the file */
+        } else if (op->kind == MAPPING_OP_FLAG && op->flags == mapping_flag('D')) {
+            *plain = false;
         } else if (op->kind != MAPPING_OP_FLAG && op->kind != MAPPING_OP_IF &&
                    op->kind != MAPPING_OP_UNLESS && op->kind != MAPPING_OP_RANDOM) {
             return STR_NONE;
@@ -205,18 +230,18 @@ static void follow_table(struct following *f, const struct mapping *t,
 {
     for (unsigned i = 0; t != NULL && i < t->count; i++) {
         const struct mapping_entry *e = &t->entries[i];
-        struct address address;
+        struct item made = {.by = e->at};
         if (!may_be(e->pattern_text, to)) {
             continue;
         }
-        str text = constant_answer(f->arena, &e->template);
+        str text = constant_answer(f->arena, &e->template, &made.plain);
         if (text.ptr != NULL && text.len == 0) {
             continue; /* $N and the like: it stays what it is */
         }
-        if (text.ptr == NULL || address_parse(text, &address) != NULL) {
+        if (text.ptr == NULL || address_parse(text, &made.address) != NULL) {
             note_unknown(f, e->at, "this entry of FORWARD may lead anywhere");
         } else {
-            add_item(f, &address, false, e->at);
+            add_item(f, &made);
         }
     }
 }
@@ -228,7 +253,7 @@ static void follow_forward(struct following *f, const struct address *to)
         str key;
         const struct forward_entry *e = map_at(f->s->forward, i, &key);
         if (may_be(key, to)) {
-            add_item(f, &e->address, false, e->at);
+            add_item(f, &(struct item){.address = e->address, .by = e->at});
         }
     }
     follow_table(f, mapping_find(f->s, STR("FORWARD")), to);
@@ -273,15 +298,21 @@ static void follow_route(struct following *f, const struct item *i,
     }
     struct address before = r.address;
     route_proper_name(f->arena, &r);
+    follow_postmaster(f, r.channel, &before, any);
     if (any) {
         follow_aliases(f, r.channel, before.domain);
         follow_aliases(f, r.channel, r.address.domain);
-    } else if (follow_alias(f, r.channel, &before) ||
-               follow_alias(f, r.channel, &r.address)) {
-        return;
+    } else if (!i->plain) {
+        bool named = follow_alias(f, r.channel, &before, i->of);
+        bool proper = follow_alias(f, r.channel, &r.address, i->of);
+        if (named && proper) {
+            return;
+        }
     }
-    follow_forward(f, &before);
-    follow_forward(f, &r.address);
+    if (!i->plain) {
+        follow_forward(f, &before);
+        follow_forward(f, &r.address);
+    }
     add_lead(f, i, &r);
 }
 
@@ -313,12 +344,12 @@ void tls_leads_find(const struct snapshot *s, str domain, struct arena *a,
                     struct tls_leads *out)
 {
     struct following f = {.s = s, .arena = a, .out = out, .seen = map_new(a, MAP_CASE)};
-    struct address any = {.local = STR("user"), .domain = domain};
+    struct item any = {.address = {.local = STR("user"), .domain = domain}, .any = true};
     *out = (struct tls_leads){.first = NULL};
     f.lead_end = &out->first;
     f.unknown_end = &out->unknown;
     f.item_end = &f.first;
-    add_item(&f, &any, true, SPAN_NONE);
+    add_item(&f, &any);
     for (const struct item *i = f.first; i != NULL; i = i->next) {
         follow_item(&f, i);
     }
