@@ -62,6 +62,21 @@ bool domain_literal_ok(str literal)
     return inet_pton(family, text, bytes) == 1;
 }
 
+bool socket_host_ok(str host, str *path)
+{
+    str prefix = STR("unix:");
+    if (!str_starts(host, prefix)) {
+        return false;
+    }
+    *path = str_from_pos(host, prefix.len);
+    bool good = path->len > 1 && path->len <= SOCKET_PATH_MAX && path->ptr[0] == '/';
+    for (size_t i = 0; i < path->len; i++) {
+        unsigned char c = (unsigned char)path->ptr[i];
+        good = good && c > ' ' && c != 0x7f;
+    }
+    return good;
+}
+
 /* Takes "@a,@b:" off *text. */
 static const char *parse_route(str *text, struct address *out)
 {

@@ -42,5 +42,9 @@ str address_quote_local(struct arena *a, str plain);
 bool domain_name_ok(str name);
 /* True for "[1.2.3.4]" or "[IPv6:...]" with a good address inside. */
 bool domain_literal_ok(str literal);
+/* True for a next hop that is a Unix socket, "unix:/PATH": *path is its absolute path, at
+ * most 107 octets (sun_path). No domain of an address looks like that. */
+enum { SOCKET_PATH_MAX = 107 };
+bool socket_host_ok(str host, str *path);
 
 #endif

@@ -21,6 +21,7 @@ struct smtp_client *smtp_client_new(const struct smtp_client_options *o,
     m->state = CLIENT_GREETING;
     m->tls_level = o->tls;
     m->times = o->times;
+    m->lmtp = o->lmtp;
     m->tls = o->implicit_tls;
     m->fallback = o->fallback && o->tls == TLS_LEVEL_MAY && !o->implicit_tls;
     smtp_reply_init(&m->reply);
@@ -145,7 +146,7 @@ static void client_injected(struct smtp_client *m)
 
 static void client_say_ehlo(struct smtp_client *m)
 {
-    client_send(m, "EHLO %s", m->helo);
+    client_send(m, "%s %s", m->lmtp ? "LHLO" : "EHLO", m->helo);
     m->state = CLIENT_EHLO;
 }
 
@@ -207,7 +208,7 @@ static void client_on_ehlo(struct smtp_client *m)
             client_tls_failed(m, 10, "TLS is a must and not offered");
             client_send(m, "QUIT");
         }
-    } else if (m->reply.code / 100 == 5 && !client_needs_tls(m)) {
+    } else if (m->reply.code / 100 == 5 && !m->lmtp && !client_needs_tls(m)) {
         /* RFC 5321 3.2: an old server. What it would have told is not there. */
         m->offers_starttls = m->offers_pipelining = false;
         m->offers_size = m->offers_8bit = false;

@@ -1,5 +1,5 @@
-/* smtp_client: the SMTP client as a machine without I/O: one connection, one message
- * with its recipients after another. It never touches sockets, DNS or TLS.
+/* smtp_client: the client of SMTP and LMTP as a machine without I/O: one connection, one
+ * message with its recipients after another. It never touches sockets, DNS or TLS.
  *
  *   smtp_client_feed(m, bytes) -> STEP_MORE  send m->out, wants replies
  *                                 STEP_WAIT  m->ask names one question
@@ -57,6 +57,7 @@ struct smtp_client_times {
 
 struct smtp_client_options {
     str helo_name; /* our name on this channel */
+    bool lmtp;     /* LHLO, and a reply for each recipient at the end (RFC 2033) */
     enum tls_level tls;
     bool implicit_tls; /* the host does the handshake before the greeting comes */
     bool fallback;     /* under `may`: where TLS fails the host may go on in clear */

@@ -262,6 +262,9 @@ void client_on_data(struct smtp_client *m)
         smtp_data_encode_start(&m->encoder);
         m->state = CLIENT_BODY;
         m->ask = CLIENT_ASK_BODY;
+    } else if (m->reply.code == 354 && m->lmtp) {
+        /* RFC 2033 4.2: it must be refused, and no reply would come to the end. */
+        client_unexpected(m);
     } else if (m->reply.code == 354) {
         /* Nobody is to get it, but it has to be ended (RFC 2920 3.1). */
         client_send(m, ".");
@@ -274,6 +277,19 @@ void client_on_data(struct smtp_client *m)
     }
 }
 
+/* LMTP: the reply just read is for the first of the recipients accepted that has none; and
+ * are there more? RFC 2033 4.2. */
+static bool client_settle_next(struct smtp_client *m)
+{
+    struct outcome o;
+    unsigned i = client_next_open(m, 0);
+    check(i < m->msg->recipient_count);
+    outcome_init(&o);
+    client_outcome_from_reply(m, &o);
+    client_settle_one(m, i, &o);
+    return client_next_open(m, i) < m->msg->recipient_count;
+}
+
 /* A reply before the message was sent whole: final, and the rest cannot follow. */
 void client_on_body(struct smtp_client *m)
 {
@@ -284,7 +300,11 @@ void client_on_body(struct smtp_client *m)
         client_unexpected(m);
         return;
     }
-    client_end(m, &o);
+    if (m->lmtp && client_settle_next(m)) {
+        client_end_deferred(m, 4, 2, "the server did not take the whole message");
+    } else {
+        client_end(m, &o);
+    }
     m->try_next_host = false;
 }
 
@@ -293,6 +313,12 @@ void client_on_dot(struct smtp_client *m)
     m->txn_open = false;
     if (m->reply.code / 100 == 3) {
         client_unexpected(m);
+        return;
+    }
+    if (m->lmtp) {
+        if (!client_settle_next(m)) {
+            client_settled(m);
+        }
         return;
     }
     client_settle_by_reply(m); /* nobody, if no recipient was accepted */

@@ -12,7 +12,7 @@
  * milliseconds). With PIPELINING more is under way, but replies come in order. */
 #define CLIENT_STATES(X)                                                                 \
     X(GREETING, 300000, "connected; the greeting is awaited")                            \
-    X(EHLO, 300000, "EHLO was sent")                                                     \
+    X(EHLO, 300000, "EHLO (LMTP: LHLO) was sent")                                        \
     X(HELO, 300000, "EHLO was refused and HELO sent")                                    \
     X(STARTTLS, 120000, "STARTTLS was sent")                                             \
     X(HANDSHAKE, 120000, "the host does the handshake")                                  \
@@ -21,7 +21,7 @@
     X(RCPT, 300000, "at least one RCPT was sent and not answered")                       \
     X(DATA, 120000, "DATA was sent; every RCPT is answered")                             \
     X(BODY, 180000, "354 came; the host gives the message")                              \
-    X(DOT, 600000, "the final dot was sent")                                             \
+    X(DOT, 600000, "the final dot was sent; LMTP: some recipients may be answered")      \
     X(IDLE, 300000, "all recipients are settled; the host says next or quit")            \
     X(QUIT, 10000, "QUIT was sent")                                                      \
     X(CLOSED, 10000, "nothing is read any more; send what is in out and close")
@@ -44,7 +44,7 @@ struct smtp_client {
     enum smtp_client_ask ask;
     enum tls_level tls_level;
     struct smtp_client_times times;
-    bool fallback;
+    bool fallback, lmtp;
     char helo[ADDRESS_DOMAIN_MAX + 3];
     struct smtp_reply reply;
     unsigned replies; /* whole ones, of the session */

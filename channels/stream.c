@@ -1,4 +1,4 @@
-/* stream: TCP on one worker. Bytes out go `out` (plain, waiting for TLS) -> `wire`
+/* stream: TCP, or a Unix socket, on one worker. Bytes out go `out` (plain, waiting for TLS) -> `wire`
  * (as sent) -> the kernel; what one turn of the loop writes leaves in one piece. Bytes
  * in are handed on as they come, or kept in `plain` while the owner pauses under TLS.
  * Two timers never run at once: the owner's deadline, then the time to linger. */
@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -30,7 +31,12 @@ struct stream {
     struct stream_events ev;
     void *arg;
 
-    uv_tcp_t tcp;
+    union {
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe; /* a Unix socket */
+    } uv;
+    bool is_pipe;
     uv_timer_t timer;
     uv_idle_t turn; /* on while something is to be done in the next turn of the loop */
     unsigned handles_open;
@@ -110,14 +116,17 @@ static bool address_print(const struct sockaddr_storage *from, char *ip, unsigne
 
 static bool stream_note_addresses(struct stream *s)
 {
+    if (s->is_pipe) {
+        return true; /* there are none */
+    }
     struct sockaddr_storage at = {0};
     int len = sizeof at;
-    if (uv_tcp_getpeername(&s->tcp, (struct sockaddr *)&at, &len) != 0 ||
+    if (uv_tcp_getpeername(&s->uv.tcp, (struct sockaddr *)&at, &len) != 0 ||
         !address_print(&at, s->peer_ip, &s->peer_port)) {
         return false;
     }
     len = sizeof at;
-    return uv_tcp_getsockname(&s->tcp, (struct sockaddr *)&at, &len) == 0 &&
+    return uv_tcp_getsockname(&s->uv.tcp, (struct sockaddr *)&at, &len) == 0 &&
            address_print(&at, s->local_ip, &s->local_port);
 }
 
@@ -214,7 +223,7 @@ static void stream_update_reading(struct stream *s)
      * the answers does not get more of them. */
     want = want && (s->tls == STREAM_CLEAR || stream_pending(s) < STREAM_ANSWERS_MAX);
     if (want && !s->reading) {
-        int err = uv_read_start((uv_stream_t *)&s->tcp, on_alloc, on_read);
+        int err = uv_read_start(&s->uv.stream, on_alloc, on_read);
         s->reading = err == 0;
         if (err != 0 && !s->closing && s->end_reason == NULL) {
             s->end_reason = reason_of(err);
@@ -222,7 +231,7 @@ static void stream_update_reading(struct stream *s)
             stream_schedule(s);
         }
     } else if (!want && s->reading) {
-        uv_read_stop((uv_stream_t *)&s->tcp);
+        uv_read_stop(&s->uv.stream);
         s->reading = false;
     }
 }
@@ -361,7 +370,7 @@ static void stream_write_rest(struct stream *s, size_t taken)
     uv_buf_t rest =
         uv_buf_init(s->sending.data + taken, (unsigned)(s->sending.len - taken));
     s->write_req.data = s;
-    int err = uv_write(&s->write_req, (uv_stream_t *)&s->tcp, &rest, 1, on_written);
+    int err = uv_write(&s->write_req, &s->uv.stream, &rest, 1, on_written);
     if (err != 0) {
         buf_free(&s->sending);
         stream_broken(s, err);
@@ -394,7 +403,7 @@ static void stream_flush(struct stream *s)
         return;
     }
     uv_buf_t all = uv_buf_init(s->wire.data, (unsigned)s->wire.len);
-    int n = uv_try_write((uv_stream_t *)&s->tcp, &all, 1);
+    int n = uv_try_write(&s->uv.stream, &all, 1);
     if (n < 0 && n != UV_EAGAIN && n != UV_ENOBUFS) {
         stream_broken(s, n);
     } else if (n >= 0 && (size_t)n == s->wire.len) {
@@ -551,7 +560,7 @@ static void stream_finish(struct stream *s)
         return;
     }
     s->finished = true;
-    uv_close((uv_handle_t *)&s->tcp, on_handle_closed);
+    uv_close((uv_handle_t *)&s->uv.stream, on_handle_closed);
     uv_close((uv_handle_t *)&s->timer, on_handle_closed);
     uv_close((uv_handle_t *)&s->turn, on_handle_closed);
 }
@@ -589,7 +598,7 @@ static void stream_close_step(struct stream *s)
     }
     s->shut_sent = true;
     s->shutdown_req.data = s;
-    if (uv_shutdown(&s->shutdown_req, (uv_stream_t *)&s->tcp, on_shutdown) != 0) {
+    if (uv_shutdown(&s->shutdown_req, &s->uv.stream, on_shutdown) != 0) {
         stream_finish(s);
     }
 }
@@ -618,8 +627,8 @@ void stream_close(struct stream *s, unsigned linger_ms)
 
 /* --- making one --- */
 
-static struct stream *stream_new(struct worker *w, const struct stream_events *ev,
-                                 void *arg)
+static struct stream *stream_new(struct worker *w, bool is_pipe,
+                                 const struct stream_events *ev, void *arg)
 {
     struct stream *s = calloc(1, sizeof *s);
     if (s == NULL) {
@@ -633,10 +642,12 @@ static struct stream *stream_new(struct worker *w, const struct stream_events *e
     buf_init(&s->sending, STREAM_PENDING_MAX);
     buf_init(&s->plain, STREAM_PENDING_MAX);
     /* Without a family no socket is made yet: none of these can fail. */
-    check(uv_tcp_init(&w->loop, &s->tcp) == 0);
+    s->is_pipe = is_pipe;
+    check((is_pipe ? uv_pipe_init(&w->loop, &s->uv.pipe, 0)
+                   : uv_tcp_init(&w->loop, &s->uv.tcp)) == 0);
     check(uv_timer_init(&w->loop, &s->timer) == 0);
     check(uv_idle_init(&w->loop, &s->turn) == 0);
-    s->tcp.data = s->timer.data = s->turn.data = s;
+    s->uv.stream.data = s->timer.data = s->turn.data = s;
     s->handles_open = 3;
     return s;
 }
@@ -652,13 +663,13 @@ static void stream_discard(struct stream *s)
 struct stream *stream_accept(struct worker *w, int fd, const struct stream_events *ev,
                              void *arg)
 {
-    struct stream *s = stream_new(w, ev, arg);
+    struct stream *s = stream_new(w, false, ev, arg);
     if (s == NULL) {
         close(fd);
         return NULL;
     }
     s->paused = true;
-    if (uv_tcp_open(&s->tcp, fd) != 0) {
+    if (uv_tcp_open(&s->uv.tcp, fd) != 0) {
         close(fd);
         stream_discard(s);
         return NULL;
@@ -667,7 +678,7 @@ struct stream *stream_accept(struct worker *w, int fd, const struct stream_event
         stream_discard(s); /* gone before we looked */
         return NULL;
     }
-    uv_tcp_nodelay(&s->tcp, 1);
+    uv_tcp_nodelay(&s->uv.tcp, 1);
     return s;
 }
 
@@ -680,7 +691,9 @@ static void on_connect(uv_connect_t *req, int status)
     }
     uv_timer_stop(&s->timer);
     if (status == 0 && stream_note_addresses(s)) {
-        uv_tcp_nodelay(&s->tcp, 1);
+        if (!s->is_pipe) {
+            uv_tcp_nodelay(&s->uv.tcp, 1);
+        }
         s->ev.on_connected(s, s->arg);
         stream_schedule(s); /* what was written meanwhile; begin to read */
         return;
@@ -695,6 +708,12 @@ static void on_connect(uv_connect_t *req, int status)
 /* Binds the source address if one is wanted, then begins to connect. */
 static int stream_connect_begin(struct stream *s, const struct sockaddr *to, str bind_ip)
 {
+    s->connect_req.data = s;
+    if (s->is_pipe) { /* fails, if it does, in the callback */
+        uv_pipe_connect(&s->connect_req, &s->uv.pipe,
+                        ((const struct sockaddr_un *)to)->sun_path, on_connect);
+        return 0;
+    }
     if (!str_empty(bind_ip)) {
         char ip[INET6_ADDRSTRLEN + 16];
         struct sockaddr_storage from = {0};
@@ -708,20 +727,19 @@ static int stream_connect_begin(struct stream *s, const struct sockaddr *to, str
         if (err != 0) {
             return UV_EAFNOSUPPORT; /* no address of the other's family */
         }
-        err = uv_tcp_bind(&s->tcp, (const struct sockaddr *)&from, 0);
+        err = uv_tcp_bind(&s->uv.tcp, (const struct sockaddr *)&from, 0);
         if (err != 0) {
             return err;
         }
     }
-    s->connect_req.data = s;
-    return uv_tcp_connect(&s->connect_req, &s->tcp, to, on_connect);
+    return uv_tcp_connect(&s->connect_req, &s->uv.tcp, to, on_connect);
 }
 
 struct stream *stream_connect(struct worker *w, const struct sockaddr *to, str bind_ip,
                               unsigned timeout_ms, const struct stream_events *ev,
                               void *arg, int *error)
 {
-    struct stream *s = stream_new(w, ev, arg);
+    struct stream *s = stream_new(w, to->sa_family == AF_UNIX, ev, arg);
     if (s == NULL) {
         *error = UV_ENOMEM;
         return NULL;

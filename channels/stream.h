@@ -1,4 +1,4 @@
-/* stream: one TCP connection on one worker: read, write, deadline, backpressure, close,
+/* stream: one TCP connection, or one to a Unix socket, on one worker: read, write, deadline, backpressure, close,
  * with an optional TLS filter. Knows nothing of SMTP. One timer. Freed in one place:
  * when its libuv handles are closed. */
 #ifndef CHANNELS_STREAM_H
@@ -42,6 +42,7 @@ struct stream_events {
 struct stream *stream_accept(struct worker *w, int fd, const struct stream_events *ev,
                              void *arg);
 /* Begins to connect; bind_ip empty: any source address, else of the same family as to.
+ * To a Unix socket (sockaddr_un, its path ending with a 0) bind_ip means nothing.
  * Reading starts by itself. timeout_ms 0: as long as the kernel tries. NULL with *error
  * (libuv code) when it cannot even begin. */
 struct stream *stream_connect(struct worker *w, const struct sockaddr *to, str bind_ip,
@@ -71,7 +72,8 @@ const struct tls_facts *stream_tls_attempt(const struct stream *s);
  * and drops what the peer still sends for at most a second, so that our last reply is not
  * lost to a reset. 0: closes at once. Idempotent. */
 void stream_close(struct stream *s, unsigned linger_ms);
-/* Printed peer and local addresses: "192.0.2.1", and their ports. */
+/* Printed peer and local addresses: "192.0.2.1", and their ports; of a Unix socket empty
+ * and 0. */
 str stream_peer_ip(const struct stream *s);
 unsigned stream_peer_port(const struct stream *s);
 str stream_local_ip(const struct stream *s);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "base/check.h"
 #include "channels/tcp_delivery.h"
@@ -221,17 +222,21 @@ static bool give_body(struct tcp_delivery *d)
 }
 
 /* The certificate is to be for the host we think we talk to; a literal next hop is one by
- * the will of the configuration, or of who addressed the mail. */
+ * the will of the configuration, or of who addressed the mail. Behind a socket of this
+ * machine is this machine. */
 static void start_tls(struct tcp_delivery *d)
 {
     const struct tls_policy *p = &d->wanted.policy;
     char ip[INET6_ADDRSTRLEN];
     delivery_address_text(d, ip);
+    str name = str_from(d->name[0] ? d->name : ip);
+    if (d->address.ss_family == AF_UNIX) {
+        name = channel_local_name(d->runtime->snapshot, d->channel);
+    }
     struct tls_wish wish = {
         .host = str_from(d->name),
         .verify = p->verify,
-        .names = {str_from(d->name[0] ? d->name : ip),
-                  str_from(tcp_hosts_secure_domain(d->hosts))},
+        .names = {name, str_from(tcp_hosts_secure_domain(d->hosts))},
     };
     stream_deadline(d->stream, TLS_TIMEOUT_MS);
     struct tls_context *tls = tls_contexts_client(d->state->tls, p->profile);
@@ -397,6 +402,7 @@ static struct smtp_client_options client_options(const struct tcp_delivery *d)
     bool named = o->banner_host.len > 0;
     return (struct smtp_client_options){
         .helo_name = named ? o->banner_host : channel_local_name(s, d->channel),
+        .lmtp = d->channel->opts.protocol == PROTOCOL_LMTP,
         .tls = d->clear ? TLS_LEVEL_NO : tls->level,
         .implicit_tls = tls->implicit,
         .fallback = tls_policy_falls_back(tls),
@@ -489,6 +495,18 @@ static void fail_policy(struct tcp_delivery *d)
     fail_all(d, &o);
 }
 
+static size_t address_size(const struct sockaddr *address)
+{
+    switch (address->sa_family) {
+    case AF_UNIX:
+        return sizeof(struct sockaddr_un);
+    case AF_INET6:
+        return sizeof(struct sockaddr_in6);
+    default:
+        return sizeof(struct sockaddr_in);
+    }
+}
+
 static void on_address(const struct sockaddr *address, const char *name,
                        const struct outcome *why, void *arg)
 {
@@ -510,9 +528,7 @@ static void on_address(const struct sockaddr *address, const char *name,
         return;
     }
     d->addresses_tried++;
-    memcpy(&d->address, address,
-           address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-                                          : sizeof(struct sockaddr_in));
+    memcpy(&d->address, address, address_size(address));
     snprintf(d->name, sizeof d->name, "%s", name);
     if (find_policy(d)) {
         delivery_connect(d);

@@ -50,7 +50,8 @@ struct tcp_delivery {
 
 /* --- tcp_delivery_log.c; docs/log.md --- */
 
-/* The address being tried, printed; out needs INET6_ADDRSTRLEN bytes. */
+/* The IP address being tried, printed, "" for a socket; out needs INET6_ADDRSTRLEN
+ * bytes. */
 void delivery_address_text(const struct tcp_delivery *d, char *out);
 void delivery_log_attempt(struct tcp_delivery *d, const struct outcome *o);
 /* TLS_CLIENT_POLICY gives no answer that could be used; see d->wanted. */

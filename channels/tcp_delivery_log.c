@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "channels/tcp_delivery.h"
 
@@ -11,6 +12,9 @@ void delivery_address_text(const struct tcp_delivery *d, char *out)
     const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&d->address;
     bool six = d->address.ss_family == AF_INET6;
     out[0] = '\0';
+    if (d->address.ss_family == AF_UNIX) {
+        return;
+    }
     inet_ntop(d->address.ss_family,
               six ? (const void *)&v6->sin6_addr : (const void *)&v4->sin_addr, out,
               INET6_ADDRSTRLEN);
@@ -20,7 +24,10 @@ static void peer_text(const struct tcp_delivery *d, char *out, size_t size)
 {
     char ip[INET6_ADDRSTRLEN];
     delivery_address_text(d, ip);
-    if (d->name[0]) {
+    if (d->address.ss_family == AF_UNIX) {
+        snprintf(out, size, "unix:%.*s", SOCKET_PATH_MAX,
+                 ((const struct sockaddr_un *)&d->address)->sun_path);
+    } else if (d->name[0]) {
         snprintf(out, size, "%.60s[%s]:%u", d->name, ip, d->channel->opts.port);
     } else {
         snprintf(out, size, "[%s]:%u", ip, d->channel->opts.port);
@@ -164,7 +171,10 @@ void delivery_note_speaker(const struct tcp_delivery *d, struct outcome *o)
         return; /* our own words */
     }
     delivery_address_text(d, ip);
-    if (d->name[0]) {
+    if (d->address.ss_family == AF_UNIX) { /* it is a host of reports, too */
+        str here = channel_local_name(d->runtime->snapshot, d->channel);
+        snprintf(o->host, sizeof o->host, "%.*s", STR_ARG(here));
+    } else if (d->name[0]) {
         snprintf(o->host, sizeof o->host, "%s", d->name);
     } else {
         snprintf(o->host, sizeof o->host, "[%s]", ip);

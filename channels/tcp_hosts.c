@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "base/check.h"
 #include "router/admission.h"
@@ -75,6 +76,9 @@ void tcp_hosts_free(struct tcp_hosts **hp)
 
 static void set_port(struct sockaddr_storage *a, uint16_t port)
 {
+    if (a->ss_family == AF_UNIX) {
+        return;
+    }
     if (a->ss_family == AF_INET6) {
         ((struct sockaddr_in6 *)a)->sin6_port = htons(port);
     } else {
@@ -114,9 +118,27 @@ static bool parse_literal(const char *host, struct sockaddr_storage *out)
     return false;
 }
 
+/* "unix:/path", which only `daemon` can say. */
+static bool parse_socket(const char *host, struct sockaddr_storage *out)
+{
+    struct sockaddr_un *to = (struct sockaddr_un *)out;
+    str path;
+    _Static_assert(sizeof to->sun_path > SOCKET_PATH_MAX, "a path and its end fit");
+    if (!socket_host_ok(str_from(host), &path)) {
+        return false;
+    }
+    memset(out, 0, sizeof *out);
+    to->sun_family = AF_UNIX;
+    memcpy(to->sun_path, path.ptr, path.len);
+    return true;
+}
+
 /* From an address of one family there is no way to one of the other. */
 static bool family_fits(const struct tcp_hosts *h, const struct sockaddr_storage *a)
 {
+    if (a->ss_family == AF_UNIX) {
+        return true;
+    }
     str from = h->channel->opts.interfaceaddress;
     bool from_ipv6 = str_find(from, ':') >= 0;
     return str_empty(from) || from_ipv6 == (a->ss_family == AF_INET6);
@@ -169,9 +191,12 @@ static bool obey(struct tcp_hosts *h, const struct access_verdict *v,
     return true;
 }
 
-/* May this address be tried, and is it this one? */
+/* May this address be tried, and is it this one? IP_ACCESS is not asked for sockets. */
 static bool may_try(struct tcp_hosts *h, struct sockaddr_storage *address)
 {
+    if (address->ss_family == AF_UNIX) {
+        return true;
+    }
     char ip[INET6_ADDRSTRLEN];
     struct access_verdict v;
     struct arena *a = arena_new();
@@ -368,7 +393,7 @@ static void on_mx(struct worker *w, const struct dns_answer *a, void *arg)
 static void start(struct tcp_hosts *h)
 {
     h->started = true;
-    if (parse_literal(h->host, &h->address[0])) {
+    if (parse_literal(h->host, &h->address[0]) || parse_socket(h->host, &h->address[0])) {
         h->address_count = 1;
         keep_reachable(h);
         answer_later(h);

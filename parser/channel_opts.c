@@ -213,7 +213,10 @@ static str wanted(struct arena *a, const struct keyword *k)
     case KEYWORD_KIND_PROFILE:
         return STR("the name of a section of tls.cnf");
     case KEYWORD_KIND_HOST:
-        return STR("a host name or an address in brackets");
+        return k->id == KEYWORD_ID_daemon
+                   ? STR("a host name, an address in brackets or unix: and the path of a "
+                         "socket")
+                   : STR("a host name or an address in brackets");
     case KEYWORD_KIND_ADDRESS:
         return STR("an IP address");
     case KEYWORD_KIND_SERVERS:
@@ -289,8 +292,10 @@ static bool read_servers(const struct applying *on, struct value *v)
 static bool read_host(const struct applying *on, const struct ast_word *arg,
                       struct value *v)
 {
+    str path;
+    bool is_daemon = on->keyword->known->id == KEYWORD_ID_daemon;
     v->text = arg->text;
-    if (domain_literal_ok(arg->text)) {
+    if (domain_literal_ok(arg->text) || (is_daemon && socket_host_ok(arg->text, &path))) {
         return true;
     }
     if (is_ip(on->arena, arg->text)) {
@@ -304,7 +309,7 @@ static bool read_host(const struct applying *on, const struct ast_word *arg,
         bad_argument(on, arg, "bad-host-name");
         return false;
     }
-    if (on->keyword->known->id == KEYWORD_ID_daemon && str_find(arg->text, '.') < 0) {
+    if (is_daemon && str_find(arg->text, '.') < 0) {
         if (!str_ieq(arg->text, STR("router"))) {
             struct diag *d = diag_warning(
                 on->diags, arg->at, "host-without-dot",

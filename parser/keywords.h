@@ -42,7 +42,8 @@ enum ident_mode {
 enum forward_check { FORWARD_CHECK_NONE, FORWARD_CHECK_TAG, FORWARD_CHECK_DELETE };
 /* Which of % and ! in a local part is the host an address goes to first. */
 enum bang_percent { PERCENT_OVER_BANG, BANG_OVER_PERCENT, PERCENT_ONLY };
-enum smtp_eol { SMTP_EOL_NO, SMTP_EOL_CRLF };
+/* What a channel speaks by its words; its name may say SMTP, too (tables/channel.c). */
+enum channel_protocol { PROTOCOL_BY_NAME, PROTOCOL_SMTP, PROTOCOL_LMTP };
 
 enum { KEYWORD_NAMESERVERS_MAX = 8 };
 
@@ -149,7 +150,7 @@ struct nameserver {
  *   enum tls_level tls_server, tls_client;  enum tls_verify tls_verify;
  *   bool tls_fallback, tls_implicit_client;  enum tls_injection tlsinjection;
  *   enum ip_switch ip_switch;
- *   enum mx_mode mx;  enum smtp_eol smtp_eol;  bool logging, master_only;
+ *   enum mx_mode mx;  enum channel_protocol protocol;  bool logging, master_only;
  *   enum ident_mode ident;  enum forward_check forward_check;
  *   bool received_for, received_from, reverse;
  *   enum address_form envelope_form, header_form;

@@ -86,7 +86,7 @@ static enum channel_type type_of(const struct channel *ch)
     if (str_istarts(ch->name, STR("tcp_"))) {
         return CHANNEL_TCP;
     }
-    return ch->opts.smtp_eol != SMTP_EOL_NO && !is_reserved(ch->name)
+    return ch->opts.protocol != PROTOCOL_BY_NAME && !is_reserved(ch->name)
                ? CHANNEL_TCP
                : CHANNEL_UNSUPPORTED;
 }

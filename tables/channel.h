@@ -13,7 +13,7 @@
 
 /* The driver that serves a channel, derived from its name (PMDF 2.3.6). */
 enum channel_type {
-    CHANNEL_TCP,        /* tcp_*, and any name with the smtp keyword */
+    CHANNEL_TCP,        /* tcp_*, and any name with the keyword smtp or lmtp */
     CHANNEL_LOCAL,      /* l */
     CHANNEL_BITBUCKET,  /* bitbucket */
     CHANNEL_UNSUPPORTED /* reserved by PMDF, not served yet: an error if mail can reach it

@@ -117,13 +117,59 @@ static void lint_client_settings(struct compile *c, const struct channel *ch)
     const struct channel_opts *o = &ch->opts;
     const struct span *const settings[] = {&o->tls_client_at,  &o->mx_at,
                                            &o->port_at,        &o->daemon_at,
-                                           &o->smtp_eol_at,    &o->interfaceaddress_at,
+                                           &o->protocol_at,    &o->interfaceaddress_at,
                                            &o->nameservers_at, &o->lastresort_at};
     for (size_t i = 0; i < sizeof settings / sizeof settings[0] && ch->final; i++) {
         if (channel_wrote(c->s, ch, *settings[i])) {
             diag_warning(c->diags, *settings[i], "no-effect",
                          "this has no effect on '%.*s': the channel sends no SMTP",
                          STR_ARG(ch->name));
+        }
+    }
+}
+
+/* May mail come to the channel to be sent? */
+static bool may_be_reached(const struct channel *ch, const bool *real,
+                           const struct leads *leads)
+{
+    return leads->computed || real[ch->index] || leads->rule[ch->index].source != 0;
+}
+
+/* LMTP has no port of its own and must not be spoken on SMTP's (RFC 2033 5); a channel
+ * that speaks SMTP hands nothing to a socket. */
+static void lint_lmtp(struct compile *c, const struct channel *ch, bool reached)
+{
+    const struct channel_opts *o = &ch->opts;
+    bool lmtp = o->protocol == PROTOCOL_LMTP;
+    str path;
+    bool socket = socket_host_ok(o->daemon, &path);
+    bool port_counts = !socket || o->lastresort.len > 0;
+    if (ch->type == CHANNEL_TCP && lmtp && o->port == 25 && port_counts && reached) {
+        diag_error(c->diags, o->port_at.source != 0 ? o->port_at : o->protocol_at,
+                   "lmtp-port",
+                   "LMTP is not spoken on port 25: say with 'port' on which the next hop "
+                   "of '%.*s' does, or with 'daemon unix:PATH' on which socket",
+                   STR_ARG(ch->name));
+    }
+    if (ch->type == CHANNEL_TCP && !lmtp && socket) {
+        diag_error(c->diags, o->daemon_at, "socket-not-lmtp",
+                   "'%.*s' speaks SMTP, and only LMTP goes to a socket: write lmtp",
+                   STR_ARG(ch->name));
+    }
+}
+
+/* Only the client speaks LMTP. */
+static void lint_lmtp_services(struct compile *c)
+{
+    for (unsigned i = 0; i < c->s->service_count; i++) {
+        const struct service *v = &c->s->services[i];
+        if (v->channel->opts.protocol == PROTOCOL_LMTP) {
+            struct diag *d =
+                diag_error(c->diags, v->span, "lmtp-service",
+                           "service '%.*s' begins on '%.*s', which speaks LMTP: that is "
+                           "spoken to next hops, never to clients",
+                           STR_ARG(v->name), STR_ARG(v->channel->name));
+            diag_note(c->diags, d, v->channel->opts.protocol_at, "this says so");
         }
     }
 }
@@ -138,5 +184,7 @@ void lint_channels(struct compile *c, const struct leads *leads)
         lint_unreachable(c, ch, real, leads);
         lint_exposed(c, ch, exposing[i]);
         lint_client_settings(c, ch);
+        lint_lmtp(c, ch, may_be_reached(ch, real, leads));
     }
+    lint_lmtp_services(c);
 }

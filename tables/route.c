@@ -535,7 +535,7 @@ bool route_wants_mx(const struct channel *c)
 {
     switch (c->opts.mx) {
     case MX_MODE_DEFAULT:
-        return c->opts.port == SMTP_PORT;
+        return c->opts.port == SMTP_PORT && c->opts.protocol != PROTOCOL_LMTP;
     case MX_MODE_YES:
     case MX_MODE_IN_ORDER:
         return true;

@@ -236,27 +236,31 @@ def answers_quietly(host, port):
 
 class Scripted:
     """A server that answers by rote: replies maps 'greeting' and verbs to bytes (None:
-    hang up instead; 'RCPT <address>' for one recipient). With 'TLS' in replies the
+    hang up instead; 'RCPT <address>' for one recipient). After LHLO the end of a message is
+    answered once for each recipient taken, by '. <address>' or '.' (RFC 2033). path: a
+    Unix socket in the place of the port. With 'TLS' in replies the
     handshake is done after the reply to STARTTLS, with 'implicit' before the greeting; its
     certificate is 'certificate', or one made for it. seen: (verb, tls) in order; messages:
     bytes as they came."""
 
     DEFAULT = {'greeting': b'220 scripted\r\n', 'EHLO': b'250 scripted\r\n',
-               'HELO': b'250 scripted\r\n', 'MAIL': b'250 ok\r\n', 'RCPT': b'250 ok\r\n',
+               'HELO': b'250 scripted\r\n', 'LHLO': b'250 scripted\r\n', 'MAIL': b'250 ok\r\n', 'RCPT': b'250 ok\r\n',
                'DATA': b'354 go on\r\n', '.': b'250 taken\r\n', 'QUIT': b'221 bye\r\n',
                'STARTTLS': b'220 go ahead\r\n', 'RSET': b'250 ok\r\n'}
 
-    def __init__(self, host='127.0.0.1', port=None, **replies):
+    def __init__(self, host='127.0.0.1', port=None, path=None, **replies):
         self.replies = dict(self.DEFAULT, **replies)
         self.seen, self.messages, self.connections = [], [], 0
         self.folder = tempfile.mkdtemp(prefix='pointsman-peer-')
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(*self.replies.get('certificate') or
                                      make_certificate(self.folder, 'scripted.test'))
-        self.listener = socket.socket()
+        self.listener = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.port = port or free_port()
-        self.listener.bind((host, self.port))
+        self.listener.bind(path or (host, self.port))
+        if path:
+            os.chmod(path, 0o666)
         self.listener.listen(50)
         self.thread = threading.Thread(target=self.serve, daemon=True)
         self.thread.start()
@@ -281,13 +285,22 @@ class Scripted:
 
     def answer(self, connection, verb, line=b''):
         """False: hang up."""
-        exact = (verb + ' ' + line.decode('latin-1').partition(':')[2].split()[0].strip('<>')
-                 if verb == 'RCPT' else verb)
+        exact = verb
+        if verb in ('RCPT', '.') and line:
+            exact += ' ' + self.address(line)
         reply = self.replies.get(exact, self.replies.get(verb, b'500 what\r\n'))
         if reply is None:
             return False
         connection.sendall(reply)
         return True
+
+    @staticmethod
+    def address(line):
+        return line.decode('latin-1').partition(':')[2].split()[0].strip('<>')
+
+    def taken(self, line):
+        reply = self.replies.get('RCPT ' + self.address(line), self.replies['RCPT'])
+        return reply is not None and reply.startswith(b'2')
 
     def talk(self, connection):
         if 'implicit' in self.replies:
@@ -295,6 +308,7 @@ class Scripted:
         if not self.answer(connection, 'greeting'):
             return
         file, tls = connection.makefile('rb'), 'implicit' in self.replies
+        lmtp, recipients = False, []
         while True:
             line = file.readline()
             if not line:
@@ -303,6 +317,11 @@ class Scripted:
             self.seen.append((verb, tls))
             if not self.answer(connection, verb, line) or verb == 'QUIT':
                 return
+            lmtp = lmtp or verb == 'LHLO'
+            if verb == 'MAIL':
+                recipients = []
+            if verb == 'RCPT' and self.taken(line):
+                recipients.append(line)
             if verb == 'STARTTLS' and 'TLS' in self.replies:
                 connection = self.context.wrap_socket(connection, server_side=True)
                 file, tls = connection.makefile('rb'), True
@@ -314,8 +333,9 @@ class Scripted:
                     lines.append(text)
                 self.messages.append(b''.join(lines))
                 self.seen.append(('.', tls))
-                if not self.answer(connection, '.'):
-                    return
+                for one in recipients if lmtp else [b'']:
+                    if not self.answer(connection, '.', one):
+                        return
 
     def stop(self):
         self.listener.shutdown(socket.SHUT_RDWR)

@@ -1,7 +1,7 @@
 /* fuzz_smtp_client: the client machine against any server. The first byte says what is
  * to be sent (bits 0-1 TLS level, 2 TLS from the start, 3 handshakes succeed, 4 an 8-bit
- * message, 5-6 recipients), the second how the bytes are cut into packets; the rest is
- * what the server sends, then the connection is lost. */
+ * message, 5-6 recipients, 7 fallback), the second how the bytes are cut into packets, and
+ * LMTP when it is even; the rest is what the server sends, then the connection is lost. */
 #include <stdint.h>
 
 #include "base/check.h"
@@ -27,8 +27,8 @@ struct peer {
 static bool is_command(str line)
 {
     static const char *const commands[] = {
-        "EHLO c.example\r", "HELO c.example\r", "STARTTLS\r", "RSET\r",
-        "DATA\r",           "QUIT\r",           ".\r"};
+        "EHLO c.example\r", "HELO c.example\r", "LHLO c.example\r", "STARTTLS\r",
+        "RSET\r",           "DATA\r",           "QUIT\r",           ".\r"};
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         if (str_eq(line, str_from(commands[i]))) {
             return true;
@@ -151,7 +151,8 @@ static void run(unsigned bits, const char *data, size_t size, size_t piece)
     struct smtp_client_options o = {.helo_name = STR("c.example"),
                                     .tls = p.level,
                                     .implicit_tls = (bits & 4) != 0,
-                                    .fallback = (bits & 128) != 0};
+                                    .fallback = (bits & 128) != 0,
+                                    .lmtp = piece % 2 == 1};
     p.fallback = o.fallback;
     p.was_tls = o.implicit_tls;
     p.message = (struct smtp_client_message){STR("ann@a.example"), p.recipients,

@@ -14,12 +14,12 @@
  * Results are written as one string, see results(). */
 enum { LINES_MAX = 24 };
 
-/* Beside the level: no fallback into clear; TLS from the first byte. */
-enum { STAYS = 8, IMPLICIT = 16 };
+/* Beside the level: no fallback into clear; TLS from the first byte; LMTP. */
+enum { STAYS = 8, IMPLICIT = 16, LMTP = 32 };
 
 struct dialogue {
     const char *name;
-    unsigned tls;   /* enum tls_level, perhaps with STAYS or IMPLICIT */
+    unsigned tls;   /* enum tls_level, perhaps with STAYS, IMPLICIT or LMTP */
     const char *to; /* recipients, blanks between */
     const char *lines[LINES_MAX];
     const char *results;
@@ -27,6 +27,7 @@ struct dialogue {
 
 #define GREET            "S220 mx.example ESMTP\r\n"
 #define SAY_EHLO         "CEHLO c.example\r\n"
+#define SAY_LHLO         "CLHLO c.example\r\n"
 #define EHLO_PLAIN       "S250 mx.example\r\n"
 #define EHLO_ALL         "S250-mx.example\r\n250-PIPELINING\r\n250-SIZE 2000\r\n250 8BITMIME\r\n"
 #define EHLO_TLS         "S250-mx.example\r\n250 STARTTLS\r\n"
@@ -329,6 +330,67 @@ static const struct dialogue dialogues[] = {
      "b@b",
      {GREET, SAY_EHLO, EHLO_TLS, SAY_MAIL},
      "b@b deferred 0 4.0.0 not attempted"},
+    /* LMTP: a reply for each recipient taken, in their order (RFC 2033 4.2) */
+    {"lmtp: one reply each",
+     LMTP,
+     "b@b c@c d@d e@e",
+     {GREET, SAY_LHLO, EHLO_ALL, SAY_GROUP(TO("b@b") TO("c@c") TO("d@d") TO("e@e")),
+      "S250 ok\r\n250 ok\r\n550 5.1.1 nobody\r\n250 ok\r\n250 ok\r\n354 go\r\n", "b",
+      "C.\r\n", OK, "S452 4.2.2 full\r\n", "S552 5.2.3 too large\r\n", "Q", "CQUIT\r\n"},
+     "b@b delivered 250 2.0.0 ok; c@c failed 550 5.1.1 nobody; d@d deferred 452 4.2.2 full; "
+     "e@e failed 552 5.2.3 too large"},
+    {"lmtp: all replies at once, then the next message",
+     LMTP,
+     "b@b c@c",
+     {GREET, SAY_LHLO, EHLO_ALL, SAY_GROUP(TO("b@b") TO("c@c")),
+      "S250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n", "b", "C.\r\n",
+      "S250 2.0.0 ok\r\n450 4.2.1 later\r\n", "N",
+      SAY_GROUP(TO("b@b") TO("c@c"))},
+     "b@b deferred 0 4.0.0 not attempted; c@c deferred 0 4.0.0 not attempted"},
+    {"lmtp: lost among the replies",
+     LMTP,
+     "b@b c@c",
+     {GREET, SAY_LHLO, EHLO_ALL, SAY_GROUP(TO("b@b") TO("c@c")),
+      "S250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n", "b", "C.\r\n", OK, "Lreset"},
+     "b@b delivered 250 2.0.0 ok; c@c deferred 0 4.4.2 reset (after the end of the "
+     "message)"},
+    {"lmtp: 421 among the replies",
+     LMTP,
+     "b@b c@c",
+     {GREET, SAY_LHLO, EHLO_ALL, SAY_GROUP(TO("b@b") TO("c@c")),
+      "S250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n", "b", "C.\r\n",
+      "S550 5.2.1 no\r\n421 4.3.2 bye\r\n"},
+     "b@b failed 550 5.2.1 no; c@c deferred 421 4.3.2 bye"},
+    {"lmtp: a reply too many",
+     LMTP,
+     "b@b",
+     {GREET, SAY_LHLO, EHLO_ALL, SAY_GROUP(TO("b@b")), "S250 ok\r\n250 ok\r\n354 go\r\n",
+      "b", "C.\r\n", "S250 2.0.0 ok\r\n550 5.1.1 who\r\n", "N"},
+     "b@b deferred 0 4.4.2 the server ended the session between two messages" NEXT},
+    {"lmtp: refused before the end, for the first",
+     LMTP,
+     "b@b c@c",
+     {GREET, SAY_LHLO, EHLO_ALL, SAY_GROUP(TO("b@b") TO("c@c")),
+      "S250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n", "Bx\r\n", "Cx\r\n",
+      "S552 5.2.3 too large\r\n"},
+     "b@b failed 552 5.2.3 too large; c@c deferred 0 4.4.2 the server did not take the "
+     "whole message"},
+    {"lmtp: DATA taken without any recipient",
+     LMTP,
+     "b@b",
+     {GREET, SAY_LHLO, EHLO_ALL, SAY_GROUP(TO("b@b")), "S250 ok\r\n550 no\r\n354 go\r\n"},
+     "b@b failed 550 5.0.0 no"},
+    {"lmtp: LHLO unknown: no HELO",
+     LMTP,
+     "b@b",
+     {GREET, SAY_LHLO, "S500 5.5.1 what\r\n", "CQUIT\r\n"},
+     "b@b failed 500 5.5.1 what" NEXT},
+    {"lmtp: TLS",
+     LMTP | TLS_LEVEL_MUST,
+     "b@b",
+     {GREET, SAY_LHLO, EHLO_TLS, "CSTARTTLS\r\n", "S220 go\r\n", "Tok", SAY_LHLO,
+      EHLO_PLAIN, SAY_MAIL, OK, "C" TO("b@b")},
+     "b@b deferred 0 4.0.0 not attempted; tls"},
     /* TLS: may */
     {"may: not offered",
      TLS_LEVEL_MAY,
@@ -588,6 +650,7 @@ static void run_dialogue(const struct dialogue *d, size_t piece)
 {
     struct run r = {.implicit = (d->tls & IMPLICIT) != 0};
     struct smtp_client_options o = {.helo_name = STR("c.example"),
+                                    .lmtp = (d->tls & LMTP) != 0,
                                     .tls = (enum tls_level)(d->tls & 7),
                                     .implicit_tls = (d->tls & IMPLICIT) != 0,
                                     .fallback = (d->tls & STAYS) == 0};
