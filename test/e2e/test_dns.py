@@ -2,6 +2,7 @@
 what does not exist, and what cannot be asked. All hosts of a test listen on one port and
 are told apart by their addresses."""
 import os
+import unittest
 
 import kit
 from harness import Router, SharedRouterTest, add_cases, free_port
@@ -173,6 +174,7 @@ class Dns(SharedRouterTest):
         used = [h for h, count in before.items() if len(self.hosts[h].received) > count]
         self.assertEqual(len(used), hosts, used)
 
+    @unittest.skipUnless(os.path.exists('/etc/hosts'), 'there is no /etc/hosts')
     def test_hosts_file_alone(self):
         """nodns: the name server knows the one, /etc/hosts the other."""
         event, _ = self.send('prefer.nodns.test')
