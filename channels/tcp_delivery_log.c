@@ -5,6 +5,7 @@
 #include <sys/un.h>
 
 #include "channels/tcp_delivery.h"
+#include "channels/tls_log.h"
 
 void delivery_address_text(const struct tcp_delivery *d, char *out)
 {
@@ -67,8 +68,7 @@ void delivery_log_tls(struct tcp_delivery *d, const char *error)
     if (error) {
         log_cstr(&line, "error", error);
     } else if (tls) {
-        log_cstr(&line, "version", tls->version);
-        log_cstr(&line, "cipher", tls->cipher);
+        tls_log_facts(&line, tls);
         log_cstr(&line, "verified", d->tls.verified);
         log_cstr(&line, "unverified", tls->verify_error[0] ? tls->verify_error : NULL);
     }

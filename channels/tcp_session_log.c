@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "channels/tcp_session.h"
+#include "channels/tls_log.h"
 
 static void log_session(struct log_line *line, struct tcp_session *s,
                         enum log_event event)
@@ -72,8 +73,7 @@ void session_log_tls(struct tcp_session *s, const char *error)
     if (error) {
         log_cstr(&line, "error", error);
     } else if (tls) {
-        log_cstr(&line, "version", tls->version);
-        log_cstr(&line, "cipher", tls->cipher);
+        tls_log_facts(&line, tls);
         log_cstr(&line, "sni", tls->sni[0] ? tls->sni : NULL);
         log_peer_certificate(&line, s, tls);
     }

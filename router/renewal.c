@@ -56,6 +56,7 @@ struct renewal {
 struct warning {
     struct renewal *renewal;
     int64_t now_ms;
+    bool silenced; /* SILENCE has the slug of the warnings that `check` gives */
     struct arena *arena;
     VEC(struct warned) steps; /* of all certificates that have reached one */
 };
@@ -96,7 +97,7 @@ static void warn_of(const struct tls_view *v, void *arg)
     for (unsigned i = 0; i < v->count && v->in_force; i++) {
         const struct tls_view_certificate *c = &v->certificates[i];
         int step = tls_view_step(c->not_before_ms, c->not_after_ms, w->now_ms);
-        if (step < 0) {
+        if (step < 0 || w->silenced) {
             continue;
         }
         int before = step_before(w->renewal, c->fingerprint);
@@ -116,8 +117,11 @@ static void warn_of(const struct tls_view *v, void *arg)
 
 static void warn_all(struct renewal *r)
 {
-    struct warning w = {
-        .renewal = r, .now_ms = worker_now_ms(r->main), .arena = arena_new()};
+    const struct snapshot *s = reload_runtime(r->reload)->snapshot;
+    struct warning w = {.renewal = r,
+                        .now_ms = worker_now_ms(r->main),
+                        .silenced = snapshot_silences(s, "tls-certificate-dates"),
+                        .arena = arena_new()};
     r->warned_ms = w.now_ms;
     renewal_view(r, warn_of, &w);
     free(r->warned);
@@ -241,6 +245,7 @@ static void start_round(struct renewal *r)
     r->last_waiting = &r->waiting;
     r->arena = arena_new();
     r->diags = diags_new(r->arena, r->runtime->snapshot->sources);
+    snapshot_silence(r->runtime->snapshot, r->diags);
     r->work.data = r;
     check(uv_queue_work(&r->main->loop, &r->work, on_work, on_worked) == 0);
 }

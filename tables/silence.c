@@ -1,5 +1,7 @@
 /* silence: warnings that are not wanted, by slug. Errors are never silenced; naming one,
  * or a slug there is none of, is reported, because the wish would be without effect. */
+#include <string.h>
+
 #include "base/slugs.h"
 #include "tables/compile.h"
 
@@ -35,6 +37,7 @@ static void silence_one(struct compile *c, const struct wish *w, str name)
                      STR_ARG(name));
     } else {
         diags_silence(c->diags, slug);
+        *vec_add(c->arena, &c->s->silenced) = slug;
     }
 }
 
@@ -61,4 +64,21 @@ void silence_option(struct compile *c, const struct ast_option *o)
 {
     struct wish w = {"", o->value, o->value_at};
     silence_list(c, &w);
+}
+
+void snapshot_silence(const struct snapshot *s, struct diags *d)
+{
+    for (size_t i = 0; i < s->silenced.n; i++) {
+        diags_silence(d, s->silenced.at[i]);
+    }
+}
+
+bool snapshot_silences(const struct snapshot *s, const char *slug)
+{
+    for (size_t i = 0; i < s->silenced.n; i++) {
+        if (strcmp(s->silenced.at[i]->name, slug) == 0) {
+            return true;
+        }
+    }
+    return false;
 }

@@ -11,6 +11,8 @@
 #include "base/arena.h"
 #include "base/diag.h"
 #include "base/map.h"
+#include "base/slugs.h"
+#include "base/vec.h"
 #include "parser/parse.h"
 #include "tables/channel.h"
 
@@ -114,10 +116,12 @@ struct snapshot {
     struct site_options options;
     const struct tls_profile **tls_profiles; /* in file order; [0] is [*], always there */
     unsigned tls_profile_count;
-    const struct tls_client_table *tls_client; /* TLS_CLIENT_POLICY; NULL: there is none */
-    const struct inputs *inputs; /* what it was compiled from */
-    struct image_status image;   /* FRESH: the snapshot comes from it */
-    str local_host;              /* official host of the first channel */
+    const struct tls_client_table
+        *tls_client;                   /* TLS_CLIENT_POLICY; NULL: there is none */
+    const struct inputs *inputs;       /* what it was compiled from */
+    struct image_status image;         /* FRESH: the snapshot comes from it */
+    VEC(const struct slug *) silenced; /* warnings that nobody wants to see */
+    str local_host;                    /* official host of the first channel */
 };
 
 struct snapshot_request {
@@ -139,6 +143,12 @@ struct snapshot_request {
 struct snapshot *snapshot_load(const struct snapshot_request *req,
                                struct arena *diag_arena, struct diags **diags,
                                bool *unreadable);
+
+/* Warnings of those kinds that are not wanted, by the request or by SILENCE=, are dropped
+ * from d, now and later: for what is found out after the load. */
+void snapshot_silence(const struct snapshot *s, struct diags *d);
+/* Is this kind of warning not wanted? */
+bool snapshot_silences(const struct snapshot *s, const char *slug);
 
 /* "image" or "sources": what it was loaded from. */
 const char *snapshot_origin(const struct snapshot *s);

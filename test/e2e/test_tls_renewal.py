@@ -7,7 +7,7 @@ import shutil
 import ssl
 
 import kit
-from harness import RouterTest, free_port, make_certificate, wait_until
+from harness import OPTION_DAT, RouterTest, free_port, make_certificate, wait_until
 from peers import Aiosmtpd, Nsd
 from pki import NAME, pki
 
@@ -231,6 +231,26 @@ class Renewal(RouterTest):
             with kit.Wire(self.port) as wire:
                 wire.ehlo()
                 wire.starttls(context)
+
+    def test_dates_silenced(self):
+        """SILENCE is obeyed by what is found out after the load, too; status tells, and what
+        is asked for again is told."""
+        pki().leaf('ends-soon', days=(-80, 5))
+        self.begin()
+        self.it.write('option.dat', OPTION_DAT + 'SILENCE=tls-certificate-dates\n')
+        self.tool('reload')
+        self.install('ends-soon')
+        self.tool('tls', 'reload')
+        self.install('expired')
+        self.assertNotIn('tls-certificate-dates', self.tool('tls', 'reload'))
+        self.assertEqual(self.it.events('certificate'), [])
+        self.assertEqual(self.it.events('config', slug='tls-certificate-dates'), [])
+        self.assertEqual(len(self.it.status()['certificates_expiring']), 1)
+        self.it.write('option.dat', OPTION_DAT)
+        self.tool('reload')
+        self.it.wait_event('certificate', state='expired')
+        self.assertIn('tls-certificate-dates', self.tool('tls', 'reload'))
+        self.it.wait_event('config', slug='tls-certificate-dates')
 
 
 class NextHop(RouterTest):
