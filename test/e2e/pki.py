@@ -28,6 +28,7 @@ LEAVES = {
     'client': dict(usage='clientAuth', cn='client'),
     'client-rsa': dict(usage='clientAuth', cn='client', key='rsa'),
     'client-expired': dict(usage='clientAuth', cn='client', days=(-30, -1)),
+    'client-not-yet': dict(usage='clientAuth', cn='client', days=(1, 30)),
     'client-other': dict(usage='clientAuth', cn='client', issuer='other'),
     'client-no-chain': dict(usage='clientAuth', cn='client', chain=False),
     'client-usage': dict(cn='client'),

@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import threading
 
+import kit
 from harness import free_port, wait_until
 
 STACKS = ('python', 'openssl', 'gnutls')
@@ -215,3 +216,81 @@ class Hop:
         self.listener.close()
         if self.tls:
             self.tls.stop()
+
+
+# --- clients ---
+
+class Pipe:
+    """What kit.Wire needs of a socket: the two ends of a program."""
+
+    def __init__(self, command):
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.DEVNULL, bufsize=0)
+
+    def recv(self, size):
+        if not select.select([self.process.stdout], [], [], 20)[0]:
+            raise TimeoutError(self.process.args)
+        return os.read(self.process.stdout.fileno(), size)
+
+    def sendall(self, data):
+        self.process.stdin.write(data)
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+def openssl_client(port, version, pair, ca, name, implicit):
+    command = ['openssl', 's_client', '-quiet', '-connect', '127.0.0.1:%d' % port,
+               '-servername', name, '-CAfile', ca, '-verify_hostname', name,
+               '-verify_return_error', OPENSSL_VERSION[version]]
+    if not implicit:
+        command += ['-starttls', 'smtp']
+    if pair:
+        command += ['-cert', pair[0], '-cert_chain', pair[0], '-key', pair[1]]
+    if version in ('10', '11'):
+        command += ['-cipher', ANY_CIPHER]
+    return command
+
+
+def gnutls_client(port, version, pair, ca, name, implicit):
+    command = ['gnutls-cli', '--logfile', '/dev/null', '--port', str(port), '--x509cafile', ca,
+               '--sni-hostname', name, '--verify-hostname', name, '--priority',
+               gnutls_priority(version), '127.0.0.1']
+    if not implicit:
+        command.insert(1, '--starttls-proto=smtp')
+    if pair:
+        command[1:1] = ['--x509certfile', pair[0], '--x509keyfile', pair[1]]
+    return command
+
+
+def python_context(version, pair, ca):
+    context = ssl.create_default_context(cafile=ca)
+    if version in ('10', '11'):
+        context.set_ciphers(ANY_CIPHER)
+    context.minimum_version = context.maximum_version = PYTHON_VERSION[version]
+    if pair:
+        context.load_cert_chain(*pair)
+    return context
+
+
+class ClientWire(kit.Wire):
+    """A session with the router inside TLS, by a stack. The router's certificate has to verify
+    against ca and be for name. A handshake that fails is kit.Closed, or an error of ssl's, here or
+    at the first reply."""
+
+    def __init__(self, stack, port, version, pair, ca, name, implicit=False):
+        if stack == 'python':
+            super().__init__(port, greeting=not implicit)
+            if not implicit:
+                self.ehlo()
+                self.want('STARTTLS', 220)
+            self.socket = python_context(version, pair, ca).wrap_socket(
+                self.socket, server_hostname=name)
+        else:
+            make = openssl_client if stack == 'openssl' else gnutls_client
+            self.buffer = b''
+            self.socket = Pipe(make(port, version, pair, ca, name, implicit))
+        self.greeting = self.reply() if implicit else None

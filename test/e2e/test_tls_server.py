@@ -229,19 +229,7 @@ class TlsServer(SharedRouterTest):
             self.shared.find_mail(word.encode(), timeout=0.5)
         self.still_serves()
 
-    # --- versions ---
-
-    def version(self, version, good):
-        with kit.Wire(self.clear['may']) as wire:
-            wire.ehlo()
-            if not good:
-                with self.assertRaises((ssl.SSLError, ConnectionError)):
-                    wire.starttls(kit.client_context(only=version))
-                return
-            wire.starttls(kit.client_context(only=version))
-            wire.ehlo()
-            name = {ssl.TLSVersion.TLSv1_2: 'TLSv1.2', ssl.TLSVersion.TLSv1_3: 'TLSv1.3'}
-            self.assertEqual(wire.socket.version(), name[version])
+    # --- ciphers ---
 
     def weak_cipher(self, ciphers):
         context = kit.client_context(only=ssl.TLSVersion.TLSv1_2)
@@ -309,11 +297,6 @@ add_cases(TlsServer, 'must_before_ehlo', [
     ('mail', 'MAIL FROM:<a@b.test>', 530), ('rset', 'RSET', 250), ('noop', 'NOOP', 250),
     ('quit', 'QUIT', 221), ('helo', 'HELO x.test', 250),
 ], TlsServer.before_ehlo)
-
-add_cases(TlsServer, 'version', [
-    ('tls 1 0', ssl.TLSVersion.TLSv1, False), ('tls 1 1', ssl.TLSVersion.TLSv1_1, False),
-    ('tls 1 2', ssl.TLSVersion.TLSv1_2, True), ('tls 1 3', ssl.TLSVersion.TLSv1_3, True),
-], TlsServer.version)
 
 add_cases(TlsServer, 'weak_cipher', [
     ('anonymous', 'ADH:AECDH'), ('no encryption', 'eNULL'),
