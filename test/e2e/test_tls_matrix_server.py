@@ -1,6 +1,6 @@
-"""All that clients can meet: what the channel says of TLS and of their certificates x what they show x
-the protocol x whose TLS they have. All sessions are held first, channels side by side; then each cell
-looks at what came of its own: the replies, the Received field of what arrived, and the log."""
+"""All that clients can meet: what the channel says of TLS and of their certificates x what they
+show x the protocol x whose TLS they have. All sessions are held first; then each cell looks at what
+came of its own: the replies, the Received field of what arrived, and the log."""
 import collections
 import re
 from concurrent.futures import ThreadPoolExecutor
