@@ -36,11 +36,12 @@ static int split_ms(int64_t ms, struct tm *tm)
     return (int)rest;
 }
 
+static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+
 void clock_rfc5322(int64_t ms, char *out, size_t size)
 {
     static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     struct tm tm;
     split_ms(ms, &tm);
     snprintf(out, size, "%s, %d %s %04d %02d:%02d:%02d +0000", days[tm.tm_wday],
@@ -54,6 +55,105 @@ void clock_rfc3339(int64_t ms, char *out, size_t size)
     int rest = split_ms(ms, &tm);
     snprintf(out, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03d000+00:00", tm.tm_year + 1900,
              tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, rest);
+}
+
+/* Days from 1970 to a day of the Gregorian calendar. */
+static int64_t days_to(int64_t year, unsigned month, unsigned day)
+{
+    static const unsigned before[12] = {0,   31,  59,  90,  120, 151,
+                                        181, 212, 243, 273, 304, 334};
+    int64_t leap = (month > 2 ? year : year - 1);
+    int64_t leaps = leap / 4 - leap / 100 + leap / 400;
+    return (year - 1970) * 365 + leaps - (1969 / 4 - 1969 / 100 + 1969 / 400) +
+           before[month - 1] + day - 1;
+}
+
+static bool month_read(str word, unsigned *out)
+{
+    for (unsigned i = 0; i < 12; i++) {
+        if (str_ieq(word, str_from(months[i]))) {
+            *out = i + 1;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* RFC 5322 4.3: two digits are of 1950 to 2049, three count from 1900. */
+static bool year_read(str word, int64_t *out)
+{
+    uint64_t year;
+    if (word.len < 2 || !str_u64(word, 9999, &year)) {
+        return false;
+    }
+    *out = (int64_t)year + (word.len == 2   ? (year < 50 ? 2000 : 1900)
+                            : word.len == 3 ? 1900
+                                            : 0);
+    return true;
+}
+
+/* "hh:mm" or "hh:mm:ss", as seconds. */
+static bool time_read(str word, int64_t *out)
+{
+    static const unsigned most[3] = {23, 59, 60};
+    int64_t seconds = 0;
+    unsigned n = 0;
+    str part;
+    while (n < 3 && str_split(&word, ':', &part)) {
+        uint64_t value;
+        if (part.len == 0 || part.len > 2 || !str_u64(part, most[n], &value)) {
+            return false;
+        }
+        seconds = seconds * 60 + (int64_t)value;
+        n++;
+    }
+    *out = n == 2 ? seconds * 60 : seconds;
+    return n >= 2 && word.len == 0;
+}
+
+/* "+hhmm", or a name, as seconds east. Names nobody knows are UTC (RFC 5322 4.3). */
+static bool zone_read(str word, int64_t *out)
+{
+    static const struct {
+        const char *name;
+        int hours;
+    } names[] = {{"EST", -5}, {"EDT", -4}, {"CST", -6}, {"CDT", -5},
+                 {"MST", -7}, {"MDT", -6}, {"PST", -8}, {"PDT", -7}};
+    uint64_t value;
+    *out = 0;
+    if (word.len > 0 && (word.ptr[0] == '+' || word.ptr[0] == '-')) {
+        if (word.len != 5 || !str_u64(str_from_pos(word, 1), 9999, &value) ||
+            value % 100 > 59) {
+            return false;
+        }
+        *out = (int64_t)(value / 100 * 3600 + value % 100 * 60);
+        *out = word.ptr[0] == '-' ? -*out : *out;
+        return true;
+    }
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        *out = str_ieq(word, str_from(names[i].name)) ? names[i].hours * 3600 : *out;
+    }
+    return word.len > 0 && ascii_lower(word.ptr[0]) >= 'a' &&
+           ascii_lower(word.ptr[0]) <= 'z';
+}
+
+bool clock_rfc5322_read(str text, int64_t *ms)
+{
+    ptrdiff_t comma = str_find(text, ',');
+    str rest = comma < 0 ? text : str_from_pos(text, (size_t)comma + 1);
+    str day_word, month_word, year_word, time_word, zone_word;
+    uint64_t day;
+    unsigned month;
+    int64_t year, seconds, east;
+    if (!str_word(&rest, &day_word) || !str_word(&rest, &month_word) ||
+        !str_word(&rest, &year_word) || !str_word(&rest, &time_word) ||
+        !str_word(&rest, &zone_word) || !str_u64(day_word, 31, &day) || day == 0 ||
+        !month_read(month_word, &month) || !year_read(year_word, &year) ||
+        !time_read(time_word, &seconds) || !zone_read(zone_word, &east)) {
+        return false;
+    }
+    *ms = (days_to(year, month, (unsigned)day) * 86400 + seconds - east) * 1000;
+    return true;
 }
 
 /* One "<number><unit>"; *rank falls from unit to unit, so that none comes twice or out

@@ -18,6 +18,9 @@ int64_t clock_now_ms(const struct clock *c);
 
 /* "Sat, 21 Nov 2026 00:22:10 +0000" (RFC 5322 3.3); out needs 40 bytes. */
 void clock_rfc5322(int64_t ms, char *out, size_t size);
+/* Reads such a date back, also without day of the week or seconds, with a zone that is
+ * named (RFC 5322 4.3) or a year of two digits; comments behind it. False: it is none. */
+bool clock_rfc5322_read(str text, int64_t *ms);
 /* "2026-11-21T00:22:10.123456+00:00" (RFC 3339), microseconds from ms; 40 bytes. */
 void clock_rfc3339(int64_t ms, char *out, size_t size);
 /* Parses an ISO 8601 period of days, hours, minutes, seconds ("P1DT4H", "PT10S",

@@ -6,10 +6,16 @@
 
 #include "base/address.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "parser/overrides.h"
 
 /* In a file of rubbish the words behind these are not compared with all keywords. */
 enum { SUGGEST_WARNINGS_MAX = 10000 };
+
+enum {
+    PERIOD_MAX_DAYS = 366, /* longer than any message waits */
+    AGE_MAX = 10000        /* more than a year of hours */
+};
 
 /* An argument that was read and found good. */
 struct value {
@@ -18,6 +24,8 @@ struct value {
     struct nameserver servers[KEYWORD_NAMESERVERS_MAX];
     unsigned server_count;
     str domains[2];
+    struct keyword_periods periods;
+    struct keyword_ages ages;
 };
 
 /* For the messages of one keyword. */
@@ -71,6 +79,18 @@ static void assign(struct channel_opts *o, enum keyword_id id, const struct valu
         o->field = value;                                                                \
         o->word##_at = o->field##_at = at;                                               \
         break;
+#define PERIODS(word, ...)                                                               \
+    case KEYWORD_ID_##word: o->word = v->periods; o->word##_at = at; break;
+#define AGES(word, ...)                                                                  \
+    case KEYWORD_ID_##word: o->word = v->ages; o->word##_at = at; break;
+#define PERIODS_OF(word, first, second, third, ...)                                      \
+    case KEYWORD_ID_##word:                                                              \
+        assign(o, KEYWORD_ID_##first, v, at);                                            \
+        assign(o, KEYWORD_ID_##second, v, at);                                           \
+        assign(o, KEYWORD_ID_##third, v, at);                                            \
+        break;
+#define AGES_OF(word, first, second, third, ...)                                         \
+    PERIODS_OF(word, first, second, third)
 #define SPELL(word, first, second, ...)                                                  \
     case KEYWORD_ID_##word:                                                              \
         assign(o, KEYWORD_ID_##first, v, at);                                            \
@@ -106,6 +126,16 @@ unsigned channel_opts_places(const struct channel_opts *o, enum keyword_id id,
 #define ADDRESS(word, ...)        case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
 #define SERVERS(word, ...)        case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
 #define DOMAINS(word, field, ...) case KEYWORD_ID_##word: at[n++] = o->field##_at; break;
+#define PERIODS(word, ...)        case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
+#define AGES(word, ...)           case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
+#define PERIODS_OF(word, first, second, third, ...)                                      \
+    case KEYWORD_ID_##word:                                                              \
+        at[n++] = o->first##_at;                                                         \
+        at[n++] = o->second##_at;                                                        \
+        at[n++] = o->third##_at;                                                         \
+        break;
+#define AGES_OF(word, first, second, third, ...)                                         \
+    PERIODS_OF(word, first, second, third)
 #define NOCHANNEL(word, other, ...)                                                      \
     case KEYWORD_ID_##word: at[n++] = o->other##_at; break;
 #define NOSERVERS(word, ...)                                                             \
@@ -140,8 +170,19 @@ static bool holds(const struct channel_opts *o, const struct channel_opts *built
 #define SERVERS(word, ...) case KEYWORD_ID_##word: return o->nameserver_count > 0;
 #define DOMAINS(word, field, value, ...)                                                 \
     case KEYWORD_ID_##word: return o->field == value;
+#define PERIODS(word, ...) case KEYWORD_ID_##word: return o->word.count > 0;
+#define AGES(word, ...)    case KEYWORD_ID_##word: return o->word.count > 0;
 #include "parser/keywords.def"
     default: return false;
+    }
+}
+
+static void print_periods(const struct keyword_periods *p, struct buf *out)
+{
+    for (unsigned i = 0; i < p->count; i++) {
+        char text[40];
+        clock_duration_print((int64_t)p->s[i] * 1000, text, sizeof text);
+        buf_printf(out, " %s", text);
     }
 }
 
@@ -173,6 +214,14 @@ static void print_argument(const struct channel_opts *o, enum keyword_id id,
     case KEYWORD_ID_##word:                                                              \
         for (unsigned i = 0; i < 2 && o->word[i].len > 0; i++) {                         \
             buf_printf(out, " %.*s", STR_ARG(o->word[i]));                               \
+        }                                                                                \
+        break;
+#define PERIODS(word, ...)                                                               \
+    case KEYWORD_ID_##word: print_periods(&o->word, out); break;
+#define AGES(word, ...)                                                                  \
+    case KEYWORD_ID_##word:                                                              \
+        for (unsigned i = 0; i < o->word.count; i++) {                                   \
+            buf_printf(out, " %u", (unsigned)o->word.age[i]);                            \
         }                                                                                \
         break;
 #include "parser/keywords.def"
@@ -225,6 +274,14 @@ static str wanted(struct arena *a, const struct keyword *k)
         return STR("a domain name, and perhaps another one with a dot in it");
     case KEYWORD_KIND_EITHER:
         return str_from(k->argument);
+    case KEYWORD_KIND_PERIODS:
+        return arena_printf(a,
+                            "periods like PT30M or P1DT4H, up to %d of them, each "
+                            "from a second to %d days",
+                            KEYWORD_PERIODS_MAX, PERIOD_MAX_DAYS);
+    case KEYWORD_KIND_AGES:
+        return arena_printf(a, "up to %d numbers from 1 to %d, each above the one before",
+                            KEYWORD_AGES_MAX, AGE_MAX);
     case KEYWORD_KIND_CHOICE:
     case KEYWORD_KIND_NOTHING:
         break;
@@ -352,6 +409,38 @@ static bool read_either(const struct applying *on, const struct ast_word *arg,
     return false;
 }
 
+static bool read_periods(const struct applying *on, struct value *v)
+{
+    struct keyword_periods *p = &v->periods;
+    for (const struct ast_word *w = on->keyword->args; w != NULL; w = w->next) {
+        int64_t ms;
+        bool good = clock_period_ms(w->text, &ms) && ms >= 1000 &&
+                    ms <= PERIOD_MAX_DAYS * INT64_C(86400000);
+        if (!good || p->count == KEYWORD_PERIODS_MAX) {
+            bad_argument(on, w, "keyword-range");
+            return false;
+        }
+        p->s[p->count++] = (uint32_t)(ms / 1000);
+    }
+    return true;
+}
+
+static bool read_ages(const struct applying *on, struct value *v)
+{
+    struct keyword_ages *a = &v->ages;
+    uint64_t least = 1, age;
+    for (const struct ast_word *w = on->keyword->args; w != NULL; w = w->next) {
+        if (!str_u64(w->text, AGE_MAX, &age) || age < least ||
+            a->count == KEYWORD_AGES_MAX) {
+            bad_argument(on, w, "keyword-range");
+            return false;
+        }
+        a->age[a->count++] = (uint32_t)age;
+        least = age + 1;
+    }
+    return true;
+}
+
 static bool read_value(const struct applying *on, struct value *v)
 {
     const struct keyword *k = on->keyword->known;
@@ -382,6 +471,10 @@ static bool read_value(const struct applying *on, struct value *v)
         return read_either(on, arg, v);
     case KEYWORD_KIND_SERVERS:
         return read_servers(on, v);
+    case KEYWORD_KIND_PERIODS:
+        return read_periods(on, v);
+    case KEYWORD_KIND_AGES:
+        return read_ages(on, v);
     case KEYWORD_KIND_DOMAINS:
         return read_domains(on, v);
     case KEYWORD_KIND_CHOICE:

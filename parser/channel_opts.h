@@ -16,8 +16,8 @@ void channel_opts_init(struct channel_opts *o);
 void channel_opts_apply(struct channel_opts *o, const struct ast_keyword *keywords,
                         bool allow_unhonoured, struct arena *a, struct diags *diags);
 /* Where the fields the row sets were last written: at most two for the words that stand
- * for two. 0: the row sets none. */
-enum { CHANNEL_OPTS_PLACES_MAX = 2 };
+ * for two, three for those of all priorities. 0: the row sets none. */
+enum { CHANNEL_OPTS_PLACES_MAX = 3 };
 unsigned channel_opts_places(const struct channel_opts *o, enum keyword_id id,
                              struct span at[CHANNEL_OPTS_PLACES_MAX]);
 /* The span from a keyword to its last argument, if all of it is in one file; what

@@ -32,6 +32,16 @@ static const struct keyword KEYWORDS[] = {
 #define EITHER(word, type, first, second, in_group, meaning)                             \
     ROW(word, EITHER, ONE, HONOURED, .group = in_group,                                  \
         .argument = #first " or " #second, .text = meaning)
+#define PERIODS(word, in_group, meaning)                                                 \
+    ROW(word, PERIODS, PERIODS, HONOURED, .group = in_group, .argument = "periods",      \
+        .text = meaning)
+#define PERIODS_OF(word, first, second, third, in_group, meaning)                        \
+    PERIODS(word, in_group, meaning)
+#define AGES(word, in_group, meaning)                                                    \
+    ROW(word, AGES, INTEGERS, HONOURED, .group = in_group, .argument = "numbers",        \
+        .text = meaning)
+#define AGES_OF(word, first, second, third, in_group, meaning)                           \
+    AGES(word, in_group, meaning)
 #define CHOICE(word, field, value, state, in_group, meaning)                             \
     ROW(word, CHOICE, NONE, HONOURED, .group = in_group, .argument = "",                 \
         .is_default = state, .text = meaning)

@@ -44,8 +44,29 @@ enum forward_check { FORWARD_CHECK_NONE, FORWARD_CHECK_TAG, FORWARD_CHECK_DELETE
 enum bang_percent { PERCENT_OVER_BANG, BANG_OVER_PERCENT, PERCENT_ONLY };
 /* What a channel speaks by its words; its name may say SMTP, too (tables/channel.c). */
 enum channel_protocol { PROTOCOL_BY_NAME, PROTOCOL_SMTP, PROTOCOL_LMTP };
+/* The least urgent mail that is tried as soon as it is queued (enum urgency, its order).
+ */
+enum immediate {
+    IMMEDIATE_ALL,
+    IMMEDIATE_NONURGENT,
+    IMMEDIATE_NORMAL,
+    IMMEDIATE_URGENT,
+    IMMEDIATE_NONE
+};
+/* Is the field Deferred-delivery of mail from a channel obeyed, or of mail to it? */
+enum deferred_mode { DEFERRED_NO, DEFERRED_SOURCE, DEFERRED_DESTINATION, DEFERRED_BOTH };
+/* Which recipients of a message share an entry of the queue. */
+enum filesplit {
+    FILESPLIT_HOST,   /* those with the same next hop */
+    FILESPLIT_DOMAIN, /* those of the same domain, too */
+    FILESPLIT_SINGLE  /* none */
+};
 
-enum { KEYWORD_NAMESERVERS_MAX = 8 };
+enum {
+    KEYWORD_NAMESERVERS_MAX = 8,
+    KEYWORD_PERIODS_MAX = 8, /* the grammar takes no more */
+    KEYWORD_AGES_MAX = 5
+};
 
 /* How addresses are written (PMDF 2.3.4.1, 2.3.4.2). */
 enum address_form {
@@ -55,8 +76,8 @@ enum address_form {
 };
 /* Is "user+detail" looked up as an alias by "user+*" and by "user", too? */
 enum subaddress_mode { SUBADDRESS_RELAXED, SUBADDRESS_EXACT, SUBADDRESS_WILD };
-/* What completes an address that has no host: on envelopes it is only taken if the channel
- * says something, in headers BARE_REFUSED means the local host. */
+/* What completes an address that has no host: on envelopes it is only taken if the
+ * channel says something, in headers BARE_REFUSED means the local host. */
 enum bare_mode { BARE_REFUSED, BARE_LOCAL, BARE_REMOTE, BARE_DOMAIN };
 
 /* What a keyword takes after it. */
@@ -88,29 +109,35 @@ enum keyword_kind {
     KEYWORD_KIND_SERVERS, /* IP[@port]... */
     KEYWORD_KIND_DOMAINS, /* one or two host names */
     KEYWORD_KIND_EITHER,  /* one of two words */
+    KEYWORD_KIND_PERIODS, /* ISO 8601 periods */
+    KEYWORD_KIND_AGES,    /* numbers, each above the one before */
     KEYWORD_KIND_NOTHING  /* sets nothing */
 };
 
 /* One number per row, in table order: KEYWORD_ID_musttls. */
 enum keyword_id {
-#define INT(word, ...)       KEYWORD_ID_##word,
-#define CHANNEL(word, ...)   KEYWORD_ID_##word,
-#define PROFILE(word, ...)   KEYWORD_ID_##word,
-#define HOST(word, ...)      KEYWORD_ID_##word,
-#define ADDRESS(word, ...)   KEYWORD_ID_##word,
-#define SERVERS(word, ...)   KEYWORD_ID_##word,
-#define DOMAINS(word, ...)   KEYWORD_ID_##word,
-#define EITHER(word, ...)    KEYWORD_ID_##word,
-#define CHOICE(word, ...)    KEYWORD_ID_##word,
-#define PARTLY(word, ...)    KEYWORD_ID_##word,
-#define SPELL(word, ...)     KEYWORD_ID_##word,
-#define SYNONYM(word, ...)   KEYWORD_ID_##word,
-#define NOCHANNEL(word, ...) KEYWORD_ID_##word,
-#define NOSERVERS(word, ...) KEYWORD_ID_##word,
-#define SAME(word, ...)      KEYWORD_ID_##word,
-#define NOEFFECT(word, ...)  KEYWORD_ID_##word,
-#define LATER(word, ...)     KEYWORD_ID_##word,
-#define RESTRICTS(word, ...) KEYWORD_ID_##word,
+#define INT(word, ...)        KEYWORD_ID_##word,
+#define CHANNEL(word, ...)    KEYWORD_ID_##word,
+#define PROFILE(word, ...)    KEYWORD_ID_##word,
+#define HOST(word, ...)       KEYWORD_ID_##word,
+#define ADDRESS(word, ...)    KEYWORD_ID_##word,
+#define SERVERS(word, ...)    KEYWORD_ID_##word,
+#define DOMAINS(word, ...)    KEYWORD_ID_##word,
+#define EITHER(word, ...)     KEYWORD_ID_##word,
+#define PERIODS(word, ...)    KEYWORD_ID_##word,
+#define PERIODS_OF(word, ...) KEYWORD_ID_##word,
+#define AGES(word, ...)       KEYWORD_ID_##word,
+#define AGES_OF(word, ...)    KEYWORD_ID_##word,
+#define CHOICE(word, ...)     KEYWORD_ID_##word,
+#define PARTLY(word, ...)     KEYWORD_ID_##word,
+#define SPELL(word, ...)      KEYWORD_ID_##word,
+#define SYNONYM(word, ...)    KEYWORD_ID_##word,
+#define NOCHANNEL(word, ...)  KEYWORD_ID_##word,
+#define NOSERVERS(word, ...)  KEYWORD_ID_##word,
+#define SAME(word, ...)       KEYWORD_ID_##word,
+#define NOEFFECT(word, ...)   KEYWORD_ID_##word,
+#define LATER(word, ...)      KEYWORD_ID_##word,
+#define RESTRICTS(word, ...)  KEYWORD_ID_##word,
 #include "parser/keywords.def"
     KEYWORD_COUNT
 };
@@ -143,6 +170,14 @@ struct nameserver {
     str ip;
     uint16_t port;
 };
+struct keyword_periods {
+    uint32_t s[KEYWORD_PERIODS_MAX]; /* seconds */
+    unsigned count;                  /* 0: not given */
+};
+struct keyword_ages {
+    uint32_t age[KEYWORD_AGES_MAX]; /* in the unit of RETURN_UNITS, increasing */
+    unsigned count;                 /* 0: not given */
+};
 
 /* The honoured keywords' values for one channel: built-ins, then every `defaults`,
  * then the channel line, each applied left to right. One field and one span
@@ -151,6 +186,9 @@ struct nameserver {
  *   bool tls_fallback, tls_implicit_client;  enum tls_injection tlsinjection;
  *   enum ip_switch ip_switch;
  *   enum mx_mode mx;  enum channel_protocol protocol;  bool logging, master_only;
+ *   enum immediate immediate;  enum deferred_mode deferred;  enum filesplit filesplit;
+ *   unsigned after;        seconds
+ *   unsigned addrsperfile; 0: not given
  *   enum ident_mode ident;  enum forward_check forward_check;
  *   bool received_for, received_from, reverse;
  *   enum address_form envelope_form, header_form;
@@ -168,6 +206,8 @@ struct nameserver {
  *   str daemon;            empty: none; "router": the official host
  *   str lastresort;        empty: none
  *   str interfaceaddress;  empty: any; else an IP literal
+ *   struct keyword_periods urgentbackoff, normalbackoff, nonurgentbackoff;
+ *   struct keyword_ages urgentnotices, normalnotices, nonurgentnotices;
  *   struct nameserver nameservers[];  unsigned nameserver_count;  0: the system's */
 struct channel_opts {
 #define GROUP(field, type, initial)                                                      \
@@ -196,6 +236,12 @@ struct channel_opts {
     struct span word##_at;
 #define EITHER(word, type, ...)                                                          \
     type word;                                                                           \
+    struct span word##_at;
+#define PERIODS(word, ...)                                                               \
+    struct keyword_periods word;                                                         \
+    struct span word##_at;
+#define AGES(word, ...)                                                                  \
+    struct keyword_ages word;                                                            \
     struct span word##_at;
 #include "parser/keywords.def"
     unsigned nameserver_count;

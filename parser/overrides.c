@@ -62,19 +62,12 @@ static const struct ast_keyword *later_word(const struct last_words *last,
 static const struct ast_keyword *word_lost(const struct last_words *last,
                                            const struct keyword *k, unsigned position)
 {
-    static const char *const PARTICULAR[] = {"urgent", "nonurgent", "normal"};
     str name = str_from(k->name);
     const struct ast_keyword *found = later_word(last, k, position, "", name);
     if (found == NULL && k->args == KEYWORD_ARGS_NONE) {
         found = str_starts(name, STR("no"))
                     ? later_word(last, k, position, "", str_from_pos(name, 2))
                     : later_word(last, k, position, "no", name);
-    }
-    for (size_t i = 0; i < sizeof PARTICULAR / sizeof *PARTICULAR && found == NULL; i++) {
-        str prefix = str_from(PARTICULAR[i]);
-        if (str_starts(name, prefix)) {
-            found = later_word(last, k, position, "", str_from_pos(name, prefix.len));
-        }
     }
     return found;
 }

@@ -333,7 +333,6 @@ void dispatch_start(struct worker *w)
     check(d != NULL && w->dispatch == NULL);
     d->worker = w;
     d->scheduler = scheduler_new(&scheduler_limits_default);
-    d->policy = scheduler_policy_default;
     d->unsettled_last = &d->unsettled;
     if (uv_random(NULL, NULL, &d->random, sizeof d->random, 0, NULL) != 0) {
         d->random = (uint64_t)worker_now_ms(w) ^ (uint64_t)(uintptr_t)d;
@@ -347,10 +346,9 @@ void dispatch_start(struct worker *w)
     claim_in(d, CLAIM_EVERY_MS);
 }
 
-void dispatch_set_policy(struct worker *w, const struct scheduler_policy *policy)
+void dispatch_set_retry(struct worker *w, int64_t retry_ms)
 {
-    check(policy->backoff_count > 0 && policy->backoff_count <= SCHEDULER_BACKOFF_MAX);
-    w->dispatch->policy = *policy;
+    w->dispatch->retry_ms = retry_ms;
 }
 
 void dispatch_stop(struct worker *w, void (*on_idle)(struct worker *w))

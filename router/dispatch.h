@@ -12,9 +12,9 @@
 /* Starts dispatching on w (w->dispatch); claims what is due at once. w->current is set.
  */
 void dispatch_start(struct worker *w);
-/* Retry times other than scheduler_policy_default; copied, for later attempts. On w's
- * loop, or before it runs. */
-void dispatch_set_policy(struct worker *w, const struct scheduler_policy *policy);
+/* From now on what is deferred is tried again after so long, whatever its channel says;
+ * 0: as the channel says. On w's loop, or before it runs. */
+void dispatch_set_retry(struct worker *w, int64_t retry_ms);
 /* Takes over a committed message whose entries this worker has claimed. */
 void dispatch_add(struct worker *w, struct queue_message *m);
 /* No new deliveries; running ones may finish. What is only waiting is given back to the

@@ -29,11 +29,13 @@ struct settling {
 /* Deferred for too long is failed (RFC 5321 4.5.4.1; status 4.4.7 of RFC 3463). */
 static void outcome_expire(struct outcome *o, int64_t give_up_ms)
 {
+    enum { HOUR_MS = 60 * 60 * 1000, DAY_MS = 24 * HOUR_MS };
     char last[OUTCOME_TEXT_MAX];
     memcpy(last, o->text, sizeof last);
-    int64_t days = give_up_ms / (24 * 60 * 60 * 1000);
-    long long number = days > 0 ? days : give_up_ms / 1000;
-    const char *unit = days > 0 ? "days" : "seconds";
+    bool days = give_up_ms % DAY_MS == 0;
+    long long number = give_up_ms / (days ? DAY_MS : HOUR_MS);
+    const char *unit = days ? "days" : "hours";
+    unit = number != 1 ? unit : days ? "day" : "hour";
     if (o->code != 0) {
         outcome_set(o, OUTCOME_FAILED, 0, 4, 4, 7,
                     "not delivered within %lld %s; the last reply was: %u %s", number,
@@ -60,26 +62,39 @@ static void outcome_count(struct worker_counters *c, enum outcome_class class)
     }
 }
 
+static int64_t next_try(const struct delivery *d, const struct retry_policy *policy,
+                        int64_t now_ms)
+{
+    struct retry_policy p = *policy;
+    if (d->dispatch->retry_ms > 0) {
+        p.backoff_ms[0] = d->dispatch->retry_ms;
+        p.backoff_count = 1;
+    }
+    return retry_wake_ms(&p, d->job.attempts + 1, d->parcel->message->created_ms, now_ms,
+                         dispatch_random(d->dispatch));
+}
+
 /* Decides about every recipient, once. */
 static void judge(struct settling *st)
 {
     struct delivery *d = st->delivery;
-    const struct scheduler_policy *policy = &d->dispatch->policy;
+    const struct retry_policy *policy = delivery_policy(d);
     int64_t created_ms = d->parcel->message->created_ms;
     int64_t now_ms = worker_now_ms(d->job.worker);
-    bool expired = scheduler_expired(policy, created_ms, now_ms);
+    unsigned notices;
+    bool expired = retry_notice_due(policy, created_ms, now_ms, d->entry->notices,
+                                    &notices) == RETRY_NOTICE_RETURN;
     for (unsigned i = 0; i < d->job.recipient_count; i++) {
         struct job_recipient *r = &d->job.recipients[i];
         if (r->outcome.class == OUTCOME_DEFERRED && expired) {
-            outcome_expire(&r->outcome, policy->give_up_ms);
+            outcome_expire(&r->outcome, retry_give_up_ms(policy));
         }
         st->deferred += r->outcome.class == OUTCOME_DEFERRED;
         st->failed += r->outcome.class == OUTCOME_FAILED;
         delivery_log(d, r, now_ms);
         outcome_count(&d->job.worker->counters, r->outcome.class);
     }
-    st->s.next_try_ms = scheduler_next_try_ms(policy, d->job.attempts + 1, created_ms,
-                                              now_ms, dispatch_random(d->dispatch));
+    st->s.next_try_ms = next_try(d, policy, now_ms);
 }
 
 /* --- the settlement --- */

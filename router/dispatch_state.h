@@ -35,7 +35,7 @@ struct parcel {
 struct dispatch {
     struct worker *worker;
     struct scheduler *scheduler;
-    struct scheduler_policy policy;
+    int64_t retry_ms;       /* instead of all backoff periods; 0: as channels say */
     uv_timer_t claim_timer; /* looks at the queue */
     uv_timer_t pump_timer;  /* starts what may start, in a turn of its own */
     uv_timer_t retry_timer; /* settles what could not be settled */
@@ -70,6 +70,9 @@ void dispatch_forget(struct delivery *d);
 /* Puts it into the scheduler. A claimed one gets its next hop from the configuration in
  * force, which may not be the one it was queued under. */
 void delivery_add(struct delivery *d, bool claimed);
+/* When it is tried again and given up: as the channel it runs on says for its priority.
+ */
+const struct retry_policy *delivery_policy(const struct delivery *d);
 /* Starts an entry the scheduler let start. */
 void delivery_start(struct delivery *d);
 /* Frees what delivery_start() made. */

@@ -192,6 +192,8 @@ static void headers_make(struct enqueue *e)
 {
     str header = buf_slice(&e->header);
     header = str_sub(header, 0, header_length(header));
+    e->urgency = e->header_left ? URGENCY_NORMAL : urgency_of_header(header);
+    e->deferred_ms = e->header_left ? 0 : deferred_delivery_ms(header);
     if (e->header_left || !outgoings_headers(e->outgoings, header, e->message)) {
         log_header_left(e);
     }
@@ -201,6 +203,32 @@ static void headers_make(struct enqueue *e)
                          e->header_left ? STR_NONE : header, e->message);
     }
     buf_free(&e->header);
+}
+
+/* How urgent it is on its channel, and when it is tried first. */
+static void entry_schedule(struct enqueue *e, const struct group *g,
+                           struct queue_entry *entry)
+{
+    struct first_try f = {.source = e->session.source,
+                          .channel = g->channel,
+                          .urgency = urgency_by_size(e->urgency, e->runtime->snapshot,
+                                                     g->channel, &e->size),
+                          .deferred_ms = e->deferred_ms,
+                          .now_ms = e->message->created_ms};
+    entry->priority = urgency_class(f.urgency);
+    entry->not_before_ms = g->over == NULL ? first_try_ms(&f) : 0;
+}
+
+/* How many recipients of a group share an entry. */
+static size_t entry_recipients_max(const struct group *g)
+{
+    const struct channel_opts *o = &g->channel->opts;
+    if (o->filesplit == FILESPLIT_SINGLE) {
+        return 1;
+    }
+    return o->addrsperfile > 0 && o->addrsperfile < ENTRY_RECIPIENTS_MAX
+               ? o->addrsperfile
+               : ENTRY_RECIPIENTS_MAX;
 }
 
 /* A part of a group: what a next hop must take in one transaction is bounded (RFC 5321
@@ -219,6 +247,7 @@ static void entry_fill(struct enqueue *e, const struct group *g, size_t from, si
     entry->host = g->host;
     entry->too_large = g->over;
     entry->hold = e->hold;
+    entry_schedule(e, g, entry);
     entry->recipients = arena_array(m->arena, struct queue_recipient, n);
     memcpy(entry->recipients, g->recipients.at + from, n * sizeof *entry->recipients);
     entry->recipient_count = (unsigned)n;
@@ -232,14 +261,14 @@ static void entries_make(struct enqueue *e)
     m->eight_bit = e->scan.eight_bit;
     for (size_t i = 0; i < e->groups.n; i++) {
         const struct group *g = e->groups.at[i];
-        count += (unsigned)((g->recipients.n - 1) / ENTRY_RECIPIENTS_MAX + 1);
+        count += (unsigned)((g->recipients.n - 1) / entry_recipients_max(g) + 1);
     }
     m->entries = arena_array(m->arena, struct queue_entry, count);
     for (size_t i = 0; i < e->groups.n; i++) {
         const struct group *g = e->groups.at[i];
-        for (size_t from = 0; from < g->recipients.n; from += ENTRY_RECIPIENTS_MAX) {
-            size_t left = g->recipients.n - from;
-            size_t n = left < ENTRY_RECIPIENTS_MAX ? left : ENTRY_RECIPIENTS_MAX;
+        size_t most = entry_recipients_max(g);
+        for (size_t from = 0; from < g->recipients.n; from += most) {
+            size_t left = g->recipients.n - from, n = left < most ? left : most;
             entry_fill(e, g, from, n, &m->entries[m->entry_count++]);
             if (left == n) {
                 break;

@@ -53,6 +53,14 @@ static str group_key(struct enqueue *e, const struct recipient_leaf *leaf, str h
     const struct expand_node *n = leaf->node;
     str key =
         arena_printf(e->scratch, "%u %.*s", leaf->route.channel->index, STR_ARG(host));
+    if (leaf->route.channel->opts.filesplit == FILESPLIT_DOMAIN) {
+        str domain = leaf->route.address.domain;
+        char *lower = (char *)arena_str(e->scratch, domain).ptr;
+        for (size_t i = 0; i < domain.len; i++) {
+            lower[i] = ascii_lower(lower[i]);
+        }
+        key = arena_printf(e->scratch, "%.*s@%.*s", STR_ARG(key), (int)domain.len, lower);
+    }
     if (n->sender.ptr != NULL || n->block_limit > 0 || n->line_limit > 0) {
         key = arena_printf(e->scratch, "%.*s\n%u %u%s%.*s", STR_ARG(key), n->block_limit,
                            n->line_limit, n->sender.ptr != NULL ? " " : "",

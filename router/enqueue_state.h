@@ -12,6 +12,7 @@
 #include "router/message_limits.h"
 #include "router/outgoing.h"
 #include "router/refusal.h"
+#include "router/urgency.h"
 
 /* Recipients of one channel and next hop, for whom lists say the same. */
 struct group {
@@ -49,8 +50,10 @@ struct enqueue {
     struct message_size size; /* as the client sent it */
     const char *hold;         /* why it is set aside; NULL: it is not */
     struct outgoings *outgoings;
-    struct buf header; /* the header of the body, the empty line included */
-    bool header_left;  /* it was too large for that */
+    struct buf header;    /* the header of the body, the empty line included */
+    enum urgency urgency; /* as its header says */
+    int64_t deferred_ms;  /* likewise: not before; 0: at once */
+    bool header_left;     /* it was too large for that */
     bool begun, committing, busy, dead;
     uint64_t started_ns; /* of the commit */
     struct task task;    /* an answer that was there at once */

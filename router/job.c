@@ -133,6 +133,12 @@ void delivery_start(struct delivery *d)
     d->in_deliver = false;
 }
 
+const struct retry_policy *delivery_policy(const struct delivery *d)
+{
+    const struct channel *c = d->job.channel; /* NULL: there is none any more */
+    return c != NULL ? &c->retry[d->entry->priority] : &retry_policy_default;
+}
+
 void delivery_clear(struct delivery *d)
 {
     check(!d->running);

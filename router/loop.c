@@ -228,8 +228,7 @@ static void halt(struct loop *l)
 static bool is_finished(const struct loop *l)
 {
     return l->idle == l->daemon->worker_count && sessions_open(l) == 0 &&
-           reload_idle(l->reload) && renewal_idle(l->renewal) &&
-           control_idle(l->control);
+           reload_idle(l->reload) && renewal_idle(l->renewal) && control_idle(l->control);
 }
 
 static void on_tick(uv_timer_t *tick)
@@ -294,9 +293,7 @@ static int start_workers(struct loop *l)
     for (unsigned i = 0; i < l->daemon->worker_count; i++) {
         struct worker *w = &l->daemon->workers[i];
         dispatch_start(w);
-        if (l->setup->policy != NULL) {
-            dispatch_set_policy(w, l->setup->policy);
-        }
+        dispatch_set_retry(w, l->setup->retry_ms);
         int rc = uv_thread_create(&w->thread, worker_main, &l->lives[i]);
         if (rc != 0) {
             return rc;

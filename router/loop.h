@@ -17,8 +17,8 @@ struct loop_setup {
     unsigned workers;
     const struct snapshot_request *request; /* how to load the configuration again */
     const char *version;
-    const char *user;                      /* whose rights we have, for the log */
-    const struct scheduler_policy *policy; /* retry times; NULL: the default ones */
+    const char *user; /* whose rights we have, for the log */
+    int64_t retry_ms; /* instead of all backoff periods; 0: as channels say */
 };
 
 enum loop_end {

@@ -24,7 +24,7 @@ enum { MAX_WORKERS = 1024, MAX_RETRY_S = 86400, REPORT_MAX = 1024 * 1024 };
 
 struct options {
     struct start_options start;
-    unsigned retry_after_s; /* 0: the default policy */
+    unsigned retry_after_s; /* 0: as the channels say */
     bool check_only;
 };
 
@@ -163,29 +163,18 @@ static int report(const struct start *s, int code)
     return code;
 }
 
-static struct scheduler_policy retry_policy(unsigned retry_after_s)
-{
-    struct scheduler_policy p = scheduler_policy_default;
-    if (retry_after_s > 0) {
-        p.backoff_ms[0] = (int64_t)retry_after_s * 1000;
-        p.backoff_count = 1;
-    }
-    return p;
-}
-
 static int serve(struct start *s, const struct options *o)
 {
     struct daemon daemon = {0};
     if (!start_run(s, &daemon)) {
         return report(s, EXIT_FAILURE);
     }
-    struct scheduler_policy policy = retry_policy(o->retry_after_s);
     struct loop_setup setup = {.daemon = &daemon,
                                .workers = s->workers,
                                .request = &o->start.request,
                                .version = PACKAGE_VERSION,
                                .user = s->privileges.user,
-                               .policy = &policy};
+                               .retry_ms = (int64_t)o->retry_after_s * 1000};
     switch (loop_run(&setup, &s->runtime, &s->endpoints, s->reason, sizeof s->reason)) {
     case LOOP_CLEAN:
         log_free(&daemon.log);

@@ -19,6 +19,12 @@ static bool over_blocks(const struct snapshot *s, unsigned blocks, uint64_t byte
     return blocks > 0 && bytes > (uint64_t)blocks * s->options.block_size;
 }
 
+bool message_over_blocks(const struct snapshot *s, unsigned blocks,
+                         const struct message_size *size)
+{
+    return over_blocks(s, blocks, size->bytes);
+}
+
 static bool over_lines(unsigned limit, uint64_t lines)
 {
     return limit > 0 && lines > limit;

@@ -18,6 +18,10 @@ const char *message_over_site(const struct snapshot *s, const struct message_siz
 const char *message_over_channel(const struct snapshot *s, const struct channel *c,
                                  const struct message_size *size);
 
+/* Has it more than that many blocks (0: as many as it likes)? */
+bool message_over_blocks(const struct snapshot *s, unsigned blocks,
+                         const struct message_size *size);
+
 /* The same for limits of a list (0: none), before any keyword of a channel. */
 const char *message_over_list(const struct snapshot *s, unsigned blocks, unsigned lines,
                               const struct message_size *size);

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "router/body.h"
 #include "router/worker.h"
+#include "tables/retry.h"
 
 enum { QUEUE_ID_MAX = 16 };
 
@@ -52,6 +53,7 @@ struct queue_entry {
     str returns;
     const struct queue_header *header; /* one of the message's; NULL: as in the body */
     unsigned attempts;
+    enum retry_class priority;
     unsigned notices;                   /* warnings sent so far */
     struct queue_recipient *recipients; /* those still open */
     unsigned recipient_count;

@@ -424,6 +424,7 @@ static bool insert_entry(struct queue_store *s, const struct queue_message *m,
         sqlite3_bind_int64(q, 8, e->header->number);
     }
     store_bind_optional(q, 9, e->returns);
+    sqlite3_bind_int(q, 11, e->priority);
     sqlite3_bind_text(q, 10, e->hold, -1, SQLITE_STATIC); /* NULL: none */
     return store_run(s, q, r) &&
            store_insert_recipients(s, e->id, e->recipients, e->recipient_count, r);

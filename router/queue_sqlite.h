@@ -41,14 +41,16 @@ static inline int64_t entry_position(int64_t id)
     X(INSERT_HEADER, "INSERT INTO headers (number, header, replaces, data)"              \
                      " VALUES (?1, ?2, ?3, ?4)")                                         \
     X(INSERT_ENTRY, "INSERT INTO entries (number, position, channel, host, state,"       \
-                    " attempts, next_try_ms, sender, header, returns, last_error)"       \
-                    " VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9, ?10)")              \
+                    " attempts, next_try_ms, sender, header, returns, last_error,"       \
+                    " priority)"                                                         \
+                    " VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9, ?10, ?11)")         \
     X(INSERT_RECIPIENT, "INSERT INTO recipients"                                         \
                         " (number, position, rank, address, notify, orcpt)"              \
                         " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                              \
     X(DUE, "SELECT e.number, e.position, e.channel, e.host, e.attempts, m.created_ms,"   \
            " m.sender, m.source_channel, m.eight_bit, m.size, m.body_file,"              \
-           " e.sender, e.header, e.returns, e.notices, m.ret, m.envid"                   \
+           " e.sender, e.header, e.returns, e.notices, m.ret, m.envid,"                  \
+           " e.priority"                                                                 \
            " FROM entries e JOIN messages m ON m.number = e.number"                      \
            " WHERE e.state = 0 AND e.next_try_ms <= ?1"                                  \
            " ORDER BY e.next_try_ms, e.number, e.position LIMIT ?2")                     \

@@ -23,6 +23,9 @@ static void entry_from_row(sqlite3_stmt *q, struct queue_message *m)
     m->entries->channel = column_str(m->arena, q, 2);
     m->entries->host = column_str(m->arena, q, 3);
     m->entries->attempts = (unsigned)sqlite3_column_int64(q, 4);
+    int priority = sqlite3_column_int(q, 17);
+    bool known = priority >= 0 && priority < RETRY_CLASSES;
+    m->entries->priority = known ? (enum retry_class)priority : RETRY_NORMAL;
     m->entries->notices = (unsigned)sqlite3_column_int64(q, 14);
     if (sqlite3_column_type(q, 11) != SQLITE_NULL) {
         m->entries->sender = column_str(m->arena, q, 11);

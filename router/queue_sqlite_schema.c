@@ -84,6 +84,9 @@ static const char *const STEPS[] = {
     "  failed INTEGER NOT NULL,"
     "  PRIMARY KEY (number, position, attempt)"
     ") WITHOUT ROWID;",
+
+    /* Whose retry times and notices it goes by. */
+    "ALTER TABLE entries ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;",
 };
 enum { SCHEMA_VERSION = sizeof STEPS / sizeof *STEPS };
 

@@ -42,16 +42,6 @@ const struct scheduler_limits scheduler_limits_default = {
     .max_bytes = 64u << 20,
 };
 
-#define MINUTES(n) ((int64_t)(n)*60 * 1000)
-#define HOURS(n)   (MINUTES(n) * 60)
-
-const struct scheduler_policy scheduler_policy_default = {
-    .backoff_ms = {MINUTES(1), MINUTES(5), MINUTES(15), MINUTES(30), HOURS(1), HOURS(2),
-                   HOURS(4)},
-    .backoff_count = 7,
-    .give_up_ms = HOURS(5 * 24),
-};
-
 struct scheduler *scheduler_new(const struct scheduler_limits *limits)
 {
     struct scheduler *s = calloc(1, sizeof *s);
@@ -372,28 +362,4 @@ unsigned scheduler_ready(const struct scheduler *s)
 unsigned scheduler_running(const struct scheduler *s)
 {
     return s->running;
-}
-
-/* --- retries --- */
-
-int64_t scheduler_next_try_ms(const struct scheduler_policy *p, unsigned attempts,
-                              int64_t created_ms, int64_t now_ms, uint32_t random)
-{
-    check(p->backoff_count > 0 && p->backoff_count <= SCHEDULER_BACKOFF_MAX);
-    unsigned i = attempts > 0 ? attempts - 1 : 0;
-    if (i >= p->backoff_count) {
-        i = p->backoff_count - 1;
-    }
-    int64_t wait_ms = p->backoff_ms[i];
-    int64_t tenth = wait_ms / 10;
-    wait_ms += (int64_t)(random % (uint64_t)(2 * tenth + 1)) - tenth;
-    int64_t at = now_ms + wait_ms;
-    int64_t last = created_ms + p->give_up_ms;
-    return at > last && last > now_ms ? last : at;
-}
-
-bool scheduler_expired(const struct scheduler_policy *p, int64_t created_ms,
-                       int64_t now_ms)
-{
-    return now_ms - created_ms >= p->give_up_ms;
 }

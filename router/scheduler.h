@@ -1,6 +1,6 @@
 /* scheduler: which entry of one worker may start now. Entries are kept in lanes, one per
  * (channel, next hop); lanes take turns, so that one slow destination never delays the
- * others. Also the backoff table. Pure: no clock, no I/O; what an entry is, only
+ * others. Pure: no clock, no I/O; what an entry is, only
  * dispatch.c knows. */
 #ifndef ROUTER_SCHEDULER_H
 #define ROUTER_SCHEDULER_H
@@ -71,27 +71,5 @@ struct scheduler_item *scheduler_drop(struct scheduler *s);
 bool scheduler_can_start(const struct scheduler *s);
 unsigned scheduler_ready(const struct scheduler *s);
 unsigned scheduler_running(const struct scheduler *s);
-
-/* --- retries --- */
-
-enum { SCHEDULER_BACKOFF_MAX = 16 };
-
-struct scheduler_policy {
-    int64_t backoff_ms[SCHEDULER_BACKOFF_MAX]; /* after attempt 1, 2, ...; last repeats */
-    unsigned backoff_count;                    /* at least 1 */
-    int64_t give_up_ms;                        /* age at which what is deferred fails */
-};
-/* 1, 5, 15, 30 minutes, 1, 2, 4 hours, then every 4 hours; five days (RFC 5321 4.5.4.1:
- * at least 30 minutes in general, give up after 4 to 5 days). */
-extern const struct scheduler_policy scheduler_policy_default;
-
-/* When to try again after `attempts` attempts in all (at least 1): now plus the backoff,
- * plus or minus up to a tenth of it as `random` says, so that what failed together does
- * not come back together; but not after the time to give up. */
-int64_t scheduler_next_try_ms(const struct scheduler_policy *p, unsigned attempts,
-                              int64_t created_ms, int64_t now_ms, uint32_t random);
-/* Is a message of that age given up? A clock set back never makes it so. */
-bool scheduler_expired(const struct scheduler_policy *p, int64_t created_ms,
-                       int64_t now_ms);
 
 #endif

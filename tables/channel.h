@@ -8,6 +8,7 @@
 #include "base/diag.h"
 #include "base/str.h"
 #include "parser/keywords.h"
+#include "tables/retry.h"
 #include "tables/tcp_options.h"
 #include "tables/tls_policy.h"
 
@@ -27,12 +28,13 @@ struct channel {
     struct channel_opts opts;
     struct tcp_options tcp; /* of its option file; what holds without one for others */
     str official_host;
-    str local_alias;            /* empty: use snapshot->local_host */
-    struct channel *tls_switch; /* resolved tlsswitchchannel, NULL: none */
-    struct channel *tls_peer_switch; /* the same for tlspeerswitchchannel */
+    str local_alias;                          /* empty: use snapshot->local_host */
+    struct channel *tls_switch;               /* resolved tlsswitchchannel, NULL: none */
+    struct channel *tls_peer_switch;          /* the same for tlspeerswitchchannel */
     struct tls_policy tls_server, tls_client; /* what holds for TLS, flattened */
-    bool final;                 /* delivers here: a destination that is ours by kind */
-    struct span span;           /* the channel name on its line */
+    struct retry_policy retry[RETRY_CLASSES]; /* when what waits is tried, told of */
+    bool final;       /* delivers here: a destination that is ours by kind */
+    struct span span; /* the channel name on its line */
 };
 
 /* The name this system goes by on this channel: local_alias or the local host. */

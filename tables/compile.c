@@ -9,6 +9,7 @@
 #include "tables/image.h"
 #include "tables/image_format.h"
 #include "tables/inputs.h"
+#include "tables/retry.h"
 #include "tables/rewrite.h"
 
 enum { COMPILE_SUGGEST_DISTANCE = 3 };
@@ -124,6 +125,7 @@ static void run_passes(struct compile *c, const struct inputs *in,
     channel_compile(c, in->main);
     tcp_options_compile(c, in);
     site_options_compile(c, in->beside[INPUT_OPTIONS]);
+    retry_compile(c);
     services_compile(c, in->beside[INPUT_SERVICES]);
     local_domains_compile(c, in->beside[INPUT_LOCALDOMAINS]);
     mapping_compile(c, in->beside[INPUT_MAPPINGS]);

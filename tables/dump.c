@@ -101,6 +101,18 @@ static void dump_options(const struct snapshot *s, struct buf *out)
     if (o->max_total_received_lines_at.source != 0) {
         buf_printf(out, "MAX_TOTAL_RECEIVED_LINES=%u\n", o->max_total_received_lines);
     }
+    if (o->urgent_block_limit_at.source != 0) {
+        buf_printf(out, "URGENT_BLOCK_LIMIT=%u\n", o->urgent_block_limit);
+    }
+    if (o->normal_block_limit_at.source != 0) {
+        buf_printf(out, "NORMAL_BLOCK_LIMIT=%u\n", o->normal_block_limit);
+    }
+    if (o->nonurgent_block_limit_at.source != 0) {
+        buf_printf(out, "NON_URGENT_BLOCK_LIMIT=%u\n", o->nonurgent_block_limit);
+    }
+    if (o->return_units_at.source != 0) {
+        buf_printf(out, "RETURN_UNITS=%u\n", o->return_units);
+    }
     if (o->access_errors_at.source != 0) {
         buf_printf(out, "ACCESS_ERRORS=%u\n", o->access_errors);
     }

@@ -204,6 +204,21 @@ static void read_option(struct compile *c, const struct ast_option *o)
     case OPTION_SITE_PERCENT_BANG_LOCAL:
         read_number(c, o, 1, &out->percent_bang_local, &out->percent_bang_local_at);
         break;
+    case OPTION_SITE_RETURN_UNITS:
+        read_number(c, o, 1, &out->return_units, &out->return_units_at);
+        break;
+    case OPTION_SITE_URGENT_BLOCK_LIMIT:
+        read_number(c, o, INT32_MAX, &out->urgent_block_limit,
+                    &out->urgent_block_limit_at);
+        break;
+    case OPTION_SITE_NORMAL_BLOCK_LIMIT:
+        read_number(c, o, INT32_MAX, &out->normal_block_limit,
+                    &out->normal_block_limit_at);
+        break;
+    case OPTION_SITE_NON_URGENT_BLOCK_LIMIT:
+        read_number(c, o, INT32_MAX, &out->nonurgent_block_limit,
+                    &out->nonurgent_block_limit_at);
+        break;
     case OPTION_SITE_ACCESS_ERRORS:
         read_number(c, o, 1, &out->access_errors, &out->access_errors_at);
         break;

@@ -56,7 +56,9 @@ struct site_options {
     unsigned block_limit, line_limit; /* of any message; 0: none */
     unsigned max_received_lines, max_total_received_lines; /* above: held; 0: none */
     unsigned exproute_forward, improute_forward;           /* 0 or 1 */
-    unsigned percent_bang_local;   /* 1: a%b is a local user when nobody knows b */
+    unsigned percent_bang_local; /* 1: a%b is a local user when nobody knows b */
+    unsigned urgent_block_limit, normal_block_limit, nonurgent_block_limit; /* 0: none */
+    unsigned return_units;         /* 1: the ages of notices are hours, else days */
     unsigned access_errors;        /* 0: a refusal does not say that it is one */
     unsigned access_orcpt;         /* which probes have the recipient as given: Oracle's
                                       bits 2, 4, 8, 16 */
@@ -68,7 +70,8 @@ struct site_options {
         percent_bang_local_at, dialect_at, silence_at, user_at, workers_at, log_format_at,
         queue_directory_at, maildir_root_at, control_socket_at, dnssec_anchor_at,
         received_domain_at, access_errors_at, access_orcpt_at, mapping_paranoia_at,
-        use_reverse_database_at, reverse_envelope_at;
+        use_reverse_database_at, reverse_envelope_at, return_units_at,
+        urgent_block_limit_at, normal_block_limit_at, nonurgent_block_limit_at;
     unsigned alias_domains; /* bits: 1 local part, 2 whole address, 4 *@domain */
     unsigned alias_levels;  /* aliases that lead to each other */
     unsigned or_clauses;    /* 1: one clause of a list that holds is enough */

@@ -301,8 +301,8 @@ class NextHop(SharedRouterTest):
         _, word = self.send(['r%d@hop.test' % i for i in range(50)])
         self.assertEqual(len(self.hop.find(word)[1]), 50)
 
-    def test_given_up_after_five_days(self):
-        """A message made six days old: the next attempt is the last."""
+    def test_given_up_after_twelve_days(self):
+        """A message made thirteen days old: the next attempt is the last."""
         ident, word = self.send('bob@down.test')
         self.shared.wait_event('deliver', id=ident, outcome='deferred')
         self.assertEqual(self.shared.stop(), 0)
@@ -311,7 +311,7 @@ class NextHop(SharedRouterTest):
                     if name.endswith(('.db', '.sqlite', '.sqlite3')))
         database = sqlite3.connect(path)
         with database:
-            database.execute('UPDATE messages SET created_ms = created_ms - 6 * 86400000 '
+            database.execute('UPDATE messages SET created_ms = created_ms - 13 * 86400000 '
                              'WHERE number IN (SELECT number FROM entries WHERE host <> "" '
                              'AND channel = "tcp_down")')
         database.close()
@@ -320,7 +320,7 @@ class NextHop(SharedRouterTest):
         report = self.report(word)
         status = list(report.iter_parts())[1].get_payload()[1]
         self.assertEqual((status['Action'], status['Status']), ('failed', '4.4.7'))
-        self.assertIn('5 days', status['Diagnostic-Code'])
+        self.assertIn('12 days', status['Diagnostic-Code'])
 
 
 add_cases(NextHop, 'outcome', [

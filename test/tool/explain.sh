@@ -42,12 +42,12 @@ explains json-early 1 u@here.test --from-ip ::1 --service SIX --json
 
 # What is not honoured is said: keywords of the channels it goes through, and tables.
 cp -r "$site" "$work/later"
-sed -i 's/^tcp_local smtp/& saslswitchchannel tcp_tls/; s/^tcp_must smtp/& after x/' \
+sed -i 's/^tcp_local smtp/& saslswitchchannel tcp_tls/; s/^tcp_must smtp/& ipbackoff PT1H/' \
     "$work/later/pointsman.cnf"
 expect 'a keyword of its channel that is not honoured' 0 \
     "^NOT HONOURED pointsman.cnf:19:16: 'saslswitchchannel' is not honoured yet" '' \
     explain -c "$work/later" ann@here.test --from-ip 203.0.113.7
-! grep -q "'after'" "$work/out"
+! grep -q "'ipbackoff'" "$work/out"
 ok $? 'not one of a channel it does not touch'
 
 printf 'CONVERSIONS\n\n  * $Y\n\nETRN_ACCESS\n\n  * $N\n' >"$work/later/mappings"

@@ -72,6 +72,9 @@ static struct channel *build_channel(struct builder *b, str line)
     c->index = (unsigned)b->channels.n;
     c->opts.port = 25;
     c->opts.ip_switch = IP_SWITCH_ALLOW;
+    for (unsigned i = 0; i < RETRY_CLASSES; i++) {
+        c->retry[i] = retry_policy_default;
+    }
     c->type = str_eq(c->name, STR("l"))           ? CHANNEL_LOCAL
               : str_eq(c->name, STR("bitbucket")) ? CHANNEL_BITBUCKET
               : str_starts(c->name, STR("tcp_"))  ? CHANNEL_TCP

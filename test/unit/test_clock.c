@@ -35,6 +35,44 @@ static void test_dates(void **state)
     }
 }
 
+static void test_dates_read(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t s; /* -1: refused */
+    } cases[] = {
+        {"Thu, 1 Jan 1970 00:00:00 +0000", 0},
+        {" Sat, 21 Nov 2026 00:22:10 +0000", 1795220530},
+        {"Sat, 21 Nov 2026 01:22:10 +0100 (CET)", 1795220530},
+        {"21 nov 26 00:22:10 GMT", 1795220530},
+        {"20 Nov 2026 19:22:10 EST", 1795220530},
+        {"20 Nov 126 19:22 -0500", 1795220520},
+        {"Thu, 29 Feb 2024 12:34:56 +0000", 1709210096},
+        {"1 Mar 2024 00:00 UT", 1709251200},
+        {"1 Mar 2100 00:00 UT", 4107542400},
+        {"31 Dec 9999 23:59:60 +0000", 253402300800},
+        {"32 Dec 2026 00:00 UT", -1},
+        {"0 Dec 2026 00:00 UT", -1},
+        {"1 Foo 2026 00:00 UT", -1},
+        {"1 Dec 2026 24:00 UT", -1},
+        {"1 Dec 2026 00 UT", -1},
+        {"1 Dec 2026 00:00:00:00 UT", -1},
+        {"1 Dec 2026 00:00", -1},
+        {"1 Dec 2026 00:00 +1", -1},
+        {"1 Dec 2026 00:00 +0070", -1},
+        {"tomorrow", -1},
+        {"", -1},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        int64_t ms = -1000;
+        bool good = clock_rfc5322_read(str_from(cases[i].text), &ms);
+        if (good != (cases[i].s >= 0) || ms != cases[i].s * 1000) {
+            fail_msg("%s: %lld", cases[i].text, (long long)ms);
+        }
+    }
+}
+
 static void test_periods(void **state)
 {
     (void)state;
@@ -166,9 +204,9 @@ static void test_clocks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dates),     cmocka_unit_test(test_periods),
-        cmocka_unit_test(test_durations), cmocka_unit_test(test_durations_print),
-        cmocka_unit_test(test_clocks),
+        cmocka_unit_test(test_dates),           cmocka_unit_test(test_dates_read),
+        cmocka_unit_test(test_periods),         cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_durations_print), cmocka_unit_test(test_clocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

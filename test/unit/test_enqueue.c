@@ -19,6 +19,16 @@ static const char CONFIG[] = "! test\n"
                              "hub.test        $U%$D@tcp-quiet\n"
                              "far.test        $U%$D@tcp-daemon\n"
                              "other.test      $U%$D@tcp-daemon\n"
+                             "single.test     $U%$D@tcp-single\n"
+                             ".sys.test       $U%$H.sys.test@tcp-sys\n"
+                             "few.test        $U%$D@tcp-few\n"
+                             "wait.test       $U%$D@tcp-wait\n"
+                             "normal.test     $U%$D@tcp-normal\n"
+                             "urgent.test     $U%$D@tcp-urgent\n"
+                             "period.test     $U%$D@tcp-period\n"
+                             "all.test        $U%$D@tcp-all\n"
+                             "small.test      $U%$D@tcp-small\n"
+                             "dated.test      $U%$D@tcp-dated\n"
                              "\n"
                              "l logging\n"
                              "ours.test\n"
@@ -26,6 +36,30 @@ static const char CONFIG[] = "! test\n"
                              "tcp_local smtp nomx logging\n"
                              "tcp-daemon\n"
                              "\n"
+                             "tcp_single smtp nomx single daemon gate.test\n"
+                             "tcp-single\n\n"
+                             "tcp_sys smtp nomx single_sys daemon gate.test\n"
+                             "tcp-sys\n\n"
+                             "tcp_few smtp nomx addrsperfile 3\n"
+                             "tcp-few\n\n"
+                             "tcp_wait smtp nomx after 90\n"
+                             "tcp-wait\n\n"
+                             "tcp_normal smtp nomx immnormal nonurgentbackoff PT2H\n"
+                             "tcp-normal\n\n"
+                             "tcp_urgent smtp nomx immurgent normalbackoff PT1H"
+                             " nonurgentbackoff PT2H after 90\n"
+                             "tcp-urgent\n\n"
+                             "tcp_period smtp nomx periodic urgentbackoff PT10M\n"
+                             "tcp-period\n\n"
+                             "tcp_all smtp nomx immediate nonurgentblocklimit 1\n"
+                             "tcp-all\n\n"
+                             "tcp_small smtp nomx urgentblocklimit 1 normalblocklimit 2"
+                             " nonurgentblocklimit 3 backoff PT1H\n"
+                             "tcp-small\n\n"
+                             "tcp_dated smtp nomx deferreddestination notices 3\n"
+                             "tcp-dated\n\n"
+                             "tcp_dating smtp nomx deferredsource\n"
+                             "tcp-dating\n\n"
                              "tcp_quiet smtp nomx\n"
                              "tcp-quiet\n";
 
@@ -231,6 +265,113 @@ static void test_groups(void **state)
     assert_false(m->eight_bit);
     assert_string_equal(m->id, enqueue_id(t.e));
     test_end(&t);
+}
+
+/* Which recipients share an entry: those of a next hop; of a domain; nobody; a few. */
+static void test_split(void **state)
+{
+    (void)state;
+    struct test t;
+    test_start(&t, "tcp_local", true);
+    assert_true(rcpt(&t, "a@single.test"));
+    assert_true(rcpt(&t, "b@single.test"));
+    assert_true(rcpt(&t, "a@one.sys.test"));
+    assert_true(rcpt(&t, "a@two.sys.test"));
+    assert_true(rcpt(&t, "b@ONE.sys.test"));
+    for (char name[] = "a@few.test"; name[0] <= 'g'; name[0]++) {
+        assert_true(rcpt(&t, name));
+    }
+    body(&t, STR("A: b\r\n\r\n"));
+    commit(&t);
+    const struct queue_message *m = t.dispatch.message;
+    assert_int_equal(m->entry_count, 7);
+    expect_entry(m, 0, "tcp_single", "gate.test", " a@single.test");
+    expect_entry(m, 1, "tcp_single", "gate.test", " b@single.test");
+    expect_entry(m, 2, "tcp_sys", "gate.test", " a@one.sys.test b@ONE.sys.test");
+    expect_entry(m, 3, "tcp_sys", "gate.test", " a@two.sys.test");
+    expect_entry(m, 4, "tcp_few", "few.test", " a@few.test b@few.test c@few.test");
+    expect_entry(m, 5, "tcp_few", "few.test", " d@few.test e@few.test f@few.test");
+    expect_entry(m, 6, "tcp_few", "few.test", " g@few.test");
+    test_end(&t);
+}
+
+/* When a message is tried first, and whose rules it goes by then. */
+static void test_first_try(void **state)
+{
+    enum { AT = -1 }; /* at the date of the field */
+    static const struct {
+        const char *source, *to, *header;
+        unsigned body; /* octets */
+        int wait_s;    /* 0: at once */
+        enum retry_class priority;
+    } cases[] = {
+        {"tcp_local", "a@far.test", "Priority: normal\r\n", 0, 0, RETRY_NORMAL},
+        {"tcp_local", "a@far.test", "priority : URGENT (now)\r\n", 0, 0, RETRY_URGENT},
+        {"tcp_local", "a@far.test", "Priority:\r\n non-urgent\r\n", 0, 0,
+         RETRY_NONURGENT},
+        {"tcp_local", "a@far.test", "Priority: nonurgent\r\n", 0, 0, RETRY_NONURGENT},
+        {"tcp_local", "a@far.test", "Priority: high\r\nPriority: urgent\r\n", 0, 0,
+         RETRY_URGENT},
+        {"tcp_local", "a@far.test", "X-Priority: 1\r\n", 0, 0, RETRY_NORMAL},
+        {"tcp_local", "a@far.test", "Priority: third-class\r\n", 0, 60, RETRY_NONURGENT},
+        {"tcp_local", "a@wait.test", "", 0, 90, RETRY_NORMAL},
+        {"tcp_local", "a@normal.test", "", 0, 0, RETRY_NORMAL},
+        {"tcp_local", "a@normal.test", "Priority: non-urgent\r\n", 0, 7200,
+         RETRY_NONURGENT},
+        {"tcp_local", "a@urgent.test", "Priority: urgent\r\n", 0, 90, RETRY_URGENT},
+        {"tcp_local", "a@urgent.test", "", 0, 3600, RETRY_NORMAL},
+        {"tcp_local", "a@urgent.test", "Priority: non-urgent\r\n", 0, 7200,
+         RETRY_NONURGENT},
+        {"tcp_local", "a@period.test", "Priority: urgent\r\n", 0, 600, RETRY_URGENT},
+        {"tcp_local", "a@all.test", "Priority: non-urgent\r\n", 2000, 0, RETRY_NONURGENT},
+        {"tcp_local", "a@small.test", "Priority: urgent\r\n", 900, 0, RETRY_URGENT},
+        {"tcp_local", "a@small.test", "Priority: urgent\r\n", 1500, 0, RETRY_NORMAL},
+        {"tcp_local", "a@small.test", "Priority: urgent\r\n", 2100, 0, RETRY_NONURGENT},
+        {"tcp_local", "a@small.test", "Priority: urgent\r\n", 4000, 3600,
+         RETRY_NONURGENT},
+        {"tcp_local", "a@small.test", "", 1500, 0, RETRY_NORMAL},
+        /* the fixture's clock stands at Thu, 1 Jan 1970 00:16:40 */
+        {"tcp_local", "a@far.test", "Deferred-delivery: 2 Jan 1970 00:00 UT\r\n", 0, 0,
+         RETRY_NORMAL},
+        {"tcp_local", "a@dated.test", "Deferred-delivery: 2 Jan 1970 00:00 UT\r\n", 0, AT,
+         RETRY_NORMAL},
+        {"tcp_dating", "a@far.test",
+         "Deferred-delivery:\r\n Fri, 2 Jan 1970\r\n 00:00 UT\r\n", 0, AT, RETRY_NORMAL},
+        {"tcp_dating", "a@far.test", "Deferred-delivery: 1 Jan 1970 00:00 UT\r\n", 0, 0,
+         RETRY_NORMAL},
+        {"tcp_dating", "a@far.test", "Deferred-delivery: soon\r\n", 0, 0, RETRY_NORMAL},
+        /* not later than when it would be given up */
+        {"tcp_local", "a@dated.test", "Deferred-delivery: 22 Nov 2096 00:00 UT\r\n", 0,
+         3 * 86400, RETRY_NORMAL},
+    };
+    const int64_t date = 86400000;
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct test t;
+        test_start(&t, cases[i].source, true);
+        assert_true(rcpt(&t, cases[i].to));
+        body(&t, str_from(cases[i].header));
+        body(&t, STR("\r\n"));
+        if (cases[i].body > 0) {
+            char *data = malloc(cases[i].body);
+            check(data != NULL);
+            memset(data, 'x', cases[i].body);
+            body(&t, str_n(data, cases[i].body));
+            free(data);
+        }
+        commit(&t);
+        expect_outcome(&t, OUTCOME_DELIVERED, 250, 2, 0, 0);
+        const struct queue_message *m = t.dispatch.message;
+        const struct queue_entry *e = &m->entries[0];
+        int64_t at = cases[i].wait_s == AT  ? date
+                     : cases[i].wait_s == 0 ? 0
+                                            : m->created_ms + cases[i].wait_s * 1000LL;
+        if (e->not_before_ms != at || e->priority != cases[i].priority) {
+            fail_msg("row %zu: %lld not %lld, %d", i, (long long)e->not_before_ms,
+                     (long long)at, (int)e->priority);
+        }
+        test_end(&t);
+    }
 }
 
 static void test_refusals(void **state)
@@ -468,6 +609,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_split),
+        cmocka_unit_test(test_first_try),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_body),

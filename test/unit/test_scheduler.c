@@ -1,4 +1,4 @@
-/* scheduler: limits, fairness between lanes, memory, and the backoff table. */
+/* scheduler: limits, fairness between lanes, memory. */
 #include "router/scheduler.h"
 
 #include <setjmp.h>
@@ -243,51 +243,6 @@ static void test_many_lanes(void **state)
     scheduler_free(&s);
 }
 
-static const int64_t MINUTE = 60 * 1000;
-static const int64_t DAY = 24 * 60 * 60 * 1000;
-
-static void test_backoff(void **state)
-{
-    static const struct {
-        unsigned attempts, minutes;
-    } cases[] = {{0, 1},   {1, 1},   {2, 5},   {3, 15},   {4, 30},           {5, 60},
-                 {6, 120}, {7, 240}, {8, 240}, {20, 240}, {4000000000u, 240}};
-    const struct scheduler_policy *p = &scheduler_policy_default;
-    const int64_t now = 1800000000000;
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        int64_t wait = cases[i].minutes * MINUTE, least = INT64_MAX, most = 0;
-        for (uint32_t random = 0; random < 4000000000u - 7919777; random += 7919777) {
-            int64_t at =
-                scheduler_next_try_ms(p, cases[i].attempts, now, now, random) - now;
-            least = at < least ? at : least;
-            most = at > most ? at : most;
-        }
-        assert_in_range(least, wait - wait / 10, wait - wait / 20);
-        assert_in_range(most, wait + wait / 20, wait + wait / 10);
-    }
-}
-
-static void test_giving_up(void **state)
-{
-    const struct scheduler_policy *p = &scheduler_policy_default;
-    const int64_t created = 1800000000000;
-    (void)state;
-    assert_false(scheduler_expired(p, created, created));
-    assert_false(scheduler_expired(p, created, created + 5 * DAY - 1));
-    assert_true(scheduler_expired(p, created, created + 5 * DAY));
-    assert_false(scheduler_expired(p, created, created - 400 * DAY)); /* clock set back */
-    /* The last attempt is made when the time is up, not hours later. */
-    int64_t now = created + 5 * DAY - 90 * MINUTE;
-    assert_int_equal(scheduler_next_try_ms(p, 30, created, now, 0), created + 5 * DAY);
-    now = created + 6 * DAY;
-    assert_true(scheduler_next_try_ms(p, 30, created, now, 0) > now);
-    /* A policy for tests: at once, and never more than that. */
-    struct scheduler_policy fast = {
-        .backoff_ms = {0}, .backoff_count = 1, .give_up_ms = 0};
-    assert_int_equal(scheduler_next_try_ms(&fast, 1, created, created, 7), created);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,7 +250,6 @@ int main(void)
         cmocka_unit_test(test_reserve),   cmocka_unit_test(test_take),
         cmocka_unit_test(test_take_owes), cmocka_unit_test(test_memory),
         cmocka_unit_test(test_evict),     cmocka_unit_test(test_many_lanes),
-        cmocka_unit_test(test_backoff),   cmocka_unit_test(test_giving_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
