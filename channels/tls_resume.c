@@ -69,8 +69,8 @@ void tls_resume_offer(struct tls_filter *f, str host)
     }
     f->may_resume = true;
     make_key(f, host);
-    SSL_SESSION *kept = tls_sessions_take(f->context->resumable, f->session_key,
-                                          &f->session_began_s);
+    SSL_SESSION *kept =
+        tls_sessions_take(f->context->resumable, f->session_key, &f->session_began_s);
     if (kept != NULL && SSL_set_session(f->ssl, kept) == 1 &&
         !tls_verify_again(f, &f->session_verified)) {
         SSL_set_session(f->ssl, NULL); /* a full handshake tells what is wrong */

@@ -28,7 +28,7 @@ struct tls_sessions {
     pthread_mutex_t lock;
     uint64_t serial;
     int64_t ahead_s; /* tls_sessions_age() */
-    unsigned used; /* entries from here on were never used */
+    unsigned used;   /* entries from here on were never used */
     struct entry entries[TLS_SESSIONS_MAX];
 };
 

@@ -13,9 +13,9 @@ enum { ITEMS_MAX = 10000 };
 /* A recipient whose way is followed. */
 struct item {
     struct address address;
-    bool any;       /* it stands for all of its domain */
-    bool plain;     /* FORWARD's last word: no alias, not forwarded again */
-    struct span by; /* the alias or entry it comes from */
+    bool any;               /* it stands for all of its domain */
+    bool plain;             /* FORWARD's last word: no alias, not forwarded again */
+    struct span by;         /* the alias or entry it comes from */
     const struct alias *of; /* in whose value it stands, where it is the mailbox */
     struct item *next;
 };
@@ -59,12 +59,12 @@ static void add_item(struct following *f, const struct item *given)
     if (i->address.domain.len == 0) {
         i->address.domain = f->s->local_host;
     }
-    str key = arena_printf(f->arena, "%s%p %.*s",
-                           i->any     ? "*"
-                           : i->plain ? "+"
-                                      : "=",
-                           (const void *)i->of,
-                           STR_ARG(address_print(f->arena, &i->address)));
+    str key =
+        arena_printf(f->arena, "%s%p %.*s",
+                     i->any     ? "*"
+                     : i->plain ? "+"
+                                : "=",
+                     (const void *)i->of, STR_ARG(address_print(f->arena, &i->address)));
     if (!is_new(f, key)) {
         return;
     }
@@ -293,7 +293,8 @@ static void follow_route(struct following *f, const struct item *i,
     struct route r;
     route_rewrite(f->s, &ctx, address, true, f->arena, &r);
     look_at_steps(f, r.steps);
-    if (r.channel == NULL || r.channel->type == CHANNEL_UNSUPPORTED) {
+    /* aliases and FORWARD are asked before the host gets its proper name */
+    if (!route_envelope_to(f->s, source, address, f->arena, &r)) {
         return;
     }
     struct address before = r.address;

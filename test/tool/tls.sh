@@ -29,7 +29,7 @@ tls audit-json 0 audit --json
 tls audit-require 1 audit --require host
 
 # Mail for a partner, by traps.
-for domain in old mixed called data user made club moved may legacy weak first plain post; do
+for domain in old mixed called data user made club moved may legacy weak first plain post other-name; do
     name=$domain.example
     [ $domain = legacy ] && name=legacy.bank.test
     tls "audit-$domain" 1 audit --require host --destination $name
