@@ -47,6 +47,22 @@ static bool folder_safe(int fd, unsigned uid, const char *directory, char *reaso
     return true;
 }
 
+/* The folder's own name must be on the disk before anything in it counts. Always, not
+ * only when the folder is new: who made it may have died before this. A parent that we
+ * may not read is somebody else's, who made the folder for us. */
+static bool name_synced(int fd, bool made)
+{
+    int parent = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (parent < 0) {
+        return !made && errno == EACCES;
+    }
+    bool good = fsync(parent) == 0;
+    int error = errno;
+    close(parent);
+    errno = error;
+    return good;
+}
+
 /* Opens the folder, making it when it is missing; only a new one gets the owner. */
 static int folder_open(const char *directory, unsigned uid, unsigned gid, char *reason,
                        size_t size)
@@ -66,6 +82,11 @@ static int folder_open(const char *directory, unsigned uid, unsigned gid, char *
         return -1;
     }
     if (!folder_safe(fd, uid, directory, reason, size)) {
+        close(fd);
+        return -1;
+    }
+    if (!name_synced(fd, made)) {
+        lock_fail(reason, size, "cannot sync the folder of queue directory", directory);
         close(fd);
         return -1;
     }

@@ -211,6 +211,11 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
     return remove(path);
 }
 
+void fixture_remove(const char *directory)
+{
+    check(nftw(directory, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
+}
+
 void fixture_end(struct fixture *f)
 {
     fixture_close(f);
@@ -219,7 +224,7 @@ void fixture_end(struct fixture *f)
     }
     log_free(&f->log);
     close(f->log_fd);
-    check(nftw(f->directory, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
+    fixture_remove(f->directory);
 }
 
 bool fixture_open(struct fixture *f)
@@ -309,27 +314,11 @@ static void on_body(struct body *b, int error, void *arg)
     *(bool *)arg = true;
 }
 
-struct queue_message *fixture_message(struct fixture *f, size_t size, unsigned entries)
+struct queue_message *fixture_envelope(struct fixture *f, unsigned entries)
 {
-    int error;
-    bool done = false;
     struct queue_message *m = queue_message_new(f->daemon.queue, 1000000);
-    char *data = malloc(size + 1);
-    check(data != NULL);
-    for (size_t i = 0; i < size; i++) {
-        data[i] = fixture_octet(m->number, i);
-    }
     m->sender = STR("sender@example.test");
     m->source_channel = STR("tcp_local");
-    m->body = body_new(m->number, queue_body_directory(f->daemon.queue));
-    if (!body_append(f->w, m->body, str_n(data, size), on_body, &done, &error)) {
-        fixture_wait(f->w, &done);
-    }
-    done = false;
-    if (!body_seal(f->w, m->body, on_body, &done, &error)) {
-        fixture_wait(f->w, &done);
-    }
-    free(data);
     m->entries = arena_array(m->arena, struct queue_entry, entries);
     m->entry_count = entries;
     for (unsigned i = 0; i < entries; i++) {
@@ -341,6 +330,28 @@ struct queue_message *fixture_message(struct fixture *f, size_t size, unsigned e
         e->recipients[0].address = arena_printf(m->arena, "ann@host%u.test", i);
         e->recipients[1].address = arena_printf(m->arena, "bob@host%u.test", i);
     }
+    return m;
+}
+
+struct queue_message *fixture_message(struct fixture *f, size_t size, unsigned entries)
+{
+    int error;
+    bool done = false;
+    struct queue_message *m = fixture_envelope(f, entries);
+    char *data = malloc(size + 1);
+    check(data != NULL);
+    for (size_t i = 0; i < size; i++) {
+        data[i] = fixture_octet(m->number, i);
+    }
+    m->body = body_new(m->number, queue_body_directory(f->daemon.queue));
+    if (!body_append(f->w, m->body, str_n(data, size), on_body, &done, &error)) {
+        fixture_wait(f->w, &done);
+    }
+    done = false;
+    if (!body_seal(f->w, m->body, on_body, &done, &error)) {
+        fixture_wait(f->w, &done);
+    }
+    free(data);
     return m;
 }
 

@@ -34,6 +34,8 @@ struct fixture {
 void fixture_start(struct fixture *f);
 /* Closes everything and removes the folder. */
 void fixture_end(struct fixture *f);
+/* Removes a folder with all that is in it. */
+void fixture_remove(const char *directory);
 /* The queue alone; true when it opened, else f->reason. */
 bool fixture_open(struct fixture *f);
 void fixture_close(struct fixture *f);
@@ -52,6 +54,8 @@ int64_t fixture_sql(struct fixture *f, const char *sql);
 /* A message with a body of `size` octets made from its number and `entries` entries of
  * two recipients each, to channel "tcp_<i>" and host "host<i>.test". */
 struct queue_message *fixture_message(struct fixture *f, size_t size, unsigned entries);
+/* The same without a body. */
+struct queue_message *fixture_envelope(struct fixture *f, unsigned entries);
 /* The octet at position i of such a body. */
 char fixture_octet(uint64_t number, size_t i);
 /* Gives m `count` headers, made from its number, for its entries to point at. */
