@@ -249,6 +249,11 @@ static void client_on_starttls(struct smtp_client *m, bool more_input)
     }
 }
 
+void smtp_client_not_in_clear(struct smtp_client *m)
+{
+    m->fallback = false;
+}
+
 void smtp_client_tls_done(struct smtp_client *m, bool ok, const char *reason)
 {
     if (m->state == CLIENT_CLOSED) {

@@ -79,6 +79,8 @@ struct buf *smtp_client_out(struct smtp_client *m);
  * all learned in clear is forgotten. The host has dropped the connection if any byte
  * followed the 220. */
 void smtp_client_tls_done(struct smtp_client *m, bool ok, const char *reason);
+/* Before tls_done(false): whatever the options say, there is no going on in clear. */
+void smtp_client_not_in_clear(struct smtp_client *m);
 /* More of the body (raw message bytes, CRLF line ends); last: no more follows. Dots are
  * doubled, a missing final CRLF is added; bare CR or LF never leaves as such. Copies
  * into m->out; give at most 64 KiB at a time, when m->out has been written. */

@@ -372,8 +372,17 @@ static void on_end(struct stream *stream, const char *reason, void *arg)
 static void on_tls(struct stream *stream, bool ok, const char *error, void *arg)
 {
     struct tcp_delivery *d = arg;
-    delivery_tls_note(d, ok ? NULL : error);
+    char refusal[160];
+    bool for_good = false;
     delivery_log_tls(d, ok ? NULL : error);
+    if (ok && !delivery_tls_allowed(d, refusal, sizeof refusal, &for_good)) {
+        ok = false;
+        error = refusal;
+    }
+    delivery_tls_note(d, ok ? NULL : error);
+    if (for_good) {
+        smtp_client_not_in_clear(d->machine);
+    }
     counter_add(ok ? &d->worker->counters.tls_out : &d->worker->counters.tls_out_failed,
                 1);
     smtp_client_tls_done(d->machine, ok, error);

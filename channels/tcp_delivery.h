@@ -1,5 +1,6 @@
 /* tcp_delivery: one outbound delivery as the files that make it see it: tcp_delivery.c
- * (its life) and tcp_delivery_log.c (what the log and the job are told). */
+ * (its life), tcp_delivery_access.c (may it go on under TLS?) and tcp_delivery_log.c
+ * (what the log and the job are told). */
 #ifndef CHANNELS_TCP_DELIVERY_H
 #define CHANNELS_TCP_DELIVERY_H
 
@@ -47,6 +48,13 @@ struct tcp_delivery {
     bool reading; /* a read into it is outstanding */
     bool close_after_read;
 };
+
+/* --- tcp_delivery_access.c --- */
+
+/* A handshake has succeeded: what does TLS_ACCESS say? It is logged. False: no, and why;
+ * *for_good: nor may the mail go in clear. */
+bool delivery_tls_allowed(const struct tcp_delivery *d, char *why, size_t size,
+                          bool *for_good);
 
 /* --- tcp_delivery_log.c; docs/log.md --- */
 

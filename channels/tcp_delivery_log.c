@@ -150,8 +150,8 @@ void delivery_tls_note(struct tcp_delivery *d, const char *error)
     memcpy(t->cipher, f->cipher, sizeof t->cipher);
     memcpy(t->group, f->group, sizeof t->group);
     memcpy(t->sni, f->sni, sizeof t->sni);
-    memcpy(t->subject, f->subject, sizeof t->subject);
-    memcpy(t->issuer, f->issuer, sizeof t->issuer);
+    snprintf(t->subject, sizeof t->subject, "%.255s", f->subject);
+    snprintf(t->issuer, sizeof t->issuer, "%.255s", f->issuer);
     memcpy(t->spki, f->spki, sizeof t->spki);
     if (!error) {
         memcpy(t->error, f->verify_error, sizeof t->error);

@@ -426,7 +426,10 @@ static void on_tls(struct stream *stream, bool ok, const char *error, void *arg)
     }
     bool verified = stream_tls(s->stream)->verified == TLS_VERIFY_CA;
     s->verified_by = verified ? s->channel->tls_server.profile : NULL;
-    session_switch_by_tls(s);
+    if (!session_let_in_tls(s)) {
+        session_close(s, "tls-access");
+        return;
+    }
     session_name_known(s); /* asked now, it is there when a message comes */
     struct smtp_server_policy policy = session_policy(s);
     if (!s->greeted) {

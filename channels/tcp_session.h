@@ -43,6 +43,14 @@ struct tcp_session {
 /* Asks PORT_ACCESS, and logs the connection. False: the client has been told no, and the
  * session is to be closed. */
 bool session_let_in(struct tcp_session *s, const struct service *service);
+/* A handshake has succeeded: asks the tables about TLS, and switches the channel, logged.
+ * False: the client has been told no, and the session is to be closed. */
+bool session_let_in_tls(struct tcp_session *s);
+/* The channel that the same handshake would lead to under another configuration, from one
+ * of its channels; NULL: it would be refused. */
+const struct channel *session_tls_channel(const struct tcp_session *s,
+                                          const struct snapshot *snap,
+                                          const struct channel *from);
 
 /* --- tcp_switch.c --- */
 
@@ -57,7 +65,6 @@ struct tls_context *session_tls_context(const struct runtime *r,
 /* The switches, each logged. Only the one by address gives trust. */
 void session_switch_by_ip(struct tcp_session *s);
 void session_switch_by_name(struct tcp_session *s);
-void session_switch_by_tls(struct tcp_session *s);
 /* Has the client's name a say in the session's first channel? Then it must be known, with
  * its check, before session_switch_by_name(). */
 bool session_name_counts(const struct tcp_session *s);

@@ -74,19 +74,6 @@ static str confirmed_name(const struct tcp_session *s)
     return tcp_ident_confirmed(s->ident) ? str_from(tcp_ident_name(s->ident)) : STR_NONE;
 }
 
-/* Trust stays: it belongs to the address the session came from. */
-void session_switch_by_tls(struct tcp_session *s)
-{
-    const struct channel *from = s->channel;
-    struct span at;
-    s->channel = route_tls_switch(from, s->verified_by != NULL, &at);
-    if (s->channel != from) {
-        bool peer = at.offset == from->opts.tlspeerswitchchannel_at.offset &&
-                    at.source == from->opts.tlspeerswitchchannel_at.source;
-        session_log_switch(s, from, peer ? "certificate" : "tls", at);
-    }
-}
-
 static bool same_name(const struct channel *a, const struct channel *b)
 {
     return a && b && str_ieq(a->name, b->name);
@@ -200,7 +187,7 @@ bool session_renew(struct tcp_session *s)
     bool trusted, tls = smtp_server_is_tls(s->machine);
     const struct channel *begin = channel_under(s, now, service, &trusted);
     if (!begin || trusted != s->trusted ||
-        !same_name(tls ? route_tls_switch(begin, false, NULL) : begin, channel)) {
+        !same_name(tls ? session_tls_channel(s, snap, begin) : begin, channel)) {
         return false;
     }
     runtime_unref(&s->runtime);

@@ -64,7 +64,10 @@ bool tls_check(const struct snapshot *s, enum tls_files files, struct diags *d);
 struct tls_filter;
 enum tls_step { TLS_STEP_MORE, TLS_STEP_DONE, TLS_STEP_CLOSED, TLS_STEP_FAILED };
 
-enum { TLS_NAMES_MAX = 2 };
+enum {
+    TLS_NAMES_MAX = 2,
+    TLS_NAME_MAX = 1024 /* bytes of a name in a certificate that are kept */
+};
 
 /* What is wanted of a session. */
 struct tls_wish {
@@ -91,7 +94,9 @@ struct tls_facts {
     char sni[256];            /* client: what we asked for; server: what was asked for */
     enum tls_verify verified; /* what is proven of the peer: NO, CA, HOST or FP */
     char verify_error[256];   /* why not, where something was wanted */
-    char subject[256], issuer[256]; /* of the peer's certificate, RFC 4514 */
+    char subject[TLS_NAME_MAX], issuer[TLS_NAME_MAX]; /* of the peer's certificate, RFC
+                                                         4514 */
+    bool names_cut;                                   /* one of them is longer */
     char spki[72];                  /* "sha256:..." of its public key */
 };
 

@@ -99,8 +99,8 @@ void tls_describe(struct arena *a, X509 *cert, struct tls_view_certificate *out)
 str tls_digest_text(struct arena *a, const unsigned char digest[TLS_FINGERPRINT_BYTES]);
 /* The time of a certificate, milliseconds since 1970. */
 int64_t tls_time_ms(const ASN1_TIME *t);
-/* tls_describe.c: a name, RFC 4514, control bytes escaped. */
-void tls_print_name(char *out, size_t size, const X509_NAME *name);
+/* tls_describe.c: a name, RFC 4514, control bytes escaped. False: it was cut. */
+bool tls_print_name(char *out, size_t size, const X509_NAME *name);
 /* tls_files.c: a value as messages show it: what follows a '?' in a URI may be the PIN of
  * a token. */
 str tls_shown(str path);

@@ -11,15 +11,16 @@
 /* More names than this are cut: the text is for people. */
 enum { NAMES_TEXT_MAX = 2048 };
 
-void tls_print_name(char *out, size_t size, const X509_NAME *name)
+bool tls_print_name(char *out, size_t size, const X509_NAME *name)
 {
     BIO *bio = BIO_new(BIO_s_mem());
     char *text;
     check(bio != NULL);
     X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
     long len = BIO_get_mem_data(bio, &text);
-    snprintf(out, size, "%.*s", (int)(len < 0 ? 0 : len), text);
+    int n = snprintf(out, size, "%.*s", (int)(len < 0 ? 0 : len), text);
     BIO_free(bio);
+    return n >= 0 && (size_t)n < size && n == len;
 }
 
 int64_t tls_time_ms(const ASN1_TIME *t)

@@ -174,6 +174,27 @@ static bool is_public(const char *path)
     return found;
 }
 
+/* Where TLS_PEER_ACCESS tells the clients apart they may be anybody; but not where being
+ * verified is all that counts. */
+static bool refuse_item(struct tls_build *b, const struct tls_item *item)
+{
+    if (!b->profile->peers_named) {
+        tls_error(b, item->at, "tls-client-ca-public",
+                  "these CAs give anybody a certificate, so that everybody would be "
+                  "verified; name a CA of your own, or of the partner, or tell the "
+                  "clients of each channel that asks for certificates apart in "
+                  "TLS_PEER_ACCESS, by subject or fingerprint");
+        return false;
+    }
+    if (b->profile->peer_switch_at.source != 0) {
+        tls_warning(
+            b, b->profile->peer_switch_at, "tls-client-ca-public",
+            "everybody can come by this, as the CAs of the profile give anybody a "
+            "certificate; leave the switch to TLS_PEER_ACCESS");
+    }
+    return true;
+}
+
 static bool refuse_public(struct tls_build *b)
 {
     static const enum tls_option options[] = {
@@ -186,10 +207,7 @@ static bool refuse_public(struct tls_build *b)
             str file = tls_file_path(item->text);
             snprintf(path, sizeof path, "%.*s", STR_ARG(file));
             if (is_public(path)) {
-                tls_error(b, item->at, "tls-client-ca-public",
-                          "these CAs give anybody a certificate, so that everybody would "
-                          "be verified; name a CA of your own, or of the partner");
-                ok = false;
+                ok = refuse_item(b, item) && ok;
             }
         }
     }

@@ -30,8 +30,11 @@ str tls_spki_text(struct arena *a, X509 *cert)
 static void note_peer(struct tls_facts *f, X509 *cert)
 {
     unsigned char digest[TLS_FINGERPRINT_BYTES];
-    tls_print_name(f->subject, sizeof f->subject, X509_get_subject_name(cert));
-    tls_print_name(f->issuer, sizeof f->issuer, X509_get_issuer_name(cert));
+    bool whole =
+        tls_print_name(f->subject, sizeof f->subject, X509_get_subject_name(cert));
+    whole =
+        tls_print_name(f->issuer, sizeof f->issuer, X509_get_issuer_name(cert)) && whole;
+    f->names_cut = !whole;
     if (spki_digest(cert, digest)) {
         size_t n = (size_t)snprintf(f->spki, sizeof f->spki, "sha256:");
         for (size_t i = 0; i < sizeof digest; i++) {

@@ -114,6 +114,7 @@ static const char *result_name(const struct access_verdict *v)
     return v->discard                   ? "discarded"
            : v->hold                    ? "held"
            : v->new_sender              ? "sender replaced"
+           : v->channel != NULL         ? "switched"
            : v->answer == ACCESS_ACCEPT ? "accepted"
                                         : "none";
 }

@@ -15,6 +15,8 @@ static const char *const names[ACCESS_TABLES] = {
     [ACCESS_SEND] = "SEND_ACCESS",
     [ACCESS_MAIL] = "MAIL_ACCESS",
     [ACCESS_IP] = "IP_ACCESS",
+    [ACCESS_TLS] = "TLS_ACCESS",
+    [ACCESS_TLS_PEER] = "TLS_PEER_ACCESS",
 };
 
 const char *access_table_name(enum access_table t)
@@ -31,6 +33,11 @@ struct reading {
     bool status;  /* $X came with a code */
     bool refuses; /* $N or $F */
 };
+
+static bool about_tls(enum access_table t)
+{
+    return t == ACCESS_TLS || t == ACCESS_TLS_PEER;
+}
 
 static bool has(const struct access_verdict *v, char letter)
 {
@@ -152,6 +159,17 @@ static void read_ip(struct reading *r, str text)
     r->out->replace_ip = ip;
 }
 
+/* A session can be on channels for SMTP only. */
+static void read_channel(struct reading *r, str text)
+{
+    r->out->channel_name = str_trim(text);
+    r->out->channel = snapshot_channel(r->q->snapshot, r->out->channel_name);
+    if (r->out->channel == NULL || r->out->channel->type != CHANNEL_TCP) {
+        r->out->channel = NULL;
+        fault(r, "$S names no channel that sessions can be on", text);
+    }
+}
+
 static void read_argument(struct reading *r, const struct access_flag *f, str text)
 {
     switch (f->argument) {
@@ -184,6 +202,9 @@ static void read_argument(struct reading *r, const struct access_flag *f, str te
         break;
     case ACCESS_ARG_IP:
         read_ip(r, text);
+        break;
+    case ACCESS_ARG_CHANNEL:
+        read_channel(r, text);
         break;
     case ACCESS_ARG_NONE:
     case ACCESS_ARG_LOST:
@@ -269,8 +290,10 @@ static str hiding_text(const struct reading *r)
 static void default_text(struct reading *r)
 {
     struct access_verdict *v = r->out;
-    bool recipient = v->table != ACCESS_FROM && v->table != ACCESS_PORT;
-    if (v->table == ACCESS_PORT) {
+    bool recipient = v->table >= ACCESS_ORIG_SEND && v->table <= ACCESS_MAIL;
+    if (about_tls(v->table)) {
+        v->text = STR("TLS Negotiation failed.");
+    } else if (v->table == ACCESS_PORT) {
         v->text = STR("you may not connect to this system");
     } else if (v->table == ACCESS_FROM) {
         v->text = STR("you may not send from this address");
@@ -328,6 +351,12 @@ static void reject(struct reading *r)
     } else if (v->table == ACCESS_IP) {
         set_reply(v, 550, 5, 4, 4);
         return; /* its text is for the log, and may be empty */
+    } else if (about_tls(v->table)) {
+        if (!r->status) {
+            set_reply(v, 421, 4, 7, 0);
+        }
+        v->code = v->status[0] == 4 ? 421 : 554;
+        v->no_fallback = has(v, 'F');
     } else if (r->status) {
         v->code = v->status[0] == 4 ? 450 : 550;
     } else {
@@ -342,10 +371,13 @@ static void reject(struct reading *r)
 static void answer_fault(struct access_verdict *v)
 {
     v->answer = ACCESS_FAULT;
-    set_reply(v, v->table == ACCESS_PORT ? 421 : 451, 4, 3, 5);
+    set_reply(v, v->table == ACCESS_PORT || about_tls(v->table) ? 421 : 451, 4, 3, 5);
     v->text = STR("access cannot be decided now, try again later");
     v->hold = v->discard = v->discard_all = v->decides = v->new_sender = v->skip = false;
     v->header = v->replace_ip = STR("");
+    v->channel = NULL;
+    v->stays = false;
+    v->no_fallback = true;
     v->limits = (struct access_limits){0};
     v->delay_cs = 0;
 }
@@ -356,7 +388,7 @@ static uint64_t input_flags(const struct access_question *q)
 {
     const struct access_peer *p = q->peer;
     uint64_t flags = 0;
-    bool message = q->table != ACCESS_PORT && q->table != ACCESS_IP;
+    bool message = q->table >= ACCESS_FROM && q->table <= ACCESS_MAIL;
     bool recipient = message && q->table != ACCESS_FROM;
     const struct {
         bool set;
@@ -382,6 +414,19 @@ uint64_t access_recipient_flags(const struct access_peer *p)
     return input_flags(&q);
 }
 
+/* A session that is refused goes nowhere. */
+static void read_effects(struct access_verdict *v, bool no)
+{
+    bool tls = about_tls(v->table);
+    v->channel = no ? NULL : v->channel;
+    v->stays = tls && !no && has(v, 'B');
+    v->discard = !tls && !no && has(v, 'B') && access_flag_find(v->table, 'B') != NULL;
+    v->hold = !no && has(v, 'H') && access_flag_find(v->table, 'H') != NULL;
+    v->discard_all =
+        !no && (has(v, 'V') || has(v, 'Z')) && access_flag_find(v->table, 'V') != NULL;
+    v->skip = v->table == ACCESS_IP && !no && has(v, 'I');
+}
+
 static void read_output(struct reading *r)
 {
     struct access_verdict *v = r->out;
@@ -395,18 +440,31 @@ static void read_output(struct reading *r)
         }
     }
     read_arguments(r);
-    v->discard = !no && has(v, 'B') && access_flag_find(v->table, 'B') != NULL;
-    v->hold = !no && has(v, 'H') && access_flag_find(v->table, 'H') != NULL;
-    v->discard_all =
-        !no && (has(v, 'V') || has(v, 'Z')) && access_flag_find(v->table, 'V') != NULL;
-    v->skip = v->table == ACCESS_IP && !no && has(v, 'I');
+    read_effects(v, no);
     if (no) {
         reject(r);
-    } else if (has(v, 'Y') || v->discard || v->hold || v->discard_all) {
+    } else if (has(v, 'Y') || v->discard || v->hold || v->discard_all ||
+               v->channel != NULL) {
         v->answer = ACCESS_ACCEPT;
     }
     v->decides = v->table >= ACCESS_ORIG_SEND && v->table <= ACCESS_MAIL &&
                  v->answer != ACCESS_SILENT;
+}
+
+void access_read(const struct access_question *q, struct arena *a,
+                 struct access_verdict *v)
+{
+    struct reading r = {.q = q, .arena = a, .out = v};
+    read_output(&r);
+    if (v->fault.len > 0) {
+        answer_fault(v);
+    }
+}
+
+/* Names that were cut could be those of somebody else. */
+static bool names_cut(const struct access_question *q)
+{
+    return about_tls(q->table) && q->tls->verified && q->tls->names_cut;
 }
 
 void access_ask(const struct access_question *q, struct arena *a,
@@ -419,21 +477,19 @@ void access_ask(const struct access_question *q, struct arena *a,
     if (t == NULL) {
         return;
     }
-    struct reading r = {.q = q, .arena = a, .out = out};
     out->probe = access_probe(q, a);
     struct mapping_input in = {
         .snapshot = q->snapshot, .probe = out->probe, .flags = input_flags(q)};
     out->matched = mapping_run(t, &in, a, &answer);
-    if (answer.fault != NULL) {
+    if (names_cut(q) || answer.fault != NULL) {
         out->entry = t->at;
-        out->fault = str_from(answer.fault);
+        out->fault = names_cut(q) ? STR("the names in the certificate are too long")
+                                  : str_from(answer.fault);
+        answer_fault(out);
     } else if (out->matched) {
         out->entry = answer.entry;
         out->output = answer.text;
         out->flags = answer.flags;
-        read_output(&r);
-    }
-    if (out->fault.len > 0) {
-        answer_fault(out);
+        access_read(q, a, out);
     }
 }

@@ -14,7 +14,9 @@ enum access_table {
     ACCESS_ORIG_MAIL,
     ACCESS_SEND, /* SEND_ACCESS, MAIL_ACCESS: for each recipient that came of it */
     ACCESS_MAIL,
-    ACCESS_IP, /* IP_ACCESS: before a connection to a next hop */
+    ACCESS_IP,       /* IP_ACCESS: before a connection to a next hop */
+    ACCESS_TLS,      /* TLS_ACCESS, TLS_PEER_ACCESS: after each handshake; see */
+    ACCESS_TLS_PEER, /* tls_access.h */
     ACCESS_TABLES
 };
 enum {
@@ -35,6 +37,17 @@ struct access_peer {
     bool notify_delay, notify_failure, notify_success; /* asked for with NOTIFY= */
 };
 
+/* What a handshake has shown, for the tables about TLS; version and cipher are those of
+ * the peer. A certificate that does not verify has no names here: anybody can write them.
+ * Whoever shows one has its key, so that the fingerprint always counts. */
+struct access_tls {
+    str group, sni;
+    bool verified;       /* the peer's certificate */
+    str subject, issuer; /* RFC 4514 */
+    str spki;            /* "sha256:...", of the key */
+    bool names_cut;      /* they are longer than what is kept of them */
+};
+
 struct access_question {
     const struct snapshot *snapshot;
     enum access_table table;
@@ -47,6 +60,8 @@ struct access_question {
     const struct address *given;       /* as the client wrote it, for ACCESS_ORCPT */
     str ip, host;                      /* these for IP_ACCESS only */
     unsigned address_count, address_index; /* the index counts from 1 */
+    const struct access_tls *tls; /* tables about TLS; source is the channel at the
+                                     beginning of the handshake */
 };
 
 enum access_answer {
@@ -88,6 +103,11 @@ struct access_verdict {
     } limits;                                /* $S */
     bool skip;                               /* IP_ACCESS: $I */
     str replace_ip;                          /* $A of IP_ACCESS; empty: none */
+    /* Tables about TLS: */
+    const struct channel *channel; /* $S: where the session is switched to, or NULL */
+    str channel_name;              /* as written */
+    bool stays;                    /* $B: tlsswitchchannel does nothing */
+    bool no_fallback;              /* $F: nothing is sent in clear instead */
 };
 
 /* The string the table is asked for. */

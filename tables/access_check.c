@@ -5,12 +5,13 @@
 #include "tables/compile.h"
 #include "tables/mapping_table.h"
 #include "tables/nearest.h"
+#include "tables/tls_access.h"
 
 /* How many '|' a probe has, ACCESS_ORCPT included where it can be. */
 static const unsigned bars[ACCESS_TABLES] = {
     [ACCESS_PORT] = 4, [ACCESS_FROM] = 9,       [ACCESS_ORIG_SEND] = 4,
     [ACCESS_SEND] = 4, [ACCESS_ORIG_MAIL] = 11, [ACCESS_MAIL] = 11,
-    [ACCESS_IP] = 4,
+    [ACCESS_IP] = 4,   [ACCESS_TLS] = 9,        [ACCESS_TLS_PEER] = 8,
 };
 
 static void check_flag(struct compile *c, enum access_table t,
@@ -46,18 +47,7 @@ static void check_flags(struct compile *c, enum access_table t,
 /* The '|' that stand for themselves: not those in $[...]. */
 static unsigned count_bars(str pattern)
 {
-    unsigned count = 0;
-    for (size_t i = 0; i < pattern.len; i++) {
-        char c = pattern.ptr[i];
-        if (c == '$' && i + 1 < pattern.len && pattern.ptr[++i] == '[') {
-            while (i < pattern.len && pattern.ptr[i] != ']') {
-                i += pattern.ptr[i] == '\\' ? 2 : 1;
-            }
-        } else if (c == '|') {
-            count++;
-        }
-    }
-    return count;
+    return mapping_fields(pattern, NULL, 0) - 1;
 }
 
 static bool has_part(str text, str part)
@@ -72,9 +62,11 @@ static bool has_part(str text, str part)
 static void check_pattern(struct compile *c, enum access_table t,
                           const struct mapping_entry *e)
 {
-    bool transport = t == ACCESS_FROM || t == ACCESS_ORIG_MAIL || t == ACCESS_MAIL;
+    bool transport =
+        t == ACCESS_FROM || t == ACCESS_ORIG_MAIL || t == ACCESS_MAIL || t == ACCESS_TLS;
+    bool exact = t == ACCESS_TLS || t == ACCESS_TLS_PEER; /* whatever the option says */
     unsigned found = count_bars(e->pattern_text);
-    if (found > bars[t] && c->s->options.mapping_paranoia != '\0') {
+    if (found > bars[t] && (exact || c->s->options.mapping_paranoia != '\0')) {
         diag_warning(c->diags, e->at, "access-pattern",
                      "this never matches: it has %u '|', and what %s is asked for has at "
                      "most %u",
@@ -147,7 +139,13 @@ static void check_channels(struct compile *c, enum access_table t,
         }
         break;
     case ACCESS_IP:
+    case ACCESS_TLS_PEER:
         check_channel(c, e, 0);
+        break;
+    case ACCESS_TLS:
+        if (found == bars[t]) {
+            check_channel(c, e, TLS_ACCESS_CHANNEL);
+        }
         break;
     case ACCESS_PORT:
     case ACCESS_TABLES:
@@ -157,14 +155,6 @@ static void check_channels(struct compile *c, enum access_table t,
 
 bool access_check(struct compile *c, const struct mapping *table)
 {
-    if (str_ieq(table->name, STR("TLS_ACCESS"))) {
-        compile_restriction(
-            c, table->at,
-            "table %.*s is compiled, and 'pointsman map' runs it, but the "
-            "daemon does not ask it yet: what it refuses would be accepted",
-            STR_ARG(table->name));
-        return true;
-    }
     for (enum access_table t = 0; t < ACCESS_TABLES; t++) {
         if (!str_ieq(table->name, str_from(access_table_name(t)))) {
             continue;
@@ -173,6 +163,9 @@ bool access_check(struct compile *c, const struct mapping *table)
             check_pattern(c, t, &table->entries[i]);
             check_channels(c, t, &table->entries[i]);
             check_flags(c, t, &table->entries[i].template);
+            if (t == ACCESS_TLS || t == ACCESS_TLS_PEER) {
+                tls_access_check(c, t, &table->entries[i]);
+            }
         }
         return true;
     }

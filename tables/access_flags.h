@@ -20,7 +20,8 @@ enum access_argument {
     ACCESS_ARG_STATUS,
     ACCESS_ARG_REASON,
     ACCESS_ARG_LOG_TAG,
-    ACCESS_ARG_IP
+    ACCESS_ARG_IP,
+    ACCESS_ARG_CHANNEL
 };
 
 struct access_flag {
@@ -34,8 +35,17 @@ struct access_flag {
 
 /* The row of a flag in a table, or NULL: it means nothing there. */
 const struct access_flag *access_flag_find(enum access_table t, char letter);
+/* Reads the output and the flags that are in *v, as access_ask() does. */
+void access_read(const struct access_question *q, struct arena *a,
+                 struct access_verdict *v);
 /* The rows of a table in the order of their arguments; NULL behind the last. */
 const struct access_flag *access_flag_next(enum access_table t,
                                            const struct access_flag *before);
+
+/* tls_access_check.c: what is wrong with an entry of a table about TLS. */
+struct compile;
+struct mapping_entry;
+void tls_access_check(struct compile *c, enum access_table t,
+                      const struct mapping_entry *e);
 
 #endif

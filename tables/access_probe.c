@@ -32,6 +32,14 @@ str access_escape(const struct snapshot *s, struct arena *a, str text)
     return replaced(a, text, bar_of(s), '/');
 }
 
+/* What a certificate or a TLS hello says can shift no fields, whatever the option says:
+ * it would decide who the peer is. */
+static str tls_field(const struct access_question *q, struct arena *a, str text)
+{
+    char bar = q->snapshot->options.mapping_paranoia;
+    return replaced(a, text, bar != '\0' && bar != '|' ? bar : '?', '/');
+}
+
 static str address_field(const struct access_question *q, struct arena *a,
                          const struct address *from)
 {
@@ -80,6 +88,9 @@ static void put_application(const struct access_question *q, struct arena *a,
     buf_puts(out, p->lmtp ? "LMTP" : "SMTP");
     if (p->tls) {
         buf_printf(out, "/%.*s:%.*s", STR_ARG(p->tls_version), STR_ARG(p->tls_cipher));
+    }
+    if (q->table == ACCESS_TLS) {
+        return; /* what was said in clear is forgotten, and nothing has been said since */
     }
     str helo = replaced(a, p->helo, bar_of(q->snapshot), '?');
     buf_printf(out, "/%.*s", STR_ARG(helo));
@@ -130,6 +141,29 @@ static void put_next_hop(const struct access_question *q, struct arena *a,
                STR_ARG(access_escape(q->snapshot, a, q->host)));
 }
 
+static void put_tls(const struct access_question *q, struct arena *a, struct buf *out)
+{
+    const struct access_tls *t = q->tls;
+    put_port(q->peer, out);
+    buf_putc(out, '|');
+    put_application(q, a, out);
+    buf_printf(out, "|%.*s|%.*s|%.*s|", STR_ARG(q->source->name),
+               STR_ARG(tls_field(q, a, t->verified ? t->subject : STR(""))),
+               STR_ARG(tls_field(q, a, t->verified ? t->issuer : STR(""))));
+}
+
+static void put_tls_peer(const struct access_question *q, struct arena *a,
+                         struct buf *out)
+{
+    const struct access_tls *t = q->tls;
+    buf_printf(out, "%.*s|%.*s|%.*s|%.*s|%c|%.*s|%.*s|%.*s|%.*s",
+               STR_ARG(q->source->name), STR_ARG(q->peer->tls_version),
+               STR_ARG(q->peer->tls_cipher), STR_ARG(t->group), t->verified ? 'Y' : 'N',
+               STR_ARG(tls_field(q, a, t->verified ? t->subject : STR(""))),
+               STR_ARG(t->spki), STR_ARG(tls_field(q, a, t->sni)),
+               STR_ARG(q->peer->client_ip));
+}
+
 str access_probe(const struct access_question *q, struct arena *a)
 {
     struct buf out;
@@ -153,6 +187,12 @@ str access_probe(const struct access_question *q, struct arena *a)
         break;
     case ACCESS_IP:
         put_next_hop(q, a, &out);
+        break;
+    case ACCESS_TLS:
+        put_tls(q, a, &out);
+        break;
+    case ACCESS_TLS_PEER:
+        put_tls_peer(q, a, &out);
         break;
     case ACCESS_TABLES:
         check(q->table < ACCESS_TABLES);

@@ -2,6 +2,7 @@
 #include "tables/leads.h"
 
 #include "tables/rule_table.h"
+#include "tables/tls_access.h"
 
 /* The host an address has after a repeat rule: where mail goes next, unless a rule is
  * there for it. Empty if it is computed. */
@@ -57,8 +58,21 @@ static void lead_switch(const struct channel *from, const struct channel *to,
     }
 }
 
+struct leading {
+    const struct channel *from;
+    struct leads *out;
+};
+
+/* Where an entry leads that is known only when a client comes, it may be anywhere. */
+static void lead_entry(const struct tls_access_entry *e, void *arg)
+{
+    const struct leading *l = arg;
+    lead_switch(l->from, e->to, e->view.at, l->out);
+    l->out->computed = l->out->computed || e->to == NULL;
+}
+
 static void lead_sessions(const struct snapshot *s, const struct reach *reach,
-                          struct leads *out)
+                          struct arena *a, struct leads *out)
 {
     for (unsigned i = 0; i < s->channel_count; i++) {
         const struct service *v =
@@ -69,6 +83,7 @@ static void lead_sessions(const struct snapshot *s, const struct reach *reach,
         }
         lead_switch(from, from->tls_switch, from->opts.tlsswitchchannel_at, out);
         lead_switch(from, from->tls_peer_switch, from->opts.tlspeerswitchchannel_at, out);
+        tls_access_entries(s, from, a, lead_entry, &(struct leading){from, out});
     }
 }
 
@@ -78,5 +93,5 @@ void leads_find(const struct snapshot *s, const struct reach *reach, struct aren
     *out = (struct leads){.rule = arena_array(a, struct span, s->channel_count),
                           .session = arena_array(a, struct span, s->channel_count)};
     lead_rules(s, out);
-    lead_sessions(s, reach, out);
+    lead_sessions(s, reach, a, out);
 }

@@ -9,7 +9,8 @@
 struct leads {
     struct span *rule;    /* the first rule that names one of its hosts */
     struct span *session; /* a service, or a switch of another channel */
-    bool computed;        /* some rule makes hosts that may be any, also made-up ones */
+    bool computed; /* some rule makes hosts that may be any, also made-up ones; or a
+                      table switches sessions to nobody knows where */
 };
 /* Needs what reach_sources() needs, and its result. Results are in the arena. */
 void leads_find(const struct snapshot *s, const struct reach *reach, struct arena *a,

@@ -14,6 +14,9 @@ void lint_loops(struct compile *c);
 void lint_tls(struct compile *c, const struct reach *reach);
 /* Certificates of clients that nobody can verify, or that nobody asks for. */
 void lint_tls_peers(struct compile *c, const struct reach *reach);
+/* tls_access_check.c: entries of TLS_PEER_ACCESS that no handshake comes to, and switches
+ * of both tables that lead to channels which only send. */
+void lint_tls_access(struct compile *c, const struct reach *reach);
 /* Channels that nothing leads to, that nothing serves, or that are open to the world. */
 void lint_channels(struct compile *c, const struct leads *leads);
 

@@ -222,4 +222,5 @@ void lint_tls(struct compile *c, const struct reach *reach)
     lint_profiles(c);
     lint_unused_trust(c);
     lint_tls_peers(c, reach);
+    lint_tls_access(c, reach);
 }

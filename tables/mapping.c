@@ -67,7 +67,8 @@ static const char *const asked[] = {"AUTH_ACCESS",
                                     "REVERSE",
                                     "SEND_ACCESS",
                                     "TLS_ACCESS",
-                                    "TLS_CLIENT_POLICY"};
+                                    "TLS_CLIENT_POLICY",
+                                    "TLS_PEER_ACCESS"};
 
 /* Other tables may follow that convention too; what they refuse is not to be lost. */
 static bool is_access(str name)

@@ -497,21 +497,6 @@ const struct channel *route_name_switch(const struct snapshot *s,
     return to;
 }
 
-const struct channel *route_tls_switch(const struct channel *from, bool verified,
-                                       struct span *at)
-{
-    const struct channel *to = verified ? from->tls_peer_switch : NULL;
-    struct span line = to ? from->opts.tlspeerswitchchannel_at : SPAN_NONE;
-    if (!to && from->tls_switch) {
-        to = from->tls_switch;
-        line = from->opts.tlsswitchchannel_at;
-    }
-    if (at) {
-        *at = line;
-    }
-    return to ? to : from;
-}
-
 str route_next_hop(const struct channel *c, const struct address *addr)
 {
     str host = addr->domain, rest;

@@ -67,13 +67,6 @@ const struct channel *route_name_switch(const struct snapshot *s,
                                         const struct channel *from, str client_name,
                                         struct arena *a, struct span *rule);
 
-/* The TLS switch: the target of tlspeerswitchchannel of the channel the session had when
- * the handshake began, if the client's certificate is verified; else that of its
- * tlsswitchchannel; or `from`. Never follows a second one. *at (may be NULL): the line
- * that says so, SPAN_NONE without a switch. */
-const struct channel *route_tls_switch(const struct channel *from, bool verified,
-                                       struct span *at);
-
 /* The first step for an envelope To: like route_rewrite(), but its host keeps the name it
  * has until route_proper_name(). One without a local part leads nowhere, and so does one
  * for a channel of a kind that is not served. false: no channel, the error is set. The

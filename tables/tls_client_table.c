@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "tables/compile.h"
 #include "tables/mapping_table.h"
+#include "tables/mapping_view.h"
 #include "tables/tls_client_policy.h"
 
 /* One entry being looked at. */
@@ -20,38 +21,6 @@ struct looking {
 
 /* --- the pattern --- */
 
-/* Splits at the '|' that stand for themselves; how many parts there are. */
-static unsigned split_pattern(str pattern, str part[TLS_CLIENT_PARTS])
-{
-    unsigned n = 0;
-    size_t from = 0;
-    for (size_t i = 0; i <= pattern.len; i++) {
-        char c = i < pattern.len ? pattern.ptr[i] : '|';
-        if (c == '$' && i + 1 < pattern.len && pattern.ptr[++i] == '[') {
-            while (i < pattern.len && pattern.ptr[i] != ']') {
-                i += pattern.ptr[i] == '\\' ? 2 : 1;
-            }
-        } else if (c == '|') {
-            if (n < TLS_CLIENT_PARTS) {
-                part[n] = str_sub(pattern, from, i - from);
-            }
-            n++;
-            from = i + 1;
-        }
-    }
-    return n;
-}
-
-static bool is_plain(str part)
-{
-    for (size_t i = 0; i < part.len; i++) {
-        if (strchr("$*%", part.ptr[i]) != NULL) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* The place of a part of the pattern. */
 static struct span part_at(const struct looking *l, str part)
 {
@@ -65,7 +34,7 @@ static void check_channel(struct looking *l)
 {
     struct compile *c = l->c;
     str name = l->to->part[TLS_CLIENT_CHANNEL];
-    if (!is_plain(name) || snapshot_channel(c->s, name) != NULL) {
+    if (!mapping_is_plain(name) || snapshot_channel(c->s, name) != NULL) {
         return;
     }
     str near = nearest_key(c->s->channels_by_name, name, &c->nearest);
@@ -78,7 +47,7 @@ static void check_channel(struct looking *l)
 static void check_state(struct looking *l, enum tls_client_part p, const char *what)
 {
     str part = l->to->part[p];
-    if (is_plain(part) && !str_ieq(part, STR("none"))) {
+    if (mapping_is_plain(part) && !str_ieq(part, STR("none"))) {
         compile_restriction(l->c, part_at(l, part),
                             "there is no %s yet, so this field is 'none' and the entry "
                             "matches nothing",
@@ -88,7 +57,7 @@ static void check_state(struct looking *l, enum tls_client_part p, const char *w
 
 static void check_pattern(struct looking *l)
 {
-    unsigned n = split_pattern(l->from->pattern_text, l->to->part);
+    unsigned n = mapping_fields(l->from->pattern_text, l->to->part, TLS_CLIENT_PARTS);
     if (n != TLS_CLIENT_PARTS) {
         diag_error(l->c->diags, l->from->at, "tls-policy-pattern",
                    "the pattern has %u field%s; what the table is asked has six: "

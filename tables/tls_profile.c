@@ -4,6 +4,7 @@
 #include "tables/tls_profile.h"
 
 #include "base/vec.h"
+#include "tables/tls_access.h"
 #include "tables/tls_client_policy.h"
 #include "tables/tls_compile.h"
 
@@ -180,6 +181,26 @@ static struct tls_profile *channel_profile(struct reading *on, const struct chan
     return on->first->profile;
 }
 
+/* Where an entry names nobody, whoever has a certificate of the CAs is in. */
+static void note_named_peers(struct reading *on)
+{
+    const struct snapshot *s = on->c->s;
+    bool any = false;
+    for (unsigned i = 0; i < s->channel_count; i++) {
+        any = any || tls_access_names_peers(s, s->channels[i]);
+    }
+    for (struct tls_draft *d = on->first; any && d != NULL; d = d->next) {
+        d->profile->peers_named = true;
+        for (unsigned i = 0; i < s->channel_count; i++) {
+            const struct tls_policy *t = &s->channels[i]->tls_server;
+            if (t->peer != TLS_PEER_NO && t->profile == d->profile &&
+                !tls_access_names_peers(s, s->channels[i])) {
+                d->profile->peers_named = false;
+            }
+        }
+    }
+}
+
 static void set_policies(struct reading *on)
 {
     struct span wrong = SPAN_NONE;
@@ -188,6 +209,9 @@ static void set_policies(struct reading *on)
         struct tls_profile *p = channel_profile(on, ch, &wrong);
         tls_policy_server(&ch->tls_server, &ch->opts, p);
         tls_policy_client(&ch->tls_client, &ch->opts, p);
+        if (ch->tls_peer_switch != NULL) {
+            p->peer_switch_at = ch->opts.tlspeerswitchchannel_at;
+        }
         enum tls_verify verify = ch->tls_client.verify;
         if (verify != TLS_VERIFY_NO && verify != TLS_VERIFY_FP) {
             p->verifies = true;
@@ -221,6 +245,7 @@ void tls_profiles_compile(struct compile *c, const struct ast *ast)
     c->s->tls_profiles = on.profiles.at;
     c->s->tls_profile_count = (unsigned)on.profiles.n;
     set_policies(&on);
+    note_named_peers(&on);
     /* what a table says of a next hop is known when mail goes there */
     for (struct tls_draft *d = all; mapping_find(c->s, STR(TLS_CLIENT_POLICY)) && d;
          d = d->next) {

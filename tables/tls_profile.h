@@ -61,6 +61,10 @@ struct tls_profile {
     bool dhe, session_tickets, send_ca_names;
     bool ca_system; /* yes unless said, or other CAs are named */
     bool verifies;  /* some channel verifies next hops against its CAs */
+    bool peers_named; /* TLS_PEER_ACCESS tells apart, by subject or fingerprint, those
+                         whom its CAs for clients verify */
+    struct span peer_switch_at; /* a tlspeerswitchchannel of a channel with it, or
+                                   SPAN_NONE */
 };
 
 /* "server_cert": the name an option has in the file. */

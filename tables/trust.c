@@ -5,6 +5,7 @@
 #include "tables/reach.h"
 #include "tables/route.h"
 #include "tables/template_ops.h"
+#include "tables/tls_access.h"
 
 struct finding {
     const struct snapshot *s;
@@ -249,6 +250,48 @@ static bool turns_tls_on(const struct finding *f, const struct channel *c)
     return c->opts.tls_server != TLS_LEVEL_NO;
 }
 
+/* Where entries of TLS_ACCESS and TLS_PEER_ACCESS lead from one channel. */
+struct table_finding {
+    struct finding *f;
+    const struct channel *from;
+    const struct trust_channel *before;
+};
+
+/* The way by tables from one channel to another, made when there is none yet. */
+static struct trust_way *table_way(const struct table_finding *t,
+                                   const struct channel *to)
+{
+    struct trust_channel *c = &t->f->out->channels[to->index];
+
+    for (size_t i = 0; i < c->ways.n; i++) {
+        if (c->ways.at[i].kind == TRUST_TABLE && c->ways.at[i].from == t->from) {
+            return &c->ways.at[i];
+        }
+    }
+    return add_way(t->f, to,
+                   &(struct trust_way){.kind = TRUST_TABLE,
+                                       .from = t->from,
+                                       .trusted = t->before->trusted,
+                                       .stranger = t->before->stranger});
+}
+
+static void add_entry(const struct tls_access_entry *e, void *arg)
+{
+    const struct table_finding *t = arg;
+
+    for (unsigned i = 0; i < t->f->s->channel_count; i++) {
+        const struct channel *to = t->f->s->channels[i];
+        bool may = e->to ? e->to == to : to->type == CHANNEL_TCP;
+        if (may && to != t->from) {
+            *vec_add(t->f->a, &table_way(t, to)->reasons) =
+                (struct trust_reason){.at = e->view.at,
+                                      .pattern = e->view.pattern,
+                                      .template = e->view.template,
+                                      .computed = !e->to};
+        }
+    }
+}
+
 /* After all others, because it leads on from where they led; and from there no further.
  */
 static void find_tls(struct finding *f)
@@ -268,6 +311,10 @@ static void find_tls(struct finding *f)
                                             .trusted = before[i].trusted,
                                             .stranger = before[i].stranger});
             }
+        }
+        if (before[i].ways.n > 0 && turns_tls_on(f, from)) {
+            tls_access_entries(f->s, from, f->a, add_entry,
+                               &(struct table_finding){f, from, &before[i]});
         }
     }
 }

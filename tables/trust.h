@@ -12,20 +12,29 @@
 /* What leads the addresses of clients from one channel to another. */
 struct trust_reason {
     struct span at;
-    str pattern, template; /* of the rule; of a line of the host table: host, "" */
-    const struct rule_record *rule; /* NULL: a line of the channel/host table */
+    str pattern, template; /* of the rule or entry; of a line of the host table: host,
+                               "" */
+    const struct rule_record
+        *rule; /* NULL: a line of the channel/host table, or an entry */
     bool everybody;                 /* every address, and no table is asked */
     bool computed; /* where it leads is decided by the address, by the answer of a
                       call-out or by other rules: it may be elsewhere */
 };
 
-enum trust_way_kind { TRUST_SERVICE, TRUST_ADDRESS, TRUST_NAME, TRUST_TLS, TRUST_PEER };
+enum trust_way_kind {
+    TRUST_SERVICE,
+    TRUST_ADDRESS,
+    TRUST_NAME,
+    TRUST_TLS,
+    TRUST_PEER,
+    TRUST_TABLE /* TLS_ACCESS or TLS_PEER_ACCESS */
+};
 struct trust_way {
     enum trust_way_kind kind;
     const struct service *service;    /* of SERVICE */
     const struct channel *from;       /* of the others */
     bool trusted, stranger;           /* those who come by it can be ... */
-    VEC(struct trust_reason) reasons; /* of ADDRESS, in file order */
+    VEC(struct trust_reason) reasons; /* of ADDRESS and TABLE, in file order */
 };
 
 struct trust_channel {

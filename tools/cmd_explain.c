@@ -78,6 +78,34 @@ static bool looks_at_server(const struct explaining *x, enum access_table t)
     return false;
 }
 
+/* What tables about TLS look at besides. */
+static void guess_handshake(struct explaining *x)
+{
+    const struct tool_options *o = &x->in->options;
+    const struct tls_access_answer *h = &x->e.handshake;
+
+    if (!h->access.asked && !h->peer_access.asked) {
+        return;
+    }
+    if (!o->handshake.version || !o->handshake.cipher ||
+        (h->peer_access.asked && !o->handshake.group)) {
+        guess_add(x,
+                  STR("TLS version, cipher or group (--handshake): tables are asked for "
+                      "the usual ones"));
+    }
+    if (x->e.name.to->tls_server.peer != TLS_PEER_NO && !o->handshake.subject &&
+        !o->handshake.spki) {
+        guess_add(x,
+                  STR("its certificate (--handshake subject=, spki=): tables are asked "
+                      "for none"));
+    }
+    if (h->peer_access.asked && !o->handshake.sni) {
+        guess_add(x,
+                  STR("the name it asks for (--handshake sni=): the table is asked for "
+                      "none"));
+    }
+}
+
 /* Does a table look at more of the client than was told? */
 static void collect_guesses(struct explaining *x)
 {
@@ -99,7 +127,10 @@ static void collect_guesses(struct explaining *x)
     if (transport && !o->helo) {
         guess_name(x, "its name in EHLO", "helo", x->request.helo);
     }
-    if (transport && x->e.in_tls) {
+    guess_handshake(x);
+    if (transport && x->e.in_tls && !x->e.handshake.access.asked &&
+        !x->e.handshake.peer_access.asked && !o->handshake.version &&
+        !o->handshake.cipher) {
         guess_add(x, STR("TLS version and cipher: tables are asked for the usual ones"));
     }
     if ((x->e.from.asked || x->e.access) && !o->sender) {
@@ -153,21 +184,30 @@ static void print_connection(const struct explaining *x)
     }
 }
 
-/* A certificate is not among the facts that are given, so nothing is said of what it
- * would change but that it would. */
+/* What is not told of a certificate is taken for one that changes least. */
+static const char *certificate_text(const struct explaining *x,
+                                    const struct tls_policy *t)
+{
+    bool must = t->peer == TLS_PEER_MUST;
+
+    if (x->e.verified) {
+        return must ? "of the client, must verify: verified, with the subject given"
+                    : "of the client, asked for: verified, with the subject given";
+    }
+    return must ? "of the client, must verify: taken for verified"
+                : "of the client, asked for: taken for none";
+}
+
 static void print_certificate(const struct explaining *x)
 {
-    const struct tls_policy *t = &x->e.name.to->tls_server;
+    const struct channel *on = x->e.name.to;
+    const struct tls_policy *t = &on->tls_server;
 
     if (x->e.in_tls && t->peer != TLS_PEER_NO) {
-        print_row("certificate", "%s   %.*s%s",
-                  t->peer == TLS_PEER_MUST
-                      ? "of the client, must verify: taken for verified"
-                      : "of the client, asked for: taken for none",
+        bool would = on->tls_peer_switch && t->peer == TLS_PEER_MUST && !x->e.verified;
+        print_row("certificate", "%s   %.*s%s", certificate_text(x, t),
                   STR_ARG(where(x, t->peer_at)),
-                  x->e.name.to->tls_peer_switch && t->peer == TLS_PEER_MUST
-                      ? "; then it would also switch (tlspeerswitchchannel)"
-                      : "");
+                  would ? "; then it would also switch (tlspeerswitchchannel)" : "");
     }
 }
 
@@ -191,6 +231,8 @@ static void print_session(const struct explaining *x)
                   STR_ARG(starttls));
     }
     print_certificate(x);
+    explain_access_print(x, &x->e.handshake.access);
+    explain_access_print(x, &x->e.handshake.peer_access);
     print_switch(x, "  switch", &x->e.tls);
 }
 
@@ -435,6 +477,24 @@ static bool find_service(struct explaining *x)
     return false;
 }
 
+static str given(const char *text)
+{
+    return str_from(text ? text : "");
+}
+
+static void read_handshake(struct explaining *x)
+{
+    const struct tool_options *o = &x->in->options;
+
+    x->request.version = given(o->handshake.version);
+    x->request.cipher = given(o->handshake.cipher);
+    x->request.group = given(o->handshake.group);
+    x->request.sni = given(o->handshake.sni);
+    x->request.subject = given(o->handshake.subject);
+    x->request.issuer = given(o->handshake.issuer);
+    x->request.spki = given(o->handshake.spki);
+}
+
 int cmd_explain(const struct invocation *in)
 {
     struct configuration c;
@@ -446,6 +506,7 @@ int cmd_explain(const struct invocation *in)
     }
     x.request.snapshot = c.snapshot;
     x.request.tls = in->options.tls;
+    read_handshake(&x);
     if (read_recipient(&x) && read_client(&x) && find_service(&x) && read_server(&x)) {
         explanation_make(&x.request, c.arena, &x.e);
         collect_notes(&x);

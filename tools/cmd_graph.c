@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "tables/route.h"
+#include "tables/tls_access.h"
 #include "tools/configuration.h"
 #include "tools/graph.h"
 #include "tools/setting.h"
@@ -107,6 +108,34 @@ static void draw_entrance(const struct drawing *d)
     }
 }
 
+struct table_drawing {
+    const struct drawing *d;
+    const struct channel *from;
+    bool *drawn[2]; /* by index of the target, for each table */
+};
+
+static void draw_entry(const struct tls_access_entry *e, void *arg)
+{
+    const struct table_drawing *t = arg;
+    bool *drawn = e->to ? &t->drawn[e->table == ACCESS_TLS_PEER][e->to->index] : NULL;
+
+    if (drawn && !*drawn) {
+        *drawn = true;
+        draw_tls_switch(t->from, e->to, access_table_name(e->table));
+    }
+}
+
+/* Where an entry leads that is computed is not drawn. */
+static void draw_tables(const struct drawing *d, const struct channel *from)
+{
+    struct table_drawing t = {.d = d, .from = from};
+
+    for (int i = 0; i < 2; i++) {
+        t.drawn[i] = arena_array(d->arena, bool, d->s->channel_count);
+    }
+    tls_access_entries(d->s, from, d->arena, draw_entry, &t);
+}
+
 static void draw(const struct drawing *d)
 {
     fputs("digraph ", stdout);
@@ -123,6 +152,7 @@ static void draw(const struct drawing *d)
         draw_tls_switch(d->s->channels[i], d->s->channels[i]->tls_switch, "TLS on");
         draw_tls_switch(d->s->channels[i], d->s->channels[i]->tls_peer_switch,
                         "certificate verified");
+        draw_tables(d, d->s->channels[i]);
     }
     graph_rules(d->s, d->arena);
     draw_entrance(d);

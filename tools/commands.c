@@ -76,8 +76,7 @@ static const struct command commands[] = {
      TAKES_ALLOW | TAKES_SOURCE | TAKES_SENDER | TAKES_JSON, 1, -1, cmd_alias},
     {"explain", "ADDRESS --from-ip IP",
      "one recipient from the connection to the next hop",
-     "Service, channel switches, relay rule, route and delivery of mail from that\n"
-     "client, each with the line that decides; and what nobody looks at yet.\n"
+     "Service, switches, relay rule, route and delivery, each with the line that decides.\n"
      "Exit: 0 accepted, 1 refused, 2 the question cannot be asked.\n",
      "  pointsman explain bob@partner.test --from-ip 192.0.2.7 --tls\n"
      "  pointsman explain ann@example.com --from-ip 2001:db8::7 --service SUBMIT "

@@ -35,6 +35,8 @@ static void record_access(const struct explaining *x, struct record *out)
 {
     record_open(out, "access", '[');
     explain_access_record(x, out, &x->e.port);
+    explain_access_record(x, out, &x->e.handshake.access);
+    explain_access_record(x, out, &x->e.handshake.peer_access);
     explain_access_record(x, out, &x->e.from);
     for (const struct recipient_access *a = x->e.access; a; a = a->next) {
         explain_access_record(x, out, &a->verdict);

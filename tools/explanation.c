@@ -110,6 +110,66 @@ static void explain_name(struct making *m)
                                     : stay_reason(m, sw->from, name, &sw->at);
 }
 
+/* The lines of PORT_ACCESS are parted by '~', as they are written. */
+static void refuse_access(struct making *m, const struct access_verdict *v)
+{
+    struct explanation *e = m->out;
+    char *text = arena_strndup(m->a, v->text.ptr, v->text.len);
+    struct recipient_reply reply = {
+        v->code, {v->status[0], v->status[1], v->status[2]}, str_n(text, v->text.len)};
+
+    for (size_t i = 0; i < v->text.len; i++) {
+        text[i] = text[i] == '\n' ? '~' : text[i];
+    }
+    e->refused = true;
+    refusal_outcome(&reply, &e->refusal);
+}
+
+static str given_or(str given, const char *usual)
+{
+    return given.len > 0 ? given : str_from(usual);
+}
+
+static void put_tls(const struct making *m, struct access_peer *p)
+{
+    p->tls = true;
+    p->tls_version = given_or(m->request->version, "TLSv1.3");
+    p->tls_cipher = given_or(m->request->cipher, "TLS_AES_256_GCM_SHA384");
+}
+
+static void ask_handshake(struct making *m, const struct channel *from)
+{
+    const struct explanation_request *r = m->request;
+    bool asks = from->tls_server.peer != TLS_PEER_NO;
+    struct access_peer peer = m->out->peer;
+    struct access_tls tls = {.group = given_or(r->group, "X25519MLKEM768"),
+                             .sni = r->sni,
+                             .verified = asks && r->subject.len > 0,
+                             .subject = r->subject,
+                             .issuer = r->issuer,
+                             .spki = asks ? r->spki : STR("")};
+    struct access_question q = {
+        .snapshot = m->s, .peer = &peer, .source = from, .tls = &tls};
+
+    put_tls(m, &peer);
+    m->out->verified = tls.verified;
+    tls_access_ask(&q, m->a, &m->out->handshake);
+}
+
+/* What made the switch, or why there is none. */
+static str tls_switch_reason(const struct making *m, const struct channel *from)
+{
+    const struct tls_access_answer *h = &m->out->handshake;
+
+    if (h->by != TLS_SWITCH_NONE) {
+        return text_written(m->a, m->s->sources, h->at);
+    }
+    if (from->tls_switch) {
+        return STR("tlsswitchchannel is blocked by $B");
+    }
+    return arena_printf(m->a, "%.*s has no tlsswitchchannel", STR_ARG(from->name));
+}
+
 static void explain_tls(struct making *m)
 {
     struct explained_switch *sw = &m->out->tls;
@@ -125,13 +185,15 @@ static void explain_tls(struct making *m)
                                      : STR("the client does not turn TLS on");
         return;
     }
-    sw->to = route_tls_switch(sw->from, false, NULL);
-    if (sw->from->tls_switch) {
-        sw->at = sw->from->opts.tlsswitchchannel_at;
-        sw->reason = text_written(m->a, m->s->sources, sw->at);
+    ask_handshake(m, sw->from);
+    sw->to = m->out->handshake.to;
+    sw->at = m->out->handshake.at;
+    if (m->out->handshake.refusal) {
+        sw->to = sw->from;
+        sw->reason = STR("the client is refused after the handshake");
+        refuse_access(m, m->out->handshake.refusal);
     } else {
-        sw->reason =
-            arena_printf(m->a, "%.*s has no tlsswitchchannel", STR_ARG(sw->from->name));
+        sw->reason = tls_switch_reason(m, sw->from);
     }
 }
 
@@ -216,21 +278,6 @@ static bool refused_before_relay(const struct explanation *e)
            (e->verdict == RECIPIENT_ACCESS && last && !last->of_leaf);
 }
 
-/* The lines of PORT_ACCESS are parted by '~', as they are written. */
-static void refuse_access(struct making *m, const struct access_verdict *v)
-{
-    struct explanation *e = m->out;
-    char *text = arena_strndup(m->a, v->text.ptr, v->text.len);
-    struct recipient_reply reply = {
-        v->code, {v->status[0], v->status[1], v->status[2]}, str_n(text, v->text.len)};
-
-    for (size_t i = 0; i < v->text.len; i++) {
-        text[i] = text[i] == '\n' ? '~' : text[i];
-    }
-    e->refused = true;
-    refusal_outcome(&reply, &e->refusal);
-}
-
 static bool is_refusal(const struct access_verdict *v)
 {
     return v->answer == ACCESS_REJECT || v->answer == ACCESS_FAULT;
@@ -260,10 +307,8 @@ static void explain_peer(struct making *m)
 
     p->helo = m->request->helo;
     p->esmtp = true;
-    p->tls = m->out->in_tls;
-    if (p->tls) {
-        p->tls_version = STR("TLSv1.3");
-        p->tls_cipher = STR("TLS_AES_256_GCM_SHA384");
+    if (m->out->in_tls) {
+        put_tls(m, p);
     }
 }
 
@@ -447,6 +492,10 @@ void explanation_make(const struct explanation_request *request, struct arena *a
     explain_tls(&m);
     explain_peer(&m);
     out->source = out->tls.to;
+    if (out->refused) {
+        out->summary = summary(&m);
+        return;
+    }
     if (!out->in_tls && out->source->tls_server.level == TLS_LEVEL_MUST) {
         out->refused = true;
         outcome_set(&out->refusal, OUTCOME_FAILED, 530, 5, 7, 0, REFUSAL_WITHOUT_TLS);

@@ -6,6 +6,7 @@
 
 #include "router/refusal.h"
 #include "tables/route.h"
+#include "tables/tls_access.h"
 #include "tools/setting.h"
 
 struct explanation_request {
@@ -18,6 +19,11 @@ struct explanation_request {
     struct address sender;
     str client_name;   /* what a confirmed reverse look-up gave; empty: not known */
     bool tls;          /* the client turns TLS on when it may */
+    /* What comes of the handshake, as tables see it. Without version, cipher or group the
+     * usual one is taken. With a subject the certificate verifies, where one is asked
+     * for.
+     */
+    str version, cipher, group, sni, subject, issuer, spki;
     struct address to; /* the recipient */
 };
 
@@ -52,6 +58,8 @@ struct explanation {
     bool name_counts;             /* the name was looked at; else name says nothing */
     struct setting starttls;      /* server side of the channel the session began on */
     bool in_tls;                  /* the mail comes in over TLS */
+    bool verified;                /* the client's certificate */
+    struct tls_access_answer handshake; /* when in_tls */
     const struct channel *source; /* after all switches */
     bool trusted;
     struct access_peer peer;    /* as access tables see it */

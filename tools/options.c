@@ -66,6 +66,28 @@ static bool silence_apply(struct tool_options *o, const char *value)
     return true;
 }
 
+/* NAME=VALUE, one part of the handshake; there is one then. */
+static bool handshake_apply(struct tool_options *o, const char *value)
+{
+    const struct {
+        const char *name;
+        const char **to;
+    } parts[] = {{"version", &o->handshake.version}, {"cipher", &o->handshake.cipher},
+                 {"group", &o->handshake.group},     {"sni", &o->handshake.sni},
+                 {"subject", &o->handshake.subject}, {"issuer", &o->handshake.issuer},
+                 {"spki", &o->handshake.spki}};
+    str text = str_from(value), name = STR("");
+    str_split(&text, '=', &name);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts && text.ptr != NULL; i++) {
+        if (str_eq(name, str_from(parts[i].name))) {
+            *parts[i].to = value + name.len + 1;
+            o->tls = true;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* clang-format off */
 #define TEXT(bit, brief, name, argument, member, help)                                   \
     {bit, brief, name, argument, offsetof(struct tool_options, member), false, NULL, help}
@@ -100,6 +122,8 @@ static const struct option_row rows[] = {
     TEXT(TAKES_CLIENT, 0, "server-ip", "IP", server_ip, "our address it connects to"),
     TEXT(TAKES_CLIENT, 0, "helo", "NAME", helo, "the name it gives in EHLO"),
     FLAG(TAKES_CLIENT, 0, "tls", tls, true, "it turns TLS on when that is offered"),
+    READ(TAKES_CLIENT, "handshake", "NAME=VALUE", handshake_apply,
+         "version, cipher, group, sni, subject, issuer, spki"),
     TEXT(TAKES_CLIENT, 0, "auth", "USER", auth, "it authenticates"),
     TEXT(TAKES_CLIENT | TAKES_SENDER, 0, "sender", "ADDRESS", sender,
          "the envelope sender"),

@@ -58,11 +58,10 @@ static void record_reason(const struct snapshot *s, struct arena *a, struct reco
 static void record_way(const struct snapshot *s, struct arena *a, struct record *out,
                        const struct trust_way *way)
 {
-    static const char *const kinds[] = {[TRUST_SERVICE] = "service",
-                                        [TRUST_ADDRESS] = "address",
-                                        [TRUST_NAME] = "name",
-                                        [TRUST_TLS] = "tls",
-                                        [TRUST_PEER] = "certificate"};
+    static const char *const kinds[] = {
+        [TRUST_SERVICE] = "service",  [TRUST_ADDRESS] = "address",
+        [TRUST_NAME] = "name",        [TRUST_TLS] = "tls",
+        [TRUST_PEER] = "certificate", [TRUST_TABLE] = "tls_table"};
 
     record_open(out, NULL, '{');
     record_str(out, "by", str_from(kinds[way->kind]));

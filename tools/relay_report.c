@@ -111,6 +111,8 @@ str relay_way_text(const struct trust_way *way, struct arena *a)
     case TRUST_PEER:
         return arena_printf(a, "verified certificate, from %.*s",
                             STR_ARG(way->from->name));
+    case TRUST_TABLE:
+        return arena_printf(a, "table about TLS, from %.*s", STR_ARG(way->from->name));
     default:
         return arena_printf(a, "TLS turned on, from %.*s", STR_ARG(way->from->name));
     }
@@ -202,7 +204,8 @@ static void print_reason(const struct telling *t, const struct trust_reason *r)
         printf("      what the general database has for the key is put in\n");
     }
     if (r->computed) {
-        printf("      whether it leads here is decided for each address\n");
+        printf("      whether it leads here is decided for each %s\n",
+               r->rule ? "address" : "client");
     }
     if (r->everybody) {
         printf("      THIS MATCHES EVERY CLIENT: everybody may relay\n");

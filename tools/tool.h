@@ -58,6 +58,9 @@ struct tool_options {
     const char *socket;                               /* NULL: from the configuration */
     const char *from_ip, *from_name, *service, *auth; /* a client; NULL: not given */
     const char *helo, *server_ip;                     /* likewise */
+    struct {
+        const char *version, *cipher, *group, *sni, *subject, *issuer, *spki;
+    } handshake;                                      /* likewise, of its TLS */
     const char *sender;                               /* of the envelope */
     const char *output;                               /* -o; NULL: the usual place */
     const char *addresses;                            /* a file of them, NULL: none */

@@ -147,8 +147,10 @@ static bool read_question(struct asking *x, str line)
     while (str_trim(line).len > 0 && take_word(&line, &name, &value)) {
         read_word(x, name, value);
     }
-    bool message = x->q.table != ACCESS_PORT && x->q.table != ACCESS_IP;
-    if (x->q.table == ACCESS_TABLES || (x->q.table != ACCESS_PORT && !x->q.source) ||
+    bool message = x->q.table >= ACCESS_FROM && x->q.table <= ACCESS_MAIL;
+    bool tls = x->q.table == ACCESS_TLS || x->q.table == ACCESS_TLS_PEER;
+    if (x->q.table == ACCESS_TABLES || tls ||
+        /* test/unit/test_tls_access.c */ (x->q.table != ACCESS_PORT && !x->q.source) ||
         (message && !x->q.sender) ||
         (message && x->q.table != ACCESS_FROM && (!x->q.destination || !x->q.to))) {
         x->bad = "something is missing";

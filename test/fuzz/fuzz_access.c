@@ -1,5 +1,6 @@
 /* Fuzzes access tables and what peers say together. The input is a mapping file; behind
- * the line "!== peer" stand, one a line: flags (letters of A T E L), the name in EHLO,
+ * the line "!== peer" stand, one a line: flags (letters of A T E L, V: a verified
+ * certificate, C: of which the names are cut), the name in EHLO, also the subject,
  * the sender, the recipient. Every table is asked, and what must hold of probes and
  * verdicts is checked: a peer shifts no field, a refusal has codes that fit together, a
  * fault has no effects, and what goes into replies, headers and connections is what it
@@ -47,8 +48,11 @@ static void check_effects(const struct access_verdict *v)
     struct arena *a = arena_new();
     bool fault = v->answer == ACCESS_FAULT;
     bool any = v->hold || v->discard || v->discard_all || v->skip || v->new_sender ||
-               v->header.len > 0 || v->replace_ip.len > 0 || v->delay_cs != 0;
+               v->header.len > 0 || v->replace_ip.len > 0 || v->delay_cs != 0 ||
+               v->channel != NULL || v->stays;
     check(!fault || (!any && !v->decides));
+    check(v->channel == NULL || v->channel->type == CHANNEL_TCP);
+    check(v->answer != ACCESS_REJECT || (v->channel == NULL && !v->stays));
     check(v->answer != ACCESS_REJECT || (!v->hold && !v->discard && !v->discard_all));
     check(v->delay_cs >= -ACCESS_DELAY_MAX_CS && v->delay_cs <= ACCESS_DELAY_MAX_CS);
     check(v->header.len <= ACCESS_HEADER_MAX);
@@ -68,7 +72,7 @@ static void check_verdict(const struct access_verdict *v)
     static const unsigned count[ACCESS_TABLES] = {
         [ACCESS_PORT] = 4, [ACCESS_FROM] = 9,       [ACCESS_ORIG_SEND] = 3,
         [ACCESS_SEND] = 3, [ACCESS_ORIG_MAIL] = 10, [ACCESS_MAIL] = 10,
-        [ACCESS_IP] = 4,
+        [ACCESS_IP] = 4,   [ACCESS_TLS] = 9,        [ACCESS_TLS_PEER] = 8,
     };
     if (!v->asked) {
         check(v->answer == ACCESS_SILENT && !v->matched);
@@ -132,7 +136,15 @@ static void run(const struct snapshot *s, str words, struct arena *a)
         return;
     }
     access_sender(s, source, &sender, a, &seen);
+    struct access_tls tls = {.group = STR("X25519"),
+                             .sni = str_sub(from, 0, 255),
+                             .verified = str_find(flags, 'V') >= 0,
+                             .subject = str_sub(helo, 0, 1023),
+                             .issuer = str_sub(to, 0, 1023),
+                             .spki = STR("sha256:ab"),
+                             .names_cut = str_find(flags, 'C') >= 0};
     struct access_question q = {.snapshot = s,
+                                .tls = &tls,
                                 .peer = &peer,
                                 .source = source,
                                 .sender = &seen,

@@ -524,22 +524,6 @@ static void switch_everybody_warning(void **state)
     (void)state;
 }
 
-static void tls_switch(void **state)
-{
-    struct fixture f = fixture_new(site, domains);
-    const struct channel *local = fixture_channel(&f, "tcp_local");
-    const struct channel *tls = fixture_channel(&f, "tcp_tls");
-
-    /* tcp_tls has a tlsswitchchannel of its own, which is not followed */
-    assert_ptr_equal(route_tls_switch(local, false, NULL), tls);
-    assert_ptr_equal(route_tls_switch(tls, false, NULL),
-                     fixture_channel(&f, "tcp_inner"));
-    assert_ptr_equal(route_tls_switch(fixture_channel(&f, "tcp_inner"), true, NULL),
-                     fixture_channel(&f, "tcp_inner"));
-    fixture_free(&f);
-    (void)state;
-}
-
 static void next_hop(void **state)
 {
     static const struct {
@@ -587,7 +571,6 @@ int main(void)
         cmocka_unit_test(name_switches),
         cmocka_unit_test(name_counts),
         cmocka_unit_test(switch_everybody_warning),
-        cmocka_unit_test(tls_switch),
         cmocka_unit_test(next_hop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -396,7 +396,11 @@ static void trust(void **state)
     assert_int_equal(diags_errors(l->diags), 0);
 }
 
-/* CAs by which anybody's certificate would verify are no CAs for clients. */
+#define PEER_TABLE(fields)                                                               \
+    "!== mappings\nTLS_PEER_ACCESS\n\n  *|*|*|*|" fields "|*|*  x\n"
+
+/* CAs by which anybody's certificate would verify are no CAs for clients, unless a table
+ * tells those who have one apart. */
 static void public_client_cas(void **state)
 {
     struct loaded *l = *state;
@@ -412,6 +416,12 @@ static void public_client_cas(void **state)
                 "tls.cnf:6: these CAs give anybody a certificate", true);
     load(l, ONE_EC "client_ca_dir=$/link\n", TLS_FILES_NONE);
     assert_non_null(strstr(l->said, "[tls-client-ca-public]"));
+    load(l, ONE_EC "client_ca_dir=$/link\n" PEER_TABLE("Y|*|*"), TLS_FILES_NONE);
+    assert_non_null(strstr(l->said, "[tls-client-ca-public]"));
+    load(l, ONE_EC "client_ca_dir=$/link\n" PEER_TABLE("Y|CN=a|*"), TLS_FILES_NONE);
+    assert_null(strstr(l->said, "[tls-client-ca-public]"));
+    load(l, ONE_EC "client_ca_dir=$/link\n" PEER_TABLE("*|*|sha256:*"), TLS_FILES_NONE);
+    assert_null(strstr(l->said, "[tls-client-ca-public]"));
     assert_said(l, ONE_EC "client_ca_file=$/nosuch.pem\n",
                 "nosuch.pem': No such file or directory [tls-file]", true);
 }
