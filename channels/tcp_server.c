@@ -81,6 +81,7 @@ static void on_closed(struct stream *stream, void *arg)
     counter_add(&s->worker->counters.sessions_open, -1);
     smtp_server_free(&s->machine);
     tcp_ident_free(&s->ident);
+    tls_context_unref(&s->tls);
     runtime_unref(&s->runtime);
     free(s);
 }
@@ -258,7 +259,7 @@ static bool answer_tls(struct tcp_session *s)
     bool ask = s->channel->tls_server.peer != TLS_PEER_NO;
     struct tls_wish wish = {.verify = ask ? TLS_VERIFY_CA : TLS_VERIFY_NO};
     stream_start_tls(s->stream, tls, &wish);
-    tls_context_unref(&tls);
+    s->tls = tls;
     return false;
 }
 

@@ -24,6 +24,7 @@ struct tcp_session {
     const struct channel *channel;         /* the source channel now */
     bool trusted;                          /* the IP switch led here */
     const struct tls_profile *verified_by; /* the client's certificate; NULL: it is not */
+    struct tls_context *tls;               /* of the handshake; NULL: none yet */
     bool implicit_tls;
     bool greeted;      /* the 220 is on its way */
     bool waiting;      /* an answer is outstanding */

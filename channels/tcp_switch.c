@@ -168,11 +168,19 @@ static const struct channel *channel_under(struct tcp_session *s, const struct r
     return tcp_ident_known(s->ident, true) ? name_switch(s, r, service, &rule) : NULL;
 }
 
+/* A CA that is taken away takes away whom it had verified. */
+static bool still_verified(const struct tcp_session *s)
+{
+    return !s->verified_by ||
+           tls_contexts_alike(state_of(s->runtime, s->service_channel)->tls,
+                              s->verified_by, s->tls);
+}
+
 bool session_renew(struct tcp_session *s)
 {
     struct runtime *now = s->worker->current;
     if (now == s->runtime) {
-        return true;
+        return still_verified(s);
     }
     if (s->verified_by) {
         return false; /* whom the CAs verify now is seen in a handshake only */

@@ -39,6 +39,11 @@ struct tls_context *tls_contexts_server(const struct tls_contexts *c,
 struct tls_context *tls_contexts_client(const struct tls_contexts *c,
                                         const struct tls_profile *p);
 bool tls_context_is_server(const struct tls_context *c);
+/* Would what a session of this context of the profile has proven be proven now? Yes, if all
+ * that the profile says is the same, and its CAs are; our own certificate as a server does
+ * not matter. Any thread. */
+bool tls_contexts_alike(const struct tls_contexts *c, const struct tls_profile *p,
+                        const struct tls_context *used);
 /* Has the profile a certificate for clients? */
 bool tls_contexts_serves(const struct tls_contexts *c, const struct tls_profile *p);
 

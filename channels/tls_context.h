@@ -87,6 +87,7 @@ void tls_registry_unref(struct tls_registry **r);
  * from those before it, or makes, what sessions are resumed by. */
 void tls_identify(struct tls_context *c, const struct tls_profile *p);
 void tls_inherit(struct tls_context *c, const struct tls_profile *p);
+bool tls_same_identity(const struct tls_context *a, const struct tls_context *b);
 /* tls_resume.c: makes the context resume sessions, if its profile wants that. */
 void tls_resume_prepare(struct tls_build *b);
 

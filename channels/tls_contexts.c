@@ -141,6 +141,16 @@ struct tls_context *tls_contexts_client(const struct tls_contexts *c,
     return take(c, &c->client[p->index]);
 }
 
+bool tls_contexts_alike(const struct tls_contexts *c, const struct tls_profile *p,
+                        const struct tls_context *used)
+{
+    struct tls_context *now =
+        used->server ? tls_contexts_server(c, p) : tls_contexts_client(c, p);
+    bool alike = now != NULL && tls_same_identity(now, used);
+    tls_context_unref(&now);
+    return alike;
+}
+
 bool tls_contexts_serves(const struct tls_contexts *c, const struct tls_profile *p)
 {
     struct tls_context *server = tls_contexts_server(c, p);

@@ -78,7 +78,7 @@ void tls_identify(struct tls_context *c, const struct tls_profile *p)
 
 /* --- what is taken over --- */
 
-static bool same(const struct tls_context *a, const struct tls_context *b)
+bool tls_same_identity(const struct tls_context *a, const struct tls_context *b)
 {
     return a->server == b->server &&
            memcmp(a->identity, b->identity, sizeof a->identity) == 0;
@@ -96,7 +96,7 @@ void tls_inherit(struct tls_context *c, const struct tls_profile *p)
         return;
     }
     for (const struct tls_context *x = c->registry->first; x != NULL; x = x->next) {
-        if (!same(x, c)) {
+        if (!tls_same_identity(x, c)) {
             continue;
         }
         if (c->tickets == NULL && x->tickets != NULL) {

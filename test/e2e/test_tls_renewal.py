@@ -119,6 +119,46 @@ class Renewal(RouterTest):
         self.it.wait_event('renew', result='renewed')
         self.assertIn(b'two.test', self.shown())
 
+    # --- CAs ---
+
+    def partner(self, ca):
+        """Only clients with a certificate of this CA."""
+        shutil.copy(pki().path(ca), self.it.path('tls', 'partner.pem'))
+        self.it.give_to_user()
+
+    def verified(self, wire):
+        context = kit.client_context()
+        context.load_cert_chain(*pki().pair('client'))
+        wire.ehlo()
+        wire.starttls(context)
+        wire.ehlo()
+
+    def test_a_ca_is_taken_away(self):
+        """Who was verified by it is not any more; a renewal that leaves it as it is, as of our
+        own certificate, disturbs nobody."""
+        port = free_port()
+        self.it = self.router(kit.site(
+            ['. $U%$H@tcp-daemon'], ['tcp_local smtp maytls musttlspeer logging\ntcp-daemon'],
+            [kit.service('SMTP', 'tcp_local', port)],
+            files={'tls.cnf': TLS_CNF.split('[bank]')[0] +
+                              'client_ca_file = ../tls/partner.pem\n'}))
+        self.partner('root.pem')
+        self.it.start()
+        with kit.Wire(port) as wire:
+            self.verified(wire)
+            self.renew()
+            self.it.wait_event('renew', result='renewed')
+            for _ in range(2):
+                wire.want('MAIL FROM:<a@b.test>', 250)
+                wire.want('RSET', 250)
+            self.partner('other.pem')
+            self.tool('tls', 'reload')
+            reply = wire.say('NOOP')
+            self.assertEqual(reply.code if reply.code == 421 else wire.reply().code, 421)
+        with kit.Wire(port) as wire:
+            self.verified(wire)
+            wire.want('MAIL FROM:<a@b.test>', 550, '5.7.1')
+
     # --- what is broken ---
 
     def test_broken_certificate(self):
