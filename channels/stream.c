@@ -1,81 +1,29 @@
-/* stream: TCP, or a Unix socket, on one worker. Bytes out go `out` (plain, waiting for TLS) -> `wire`
- * (as sent) -> the kernel; what one turn of the loop writes leaves in one piece. Bytes
- * in are handed on as they come, or kept in `plain` while the owner pauses under TLS.
- * Two timers never run at once: the owner's deadline, then the time to linger. */
-#include "channels/stream.h"
-
-#include <arpa/inet.h>
+/* stream: the bytes of a connection. Those out go `out` (plain, waiting for TLS) ->
+ * `wire` (as sent) -> the kernel; what one turn of the loop writes leaves in one piece.
+ * Bytes in are handed on as they come, or kept in `plain` while the owner pauses under
+ * TLS. Two timers never run at once: the owner's deadline, then the time to linger. How a
+ * stream comes to be is in stream_open.c. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/un.h>
-#include <unistd.h>
-#include <uv.h>
 
-#include "base/buf.h"
 #include "base/check.h"
+#include "channels/stream_private.h"
 #include "channels/tls.h"
 
 enum {
     STREAM_READ_BYTES = 64 * 1024,
-    STREAM_FLUSH_BYTES = 64 * 1024,        /* more than this is not kept for the turn */
-    STREAM_PENDING_MAX = 64 * 1024 * 1024, /* an owner that ignores stream_pending() */
-    STREAM_ANSWERS_MAX = 512 * 1024,       /* above what a decent owner lets pend */
-    STREAM_KEEP_BYTES = 1024,              /* buffer that an idle stream may keep */
-    STREAM_DRAIN_MS = 1000                 /* wait for the peer's end after ours */
-};
-
-enum stream_tls_state { STREAM_CLEAR, STREAM_HANDSHAKE, STREAM_TLS, STREAM_TLS_FAILED };
-
-struct stream {
-    struct worker *worker;
-    struct stream_events ev;
-    void *arg;
-
-    union {
-        uv_stream_t stream;
-        uv_tcp_t tcp;
-        uv_pipe_t pipe; /* a Unix socket */
-    } uv;
-    bool is_pipe;
-    uv_timer_t timer;
-    uv_idle_t turn; /* on while something is to be done in the next turn of the loop */
-    unsigned handles_open;
-    uv_connect_t connect_req;
-    uv_write_t write_req;
-    uv_shutdown_t shutdown_req;
-
-    struct buf out;     /* plain bytes to be encrypted once TLS is established */
-    struct buf wire;    /* bytes to be sent as they are */
-    struct buf sending; /* lent to write_req */
-    struct buf plain;   /* decrypted, not yet given to the owner */
-
-    enum stream_tls_state tls;
-    bool tls_was_established;
-    struct tls_filter *filter;
-
-    bool connecting, reading, paused;
-    bool writing;     /* write_req is in use */
-    bool broken;      /* nothing can be sent any more */
-    bool read_over;   /* the peer's side has ended */
-    bool drain_due;   /* on_drained is owed when nothing is pending */
-    bool tls_due;     /* on_tls(false) is owed */
-    bool ended;       /* on_end was called */
-    bool end_at_once; /* tell the end even to an owner that paused */
-    bool closing, shut_sent, finished, silent;
-    const char *end_reason; /* owed or told; NULL: none */
-    char reason_text[288];
-
-    char peer_ip[INET6_ADDRSTRLEN], local_ip[INET6_ADDRSTRLEN];
-    unsigned peer_port, local_port;
+    STREAM_FLUSH_BYTES = 64 * 1024,  /* more than this is not kept for the turn */
+    STREAM_ANSWERS_MAX = 512 * 1024, /* above what a decent owner lets pend */
+    STREAM_KEEP_BYTES = 1024,        /* buffer that an idle stream may keep */
+    STREAM_DRAIN_MS = 1000           /* wait for the peer's end after ours */
 };
 
 static void stream_flush(struct stream *s);
-static void stream_finish(struct stream *s);
 static void stream_close_step(struct stream *s);
 
 /* --- small things --- */
 
-static const char *reason_of(int code)
+const char *stream_reason(int code)
 {
     switch (code) {
     case UV_EOF:
@@ -88,46 +36,6 @@ static const char *reason_of(int code)
     default:
         return uv_strerror(code);
     }
-}
-
-/* Something is to be done that must not happen inside the present call. */
-static void stream_schedule(struct stream *s);
-
-/* Prints an address without the IPv6 dress of IPv4 ("::ffff:192.0.2.1"): rules about
- * clients are written in IPv4. */
-static bool address_print(const struct sockaddr_storage *from, char *ip, unsigned *port)
-{
-    if (from->ss_family == AF_INET) {
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)from;
-        *port = ntohs(v4->sin_port);
-        return inet_ntop(AF_INET, &v4->sin_addr, ip, INET6_ADDRSTRLEN) != NULL;
-    }
-    if (from->ss_family != AF_INET6) {
-        return false;
-    }
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)from;
-    *port = ntohs(v6->sin6_port);
-    if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
-        return inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], ip, INET6_ADDRSTRLEN) !=
-               NULL;
-    }
-    return inet_ntop(AF_INET6, &v6->sin6_addr, ip, INET6_ADDRSTRLEN) != NULL;
-}
-
-static bool stream_note_addresses(struct stream *s)
-{
-    if (s->is_pipe) {
-        return true; /* there are none */
-    }
-    struct sockaddr_storage at = {0};
-    int len = sizeof at;
-    if (uv_tcp_getpeername(&s->uv.tcp, (struct sockaddr *)&at, &len) != 0 ||
-        !address_print(&at, s->peer_ip, &s->peer_port)) {
-        return false;
-    }
-    len = sizeof at;
-    return uv_tcp_getsockname(&s->uv.tcp, (struct sockaddr *)&at, &len) == 0 &&
-           address_print(&at, s->local_ip, &s->local_port);
 }
 
 /* Empties a buffer; keeps only what an idle session may hold. */
@@ -182,8 +90,7 @@ static void stream_tell_drained(struct stream *s)
     }
 }
 
-/* Tells what is owed, in order. Only from the loop. */
-static void stream_deliver(struct stream *s)
+void stream_deliver(struct stream *s)
 {
     if (s->tls_due && !s->closing) {
         stream_tell_tls_failure(s);
@@ -226,7 +133,7 @@ static void stream_update_reading(struct stream *s)
         int err = uv_read_start(&s->uv.stream, on_alloc, on_read);
         s->reading = err == 0;
         if (err != 0 && !s->closing && s->end_reason == NULL) {
-            s->end_reason = reason_of(err);
+            s->end_reason = stream_reason(err);
             s->end_at_once = true;
             stream_schedule(s);
         }
@@ -303,9 +210,9 @@ static void stream_read_ended(struct stream *s, int code)
     } else if (s->tls == STREAM_HANDSHAKE) {
         stream_tls_failed(s, code == UV_EOF
                                  ? "the peer closed the connection during the handshake"
-                                 : reason_of(code));
+                                 : stream_reason(code));
     } else if (s->end_reason == NULL) {
-        s->end_reason = reason_of(code);
+        s->end_reason = stream_reason(code);
         s->end_at_once = code != UV_EOF;
     }
     stream_deliver(s);
@@ -333,9 +240,9 @@ static void stream_broken(struct stream *s, int code)
     buf_free(&s->out);
     buf_free(&s->wire);
     if (s->tls == STREAM_HANDSHAKE && !s->reading) {
-        stream_tls_failed(s, reason_of(code));
+        stream_tls_failed(s, stream_reason(code));
     } else if (!s->reading && s->end_reason == NULL) {
-        s->end_reason = reason_of(code);
+        s->end_reason = stream_reason(code);
         s->end_at_once = true;
     }
     stream_schedule(s);
@@ -448,14 +355,14 @@ static void on_turn(uv_idle_t *h)
     stream_update_reading(s);
 }
 
-static void stream_schedule(struct stream *s)
+void stream_schedule(struct stream *s)
 {
     if (!s->finished) {
         uv_idle_start(&s->turn, on_turn);
     }
 }
 
-static void on_timer(uv_timer_t *t)
+void stream_on_timer(uv_timer_t *t)
 {
     struct stream *s = t->data;
     if (s->closing) {
@@ -480,7 +387,7 @@ void stream_deadline(struct stream *s, unsigned ms)
     if (ms == 0) {
         uv_timer_stop(&s->timer);
     } else {
-        uv_timer_start(&s->timer, on_timer, ms, 0);
+        uv_timer_start(&s->timer, stream_on_timer, ms, 0);
     }
 }
 
@@ -554,7 +461,7 @@ static void on_handle_closed(uv_handle_t *h)
     }
 }
 
-static void stream_finish(struct stream *s)
+void stream_finish(struct stream *s)
 {
     if (s->finished) {
         return;
@@ -578,8 +485,8 @@ static void on_shutdown(uv_shutdown_t *req, int status)
     /* Closing with unread bytes would reset the connection and could take our last
      * reply from the peer: read its rest until it ends too, for a moment. */
     uint64_t left = uv_timer_get_due_in(&s->timer);
-    uv_timer_start(&s->timer, on_timer, left < STREAM_DRAIN_MS ? left : STREAM_DRAIN_MS,
-                   0);
+    uv_timer_start(&s->timer, stream_on_timer,
+                   left < STREAM_DRAIN_MS ? left : STREAM_DRAIN_MS, 0);
     stream_update_reading(s);
     if (!s->reading) {
         stream_finish(s);
@@ -621,157 +528,6 @@ void stream_close(struct stream *s, unsigned linger_ms)
         stream_finish(s);
         return;
     }
-    uv_timer_start(&s->timer, on_timer, linger_ms, 0);
+    uv_timer_start(&s->timer, stream_on_timer, linger_ms, 0);
     stream_schedule(s);
-}
-
-/* --- making one --- */
-
-static struct stream *stream_new(struct worker *w, bool is_pipe,
-                                 const struct stream_events *ev, void *arg)
-{
-    struct stream *s = calloc(1, sizeof *s);
-    if (s == NULL) {
-        return NULL;
-    }
-    s->worker = w;
-    s->ev = *ev;
-    s->arg = arg;
-    buf_init(&s->out, STREAM_PENDING_MAX);
-    buf_init(&s->wire, STREAM_PENDING_MAX);
-    buf_init(&s->sending, STREAM_PENDING_MAX);
-    buf_init(&s->plain, STREAM_PENDING_MAX);
-    /* Without a family no socket is made yet: none of these can fail. */
-    s->is_pipe = is_pipe;
-    check((is_pipe ? uv_pipe_init(&w->loop, &s->uv.pipe, 0)
-                   : uv_tcp_init(&w->loop, &s->uv.tcp)) == 0);
-    check(uv_timer_init(&w->loop, &s->timer) == 0);
-    check(uv_idle_init(&w->loop, &s->turn) == 0);
-    s->uv.stream.data = s->timer.data = s->turn.data = s;
-    s->handles_open = 3;
-    return s;
-}
-
-/* Nobody has seen it yet: goes without a word. */
-static void stream_discard(struct stream *s)
-{
-    s->silent = true;
-    s->closing = true;
-    stream_finish(s);
-}
-
-struct stream *stream_accept(struct worker *w, int fd, const struct stream_events *ev,
-                             void *arg)
-{
-    struct stream *s = stream_new(w, false, ev, arg);
-    if (s == NULL) {
-        close(fd);
-        return NULL;
-    }
-    s->paused = true;
-    if (uv_tcp_open(&s->uv.tcp, fd) != 0) {
-        close(fd);
-        stream_discard(s);
-        return NULL;
-    }
-    if (!stream_note_addresses(s)) {
-        stream_discard(s); /* gone before we looked */
-        return NULL;
-    }
-    uv_tcp_nodelay(&s->uv.tcp, 1);
-    return s;
-}
-
-static void on_connect(uv_connect_t *req, int status)
-{
-    struct stream *s = req->data;
-    s->connecting = false;
-    if (s->closing || s->ended) {
-        return;
-    }
-    uv_timer_stop(&s->timer);
-    if (status == 0 && stream_note_addresses(s)) {
-        if (!s->is_pipe) {
-            uv_tcp_nodelay(&s->uv.tcp, 1);
-        }
-        s->ev.on_connected(s, s->arg);
-        stream_schedule(s); /* what was written meanwhile; begin to read */
-        return;
-    }
-    s->broken = true;
-    s->read_over = true;
-    s->end_reason = status != 0 ? reason_of(status) : "reset";
-    s->end_at_once = true;
-    stream_deliver(s);
-}
-
-/* Binds the source address if one is wanted, then begins to connect. */
-static int stream_connect_begin(struct stream *s, const struct sockaddr *to, str bind_ip)
-{
-    s->connect_req.data = s;
-    if (s->is_pipe) { /* fails, if it does, in the callback */
-        uv_pipe_connect(&s->connect_req, &s->uv.pipe,
-                        ((const struct sockaddr_un *)to)->sun_path, on_connect);
-        return 0;
-    }
-    if (!str_empty(bind_ip)) {
-        char ip[INET6_ADDRSTRLEN + 16];
-        struct sockaddr_storage from = {0};
-        if (bind_ip.len >= sizeof ip) {
-            return UV_EINVAL;
-        }
-        snprintf(ip, sizeof ip, "%.*s", STR_ARG(bind_ip));
-        int err = to->sa_family == AF_INET6
-                      ? uv_ip6_addr(ip, 0, (struct sockaddr_in6 *)&from)
-                      : uv_ip4_addr(ip, 0, (struct sockaddr_in *)&from);
-        if (err != 0) {
-            return UV_EAFNOSUPPORT; /* no address of the other's family */
-        }
-        err = uv_tcp_bind(&s->uv.tcp, (const struct sockaddr *)&from, 0);
-        if (err != 0) {
-            return err;
-        }
-    }
-    return uv_tcp_connect(&s->connect_req, &s->uv.tcp, to, on_connect);
-}
-
-struct stream *stream_connect(struct worker *w, const struct sockaddr *to, str bind_ip,
-                              unsigned timeout_ms, const struct stream_events *ev,
-                              void *arg, int *error)
-{
-    struct stream *s = stream_new(w, to->sa_family == AF_UNIX, ev, arg);
-    if (s == NULL) {
-        *error = UV_ENOMEM;
-        return NULL;
-    }
-    *error = stream_connect_begin(s, to, bind_ip);
-    if (*error != 0) {
-        stream_discard(s);
-        return NULL;
-    }
-    s->connecting = true;
-    if (timeout_ms > 0) {
-        uv_timer_start(&s->timer, on_timer, timeout_ms, 0);
-    }
-    return s;
-}
-
-str stream_peer_ip(const struct stream *s)
-{
-    return str_from(s->peer_ip);
-}
-
-unsigned stream_peer_port(const struct stream *s)
-{
-    return s->peer_port;
-}
-
-str stream_local_ip(const struct stream *s)
-{
-    return str_from(s->local_ip);
-}
-
-unsigned stream_local_port(const struct stream *s)
-{
-    return s->local_port;
 }
