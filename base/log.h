@@ -32,6 +32,7 @@
     X(ATTEMPT, "attempt", "a connection to a next hop was made, or failed")              \
     X(INJECTION, "starttls_response_injection", "a reply came in clear behind STARTTLS") \
     X(DOWNGRADE, "tls_downgrade", "delivery goes on in clear after TLS failed")          \
+    X(STRIPPED, "tls_stripped", "a host that had TLS lately has none; nothing is sent")  \
     X(DELIVER, "deliver", "a recipient's outcome: delivered, deferred or failed")        \
     X(MEMBER, "member", "a member of a list cannot get a message that others get")       \
     X(BOUNCE, "bounce", "a notification was queued for a failed message")                \

@@ -3,6 +3,7 @@
 #include "channels/smtp_server.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -150,23 +151,39 @@ static bool server_offers_starttls(const struct smtp_server *m)
     return m->policy.tls != TLS_LEVEL_NO && !m->tls;
 }
 
+static bool server_shows(const struct smtp_server *m, enum ehlo_extension e)
+{
+    return (m->policy.hidden & e) == 0;
+}
+
 static void smtp_verb_ehlo(struct smtp_server *m, str args)
 {
     if (!server_take_name(m, args)) {
         return;
     }
     m->esmtp = true;
-    bool ok = buf_printf(&m->out, "250-%.*s\r\n250-PIPELINING\r\n250-8BITMIME\r\n",
-                         STR_ARG(m->policy.local_name));
+    char size[40] = "SIZE";
     if (m->policy.size_limit_bytes > 0) {
-        ok &= buf_printf(&m->out, "250-SIZE %" PRIu64 "\r\n", m->policy.size_limit_bytes);
-    } else {
-        ok &= buf_puts(&m->out, "250-SIZE\r\n");
+        snprintf(size, sizeof size, "SIZE %" PRIu64, m->policy.size_limit_bytes);
     }
-    if (server_offers_starttls(m)) {
-        ok &= buf_puts(&m->out, "250-STARTTLS\r\n");
+    const char *const lines[] = {
+        server_shows(m, EHLO_PIPELINING) ? "PIPELINING" : NULL,
+        server_shows(m, EHLO_8BITMIME) ? "8BITMIME" : NULL,
+        server_shows(m, EHLO_SIZE) ? size : NULL,
+        server_offers_starttls(m) ? "STARTTLS" : NULL,
+        server_shows(m, EHLO_ENHANCEDSTATUSCODES) ? "ENHANCEDSTATUSCODES" : NULL,
+    };
+    size_t count = sizeof lines / sizeof *lines;
+    while (count > 0 && lines[count - 1] == NULL) {
+        count--;
     }
-    ok &= buf_puts(&m->out, "250 ENHANCEDSTATUSCODES\r\n");
+    bool ok = buf_printf(&m->out, "250%c%.*s\r\n", count > 0 ? '-' : ' ',
+                         STR_ARG(m->policy.local_name));
+    for (size_t i = 0; i < count; i++) {
+        if (lines[i] != NULL) {
+            ok &= buf_printf(&m->out, "250%c%s\r\n", i + 1 < count ? '-' : ' ', lines[i]);
+        }
+    }
     if (!ok) {
         server_close(m, "flood");
     }

@@ -50,6 +50,7 @@ struct smtp_server_policy {
     enum tls_injection injection; /* what becomes of bytes behind STARTTLS */
     enum smtp_peer peer;          /* may this client send? */
     uint64_t size_limit_bytes;    /* advertised and enforced; 0: none */
+    uint32_t hidden;              /* extensions EHLO does not name: enum ehlo_extension */
     bool bare_addresses;       /* senders and recipients without a domain are taken, for
                                   the host to complete; else refused, 553 */
     unsigned recipient_limit;  /* more are answered 452 4.5.3; at least 100 */

@@ -4,12 +4,14 @@
 #define CHANNELS_TCP_H
 
 #include "channels/tls.h"
+#include "channels/tls_memory.h"
 #include "router/channel.h"
 #include "router/worker.h"
 
 /* What one configuration needs, made by prepare(). What is behind tls may be renewed. */
 struct tcp_state {
     struct tls_contexts *tls;
+    struct tls_memory *memory; /* one for all configurations */
 };
 
 extern const struct channel_kind kind_tcp;

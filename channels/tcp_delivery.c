@@ -65,6 +65,7 @@ static void settle_from_machine(struct tcp_delivery *d)
         job->recipients[i].outcome = d->recipients[i].outcome;
         delivery_note_speaker(d, &job->recipients[i].outcome);
     }
+    delivery_remember_worked(d);
     delivery_note_connection(d, job);
 }
 
@@ -126,10 +127,11 @@ static void delivery_after_close(struct tcp_delivery *d)
         delivery_next_address(d);
         return;
     }
-    const struct outcome *o = smtp_client_host_outcome(d->machine);
-    d->all_refused_for_good = d->all_refused_for_good && o->class == OUTCOME_FAILED;
+    struct outcome o;
+    delivery_host_outcome(d, &o);
+    d->all_refused_for_good = d->all_refused_for_good && o.class == OUTCOME_FAILED;
     for (unsigned i = 0; i < d->job->recipient_count; i++) {
-        d->job->recipients[i].outcome = *o;
+        d->job->recipients[i].outcome = o;
         delivery_note_speaker(d, &d->job->recipients[i].outcome);
     }
     delivery_next_address(d);
@@ -141,6 +143,16 @@ static void on_closed(struct stream *stream, void *arg)
     (void)stream;
     d->stream = NULL;
     delivery_after_close(d);
+}
+
+static void delivery_log_host(struct tcp_delivery *d)
+{
+    struct outcome o;
+    delivery_host_outcome(d, &o);
+    if (delivery_was_stripped(d)) {
+        delivery_log_stripped(d, &o);
+    }
+    delivery_log_attempt(d, &o);
 }
 
 /* The machine has ended. Decides whether the job goes on elsewhere. */
@@ -158,12 +170,13 @@ static void delivery_close(struct tcp_delivery *d)
     }
     if (d->job && smtp_client_wants_clear(d->machine)) {
         d->clear = true;
-        delivery_log_downgrade(d);
+        delivery_remember_broken(d);
+        delivery_log_downgrade(d, smtp_client_host_outcome(d->machine)->text);
     } else if (dirty && was_reused(d)) {
         /* The peer had enough messages on one connection: that is no failure. */
         d->retry_fresh = true;
     } else if (d->job && smtp_client_try_next_host(d->machine)) {
-        delivery_log_attempt(d, smtp_client_host_outcome(d->machine));
+        delivery_log_host(d);
     } else if (d->job) {
         settle_from_machine(d);
         finish_job(d);
@@ -378,6 +391,7 @@ static void on_tls(struct stream *stream, bool ok, const char *error, void *arg)
     if (ok && !delivery_tls_allowed(d, refusal, sizeof refusal, &for_good)) {
         ok = false;
         error = refusal;
+        d->tls_vetoed = true;
     }
     delivery_tls_note(d, ok ? NULL : error);
     if (for_good) {
@@ -412,9 +426,11 @@ static struct smtp_client_options client_options(const struct tcp_delivery *d)
     return (struct smtp_client_options){
         .helo_name = named ? o->banner_host : channel_local_name(s, d->channel),
         .lmtp = d->channel->opts.protocol == PROTOCOL_LMTP,
-        .tls = d->clear ? TLS_LEVEL_NO : tls->level,
+        .tls = d->clear          ? TLS_LEVEL_NO
+               : d->tls_expected ? TLS_LEVEL_MUST
+                                 : tls->level,
         .implicit_tls = tls->implicit,
-        .fallback = tls_policy_falls_back(tls),
+        .fallback = tls_policy_falls_back(tls) && !d->tls_expected,
         .times = {.reply = o->status_receive_ms,
                   .mail = o->status_mail_receive_ms,
                   .rcpt = o->status_rcpt_receive_ms,
@@ -430,6 +446,7 @@ static struct smtp_client_options client_options(const struct tcp_delivery *d)
 static void delivery_connect(struct tcp_delivery *d)
 {
     int error = 0;
+    delivery_recall(d);
     struct smtp_client_options o = client_options(d);
     delivery_tls_begin(d);
     smtp_client_free(&d->machine);

@@ -1,6 +1,6 @@
 /* tcp_delivery: one outbound delivery as the files that make it see it: tcp_delivery.c
- * (its life), tcp_delivery_access.c (may it go on under TLS?) and tcp_delivery_log.c
- * (what the log and the job are told). */
+ * (its life), tcp_delivery_access.c (may it go on under TLS?), tcp_delivery_tls.c (what
+ * it remembers of TLS) and tcp_delivery_log.c (what the log and the job are told). */
 #ifndef CHANNELS_TCP_DELIVERY_H
 #define CHANNELS_TCP_DELIVERY_H
 
@@ -28,6 +28,9 @@ struct tcp_delivery {
     struct sockaddr_storage address;
     char name[256];                  /* its host name, "" for a literal */
     bool clear;                      /* maytlsclient: this is the connection in clear */
+    bool tls_expected;               /* it worked with this host lately: a must */
+    int64_t tls_age_s;               /* how long ago */
+    bool tls_vetoed;                 /* by TLS_ACCESS: no fact about the host */
     struct tls_client_answer wanted; /* of TLS on the connection to it */
     struct job_tls tls; /* of the connection, and why the one before had none */
 
@@ -56,6 +59,19 @@ struct tcp_delivery {
 bool delivery_tls_allowed(const struct tcp_delivery *d, char *why, size_t size,
                           bool *for_good);
 
+/* --- tcp_delivery_tls.c --- */
+
+/* Before a connection: what is known of TLS with this host? Sets d->tls_expected, or
+ * d->clear where it is broken and the policy falls back. */
+void delivery_recall(struct tcp_delivery *d);
+/* A message was settled on this connection; TLS failed and the host is tried in clear. */
+void delivery_remember_worked(struct tcp_delivery *d);
+void delivery_remember_broken(struct tcp_delivery *d);
+/* The machine has ended: TLS was expected and did not come about. */
+bool delivery_was_stripped(const struct tcp_delivery *d);
+/* What the host did, with what was expected of it. */
+void delivery_host_outcome(const struct tcp_delivery *d, struct outcome *out);
+
 /* --- tcp_delivery_log.c; docs/log.md --- */
 
 /* The IP address being tried, printed, "" for a socket; out needs INET6_ADDRSTRLEN
@@ -68,8 +84,11 @@ void delivery_log_policy_fault(struct tcp_delivery *d);
 void delivery_log_tls(struct tcp_delivery *d, const char *error);
 /* Somebody put replies behind the one to STARTTLS; counted. */
 void delivery_log_injection(struct tcp_delivery *d);
-/* The connection is given up for one in clear; counted, and kept for the job. */
-void delivery_log_downgrade(struct tcp_delivery *d);
+/* The connection is given up for one in clear, or there is none with TLS; counted, and
+ * kept for the job. */
+void delivery_log_downgrade(struct tcp_delivery *d, const char *why);
+/* TLS was expected and did not come about; counted. */
+void delivery_log_stripped(struct tcp_delivery *d, const struct outcome *o);
 /* What is wanted of TLS on the connection that is begun now. */
 void delivery_tls_begin(struct tcp_delivery *d);
 /* A handshake has ended; error as above. */

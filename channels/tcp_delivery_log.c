@@ -96,10 +96,18 @@ void delivery_log_policy_fault(struct tcp_delivery *d)
     log_end(&line);
 }
 
-void delivery_log_downgrade(struct tcp_delivery *d)
+void delivery_log_stripped(struct tcp_delivery *d, const struct outcome *o)
 {
     struct log_line line;
-    const char *why = smtp_client_host_outcome(d->machine)->text;
+    log_peer(d, &line, LOG_STRIPPED);
+    log_cstr(&line, "reason", o->text);
+    log_end(&line);
+    counter_add(&d->worker->counters.tls_stripped, 1);
+}
+
+void delivery_log_downgrade(struct tcp_delivery *d, const char *why)
+{
+    struct log_line line;
     log_peer(d, &line, LOG_DOWNGRADE);
     log_cstr(&line, "reason", why);
     log_end(&line);

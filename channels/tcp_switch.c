@@ -46,6 +46,7 @@ struct smtp_server_policy session_policy(struct tcp_session *s)
         .injection = s->channel->tls_server.injection,
         .peer = peer_state(s),
         .size_limit_bytes = size_limit(s),
+        .hidden = s->channel->opts.ehlohide,
         .bare_addresses = s->channel->opts.bare != BARE_REFUSED,
         .recipient_limit = RECIPIENT_LIMIT,
         .limits = smtp_limits_of(s->channel),

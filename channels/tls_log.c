@@ -10,5 +10,5 @@ void tls_log_facts(struct log_line *line, const struct tls_facts *f)
     log_cstr(line, "group", f->group[0] ? f->group : NULL);
     log_cstr(line, "pq", f->pq ? "yes" : "no");
     log_cstr(line, "resumed", f->resumed ? "yes" : "no");
-    log_int(line, "handshake_ms", (int64_t)(f->handshake_ns / 1000000));
+    log_duration_ms(line, "handshake_ms", f->handshake_ns);
 }

@@ -17,6 +17,10 @@ enum {
     AGE_MAX = 10000        /* more than a year of hours */
 };
 
+/* By the bits of enum ehlo_extension. */
+static const char *const extensions[] = {"PIPELINING", "8BITMIME", "SIZE",
+                                         "ENHANCEDSTATUSCODES"};
+
 /* An argument that was read and found good. */
 struct value {
     uint32_t number;
@@ -61,6 +65,10 @@ static void assign(struct channel_opts *o, enum keyword_id id, const struct valu
     case KEYWORD_ID_##word: o->word = v->text; o->word##_at = at; break;
 #define PROFILE(word, ...)                                                               \
     case KEYWORD_ID_##word: o->word = v->text; o->word##_at = at; break;
+#define PERIOD(word, ...)                                                                \
+    case KEYWORD_ID_##word: o->word = v->number; o->word##_at = at; break;
+#define HIDDEN(word, ...)                                                                \
+    case KEYWORD_ID_##word: o->word = v->number; o->word##_at = at; break;
 #define EITHER(word, type, ...)                                                          \
     case KEYWORD_ID_##word: o->word = (type)v->number; o->word##_at = at; break;
 #define HOST(word, ...)                                                                  \
@@ -121,6 +129,8 @@ unsigned channel_opts_places(const struct channel_opts *o, enum keyword_id id,
 #define INT(word, ...)            case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
 #define CHANNEL(word, ...)        case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
 #define PROFILE(word, ...)        case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
+#define PERIOD(word, ...)         case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
+#define HIDDEN(word, ...)         case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
 #define EITHER(word, ...)         case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
 #define HOST(word, ...)           case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
 #define ADDRESS(word, ...)        case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
@@ -164,6 +174,8 @@ static bool holds(const struct channel_opts *o, const struct channel_opts *built
     case KEYWORD_ID_##word: return o->word != built_in->word;
 #define CHANNEL(word, ...) case KEYWORD_ID_##word: return o->word.len > 0;
 #define PROFILE(word, ...) case KEYWORD_ID_##word: return o->word.len > 0;
+#define PERIOD(word, ...)  case KEYWORD_ID_##word: return o->word != 0;
+#define HIDDEN(word, ...)  case KEYWORD_ID_##word: return o->word != 0;
 #define EITHER(word, ...)  case KEYWORD_ID_##word: return o->word != 0;
 #define HOST(word, ...)    case KEYWORD_ID_##word: return o->word.len > 0;
 #define ADDRESS(word, ...) case KEYWORD_ID_##word: return o->word.len > 0;
@@ -177,12 +189,28 @@ static bool holds(const struct channel_opts *o, const struct channel_opts *built
     }
 }
 
+static void print_period(uint32_t seconds, struct buf *out)
+{
+    char text[40];
+    clock_duration_print((int64_t)seconds * 1000, text, sizeof text);
+    buf_printf(out, " %s", text);
+}
+
 static void print_periods(const struct keyword_periods *p, struct buf *out)
 {
     for (unsigned i = 0; i < p->count; i++) {
-        char text[40];
-        clock_duration_print((int64_t)p->s[i] * 1000, text, sizeof text);
-        buf_printf(out, " %s", text);
+        print_period(p->s[i], out);
+    }
+}
+
+static void print_extensions(uint32_t bits, struct buf *out)
+{
+    const char *before = " ";
+    for (unsigned i = 0; i < sizeof extensions / sizeof *extensions; i++) {
+        if ((bits >> i & 1) != 0) {
+            buf_printf(out, "%s%s", before, extensions[i]);
+            before = ",";
+        }
     }
 }
 
@@ -197,6 +225,10 @@ static void print_argument(const struct channel_opts *o, enum keyword_id id,
     case KEYWORD_ID_##word: buf_printf(out, " %.*s", STR_ARG(o->word)); break;
 #define PROFILE(word, ...)                                                               \
     case KEYWORD_ID_##word: buf_printf(out, " %.*s", STR_ARG(o->word)); break;
+#define PERIOD(word, ...)                                                                \
+    case KEYWORD_ID_##word: print_period(o->word, out); break;
+#define HIDDEN(word, ...)                                                                \
+    case KEYWORD_ID_##word: print_extensions(o->word, out); break;
 #define EITHER(word, type, first, second, ...)                                           \
     case KEYWORD_ID_##word: buf_printf(out, " %s", o->word == 0 ? #first : #second); break;
 #define HOST(word, ...)                                                                  \
@@ -272,6 +304,11 @@ static str wanted(struct arena *a, const struct keyword *k)
         return STR("the addresses of name servers, IP or IP@port");
     case KEYWORD_KIND_DOMAINS:
         return STR("a domain name, and perhaps another one with a dot in it");
+    case KEYWORD_KIND_PERIOD:
+        return STR("a period from a second to 366 days, like PT12H or P1D");
+    case KEYWORD_KIND_HIDDEN:
+        return STR("names out of PIPELINING, 8BITMIME, SIZE and ENHANCEDSTATUSCODES, "
+                   "with commas in between");
     case KEYWORD_KIND_EITHER:
         return str_from(k->argument);
     case KEYWORD_KIND_PERIODS:
@@ -441,6 +478,51 @@ static bool read_ages(const struct applying *on, struct value *v)
     return true;
 }
 
+static bool read_period(const struct applying *on, const struct ast_word *arg,
+                        struct value *v)
+{
+    int64_t ms;
+    if (!clock_period_ms(arg->text, &ms) || ms < 1000 ||
+        ms > PERIOD_MAX_DAYS * INT64_C(86400000)) {
+        bad_argument(on, arg, "keyword-range");
+        return false;
+    }
+    v->number = (uint32_t)(ms / 1000);
+    return true;
+}
+
+static uint32_t extension_bit(str name)
+{
+    for (unsigned i = 0; i < sizeof extensions / sizeof *extensions; i++) {
+        if (str_ieq(name, str_from(extensions[i]))) {
+            return UINT32_C(1) << i;
+        }
+    }
+    return 0;
+}
+
+/* STARTTLS is none of them: what hides it and still takes it would only look safe. */
+static bool read_hidden(const struct applying *on, const struct ast_word *arg,
+                        struct value *v)
+{
+    str rest = arg->text, name;
+    while (str_split(&rest, ',', &name)) {
+        uint32_t bit = extension_bit(str_trim(name));
+        if (str_ieq(str_trim(name), STR("STARTTLS"))) {
+            struct diag *d = diag_error(on->diags, arg->at, "keyword-range",
+                                        "'notlsserver' is the word for no STARTTLS");
+            diag_mark(on->diags, d, on->keyword->at);
+            return false;
+        }
+        if (bit == 0) {
+            bad_argument(on, arg, "keyword-range");
+            return false;
+        }
+        v->number |= bit;
+    }
+    return true;
+}
+
 static bool read_value(const struct applying *on, struct value *v)
 {
     const struct keyword *k = on->keyword->known;
@@ -467,6 +549,10 @@ static bool read_value(const struct applying *on, struct value *v)
     case KEYWORD_KIND_PROFILE:
         v->text = arg->text;
         return true;
+    case KEYWORD_KIND_PERIOD:
+        return read_period(on, arg, v);
+    case KEYWORD_KIND_HIDDEN:
+        return read_hidden(on, arg, v);
     case KEYWORD_KIND_EITHER:
         return read_either(on, arg, v);
     case KEYWORD_KIND_SERVERS:

@@ -29,6 +29,12 @@ static const struct keyword KEYWORDS[] = {
 #define DOMAINS(word, field, value, arg, in_group, meaning)                              \
     ROW(word, DOMAINS, ONE_OR_TWO, HONOURED, .group = in_group, .argument = arg,         \
         .text = meaning)
+#define PERIOD(word, in_group, meaning)                                                  \
+    ROW(word, PERIOD, ONE, HONOURED, .group = in_group, .argument = "period",            \
+        .text = meaning)
+#define HIDDEN(word, in_group, meaning)                                                  \
+    ROW(word, HIDDEN, ONE, HONOURED, .group = in_group, .argument = "extensions",        \
+        .text = meaning)
 #define EITHER(word, type, first, second, in_group, meaning)                             \
     ROW(word, EITHER, ONE, HONOURED, .group = in_group,                                  \
         .argument = #first " or " #second, .text = meaning)

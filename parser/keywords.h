@@ -62,6 +62,14 @@ enum filesplit {
     FILESPLIT_SINGLE  /* none */
 };
 
+/* What EHLO can leave out, as bits; parser/channel_opts.c has the names. */
+enum ehlo_extension {
+    EHLO_PIPELINING = 1,
+    EHLO_8BITMIME = 2,
+    EHLO_SIZE = 4,
+    EHLO_ENHANCEDSTATUSCODES = 8
+};
+
 enum {
     KEYWORD_NAMESERVERS_MAX = 8,
     KEYWORD_PERIODS_MAX = 8, /* the grammar takes no more */
@@ -108,6 +116,8 @@ enum keyword_kind {
     KEYWORD_KIND_ADDRESS, /* IP literal */
     KEYWORD_KIND_SERVERS, /* IP[@port]... */
     KEYWORD_KIND_DOMAINS, /* one or two host names */
+    KEYWORD_KIND_PERIOD,  /* ISO 8601 */
+    KEYWORD_KIND_HIDDEN,  /* names of extensions, separated by commas */
     KEYWORD_KIND_EITHER,  /* one of two words */
     KEYWORD_KIND_PERIODS, /* ISO 8601 periods */
     KEYWORD_KIND_AGES,    /* numbers, each above the one before */
@@ -123,6 +133,8 @@ enum keyword_id {
 #define ADDRESS(word, ...)    KEYWORD_ID_##word,
 #define SERVERS(word, ...)    KEYWORD_ID_##word,
 #define DOMAINS(word, ...)    KEYWORD_ID_##word,
+#define PERIOD(word, ...)     KEYWORD_ID_##word,
+#define HIDDEN(word, ...)     KEYWORD_ID_##word,
 #define EITHER(word, ...)     KEYWORD_ID_##word,
 #define PERIODS(word, ...)    KEYWORD_ID_##word,
 #define PERIODS_OF(word, ...) KEYWORD_ID_##word,
@@ -184,6 +196,8 @@ struct keyword_ages {
  * (<field>_at: where it was last written, SPAN_NONE when it is built in) per row:
  *   enum tls_level tls_server, tls_client;  enum tls_verify tls_verify;
  *   bool tls_fallback, tls_implicit_client;  enum tls_injection tlsinjection;
+ *   uint32_t tlsremember;  seconds; 0: nothing is remembered
+ *   uint32_t ehlohide;     bits of enum ehlo_extension
  *   enum ip_switch ip_switch;
  *   enum mx_mode mx;  enum channel_protocol protocol;  bool logging, master_only;
  *   enum immediate immediate;  enum deferred_mode deferred;  enum filesplit filesplit;
@@ -233,6 +247,12 @@ struct channel_opts {
     struct span word##_at;
 #define DOMAINS(word, ...)                                                               \
     str word[2];                                                                         \
+    struct span word##_at;
+#define PERIOD(word, ...)                                                                \
+    uint32_t word;                                                                       \
+    struct span word##_at;
+#define HIDDEN(word, ...)                                                                \
+    uint32_t word;                                                                       \
     struct span word##_at;
 #define EITHER(word, type, ...)                                                          \
     type word;                                                                           \

@@ -37,6 +37,7 @@ struct worker;
     X(tls_in_injected, "sessions with input injected behind STARTTLS")                   \
     X(tls_out_injected, "next hops with replies injected behind STARTTLS")               \
     X(tls_downgrades, "deliveries in clear after TLS failed")                            \
+    X(tls_stripped, "next hops that had TLS lately and now have none")                   \
     X(deliveries_open, "deliveries in progress")                                         \
     X(delivered, "recipients delivered")                                                 \
     X(deferred, "recipients deferred")                                                   \

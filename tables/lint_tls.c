@@ -160,6 +160,13 @@ static void lint_client_level(struct compile *c, const struct channel *ch)
                          ? "where TLS is a must there is no fallback"
                          : "the channel uses no TLS when sending");
     }
+    if (alone && t->level != TLS_LEVEL_MAY && ch->opts.tlsremember > 0 &&
+        channel_wrote(c->s, ch, ch->opts.tlsremember_at)) {
+        diag_warning(
+            c->diags, ch->opts.tlsremember_at, "no-effect", "this has no effect: %s",
+            t->level == TLS_LEVEL_MUST ? "TLS is a must, whatever it was like before"
+                                       : "the channel uses no TLS when sending");
+    }
     if (t->implicit && ch->opts.tls_client != TLS_LEVEL_MUST &&
         channel_wrote(c->s, ch, ch->opts.tls_client_at)) {
         diag_warning(c->diags, ch->opts.tls_client_at, "no-effect",

@@ -121,6 +121,18 @@ static void address_text(const struct sockaddr *a, char out[INET6_ADDRSTRLEN])
               out, INET6_ADDRSTRLEN);
 }
 
+static void note_our_address(struct dialled *out)
+{
+    struct sockaddr_storage a = {0};
+    socklen_t len = sizeof a;
+    if (getsockname(out->fd, (struct sockaddr *)&a, &len) == 0) {
+        address_text((const struct sockaddr *)&a, out->our_ip);
+        out->our_port =
+            ntohs(a.ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)&a)->sin6_port
+                                          : ((const struct sockaddr_in *)&a)->sin_port);
+    }
+}
+
 /* The error of a socket on which connect() is under way. */
 static int connect_error(int fd, int64_t deadline_ms)
 {
@@ -167,6 +179,7 @@ static bool connect_any(const struct addrinfo *all, const char *host, int64_t de
         step(host, out->ip, arg);
         out->fd = connect_to(i, now + (deadline_ms - now) / (int64_t)left);
         if (out->fd >= 0) {
+            note_our_address(out);
             return true;
         }
         snprintf(reason, size, "%s: %s", out->ip, strerror(errno));

@@ -18,6 +18,8 @@ int dial_wait(int fd, short events, int64_t deadline_ms);
 struct dialled {
     int fd; /* non-blocking; the caller closes it */
     char ip[INET6_ADDRSTRLEN];
+    char our_ip[INET6_ADDRSTRLEN];
+    unsigned our_port;
 };
 
 /* Called before each step, for the user; ip "" while the name is looked up. */

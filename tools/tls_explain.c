@@ -185,6 +185,18 @@ static void tell_fallback(const struct telling *t)
          from_name(t, at, t->answer.mapped[f]));
 }
 
+/* Not of the policy: it is what a channel does beside it. */
+static void tell_remember(const struct telling *t)
+{
+    uint32_t seconds = t->channel->opts.tlsremember;
+    struct span at = t->channel->opts.tlsremember_at;
+    if (seconds > 0) {
+        char text[32];
+        int n = snprintf(text, sizeof text, "%u s", (unsigned)seconds);
+        tell(t, "remember", str_n(text, (size_t)n), at, from_name(t, at, false));
+    }
+}
+
 static void tell_policy(const struct telling *t)
 {
     const struct tls_policy *p = &t->answer.policy;
@@ -193,6 +205,7 @@ static void tell_policy(const struct telling *t)
          from_name(t, p->implicit_at, false));
     tell_field(t, TLS_FIELD_VERIFY, str_from(tls_verify_name(p->verify)), p->verify_at);
     tell_fallback(t);
+    tell_remember(t);
     tell_field(t, TLS_FIELD_PROFILE, p->profile->name, p->profile_at);
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
         tell_option(t, p->profile, options[i]);

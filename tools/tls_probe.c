@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tables/access.h"
 #include "tools/addresses.h"
 #include "tools/configuration.h"
 #include "tools/messages.h"
@@ -170,6 +171,50 @@ static struct tls_context *make_context(struct probe *p)
     return c;
 }
 
+/* Is the certificate what the policy wants? As the daemon tells the table. */
+static bool is_verified(const struct tls_policy *p, const struct probe_found *f)
+{
+    switch (p->verify) {
+    case TLS_VERIFY_NO:
+        return false;
+    case TLS_VERIFY_CA:
+        return f->ca.proven;
+    case TLS_VERIFY_FP:
+        return f->pinned.proven;
+    default:
+        return f->is_host.proven;
+    }
+}
+
+static void ask_tls_access(const struct probe *p, struct probe_found *f)
+{
+    struct access_verdict v;
+    struct access_peer peer = {.server_ip = str_from(f->ip),
+                               .server_port = p->target.port,
+                               .client_ip = str_from(f->our_ip),
+                               .client_port = f->our_port,
+                               .lmtp = p->channel->opts.protocol == PROTOCOL_LMTP,
+                               .tls = true,
+                               .tls_version = str_from(f->facts.version),
+                               .tls_cipher = str_from(f->facts.cipher)};
+    struct access_tls tls = {.verified = is_verified(&p->policy.policy, f),
+                             .subject = str_from(f->facts.subject),
+                             .issuer = str_from(f->facts.issuer),
+                             .names_cut = f->facts.names_cut};
+    struct access_question q = {.snapshot = p->configuration.snapshot,
+                                .table = ACCESS_TLS,
+                                .peer = &peer,
+                                .source = p->channel,
+                                .tls = &tls};
+    access_ask(&q, p->arena, &v);
+    if (v.answer == ACCESS_FAULT || v.answer == ACCESS_REJECT) {
+        str at = snapshot_where(p->arena, p->configuration.snapshot, v.entry);
+        snprintf(f->veto, sizeof f->veto, "TLS_ACCESS %s (%.*s)",
+                 v.answer == ACCESS_FAULT ? "has no answer" : "refuses", STR_ARG(at));
+        f->veto_for_good = v.no_fallback;
+    }
+}
+
 /* --- asking --- */
 
 static void show_step(const char *host, const char *what, void *arg)
@@ -231,6 +276,9 @@ static int ask(struct probe *p)
     p->target.context = known ? make_context(p) : NULL;
     if (fd >= 0 && p->target.context) {
         probe_talk(&p->target, fd, p->arena, found);
+        if (p->channel && found->tls) {
+            ask_tls_access(p, found);
+        }
     } else if (fd >= 0) {
         close(fd);
     }

@@ -44,7 +44,8 @@ struct probe_found {
     enum probe_stage stage; /* where it ended */
     char failure[512];      /* why, unless DONE */
     bool lost;              /* the connection or the TLS session ended, or was late */
-    char ip[INET6_ADDRSTRLEN];
+    char ip[INET6_ADDRSTRLEN], our_ip[INET6_ADDRSTRLEN];
+    unsigned our_port;
     int64_t connect_ms;
     unsigned greeting_code;
     str greeting;       /* lines parted by '\n'; ptr NULL: none came */
@@ -60,6 +61,8 @@ struct probe_found {
     struct tls_peer_certificate chain[PROBE_CHAIN_MAX];
     unsigned chain_count;
     struct probe_level ca, is_host, pinned;
+    char veto[256]; /* TLS_ACCESS refuses the session, and which entry; "": it does not */
+    bool veto_for_good; /* nor may the mail go in clear */
 };
 
 /* Connects; the socket, or -1: out tells why. */

@@ -300,6 +300,8 @@ int probe_connect(const struct probe_target *target, struct probe_found *out)
         return -1;
     }
     memcpy(out->ip, line.ip, sizeof out->ip);
+    memcpy(out->our_ip, line.our_ip, sizeof out->our_ip);
+    out->our_port = line.our_port;
     out->connect_ms = dial_now_ms() - begun;
     return line.fd;
 }

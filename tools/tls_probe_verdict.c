@@ -94,6 +94,19 @@ static void judge_clear(const struct tls_policy *p, const struct probe_found *f,
     }
 }
 
+/* TLS_ACCESS is asked when the handshake has succeeded, the certificate included. */
+static void judge_veto(const struct tls_policy *p, const struct probe_found *f,
+                       struct probe_verdict *v)
+{
+    *v = (struct probe_verdict){.got = TLS_OUTCOME_CLEAR};
+    if (tls_policy_falls_back(p) && !f->veto_for_good) {
+        sent(v, TLS_OUTCOME_CLEAR, f->veto);
+        v->again = true;
+    } else {
+        not_sent(v, "4.7.5", f->veto);
+    }
+}
+
 /* A host that does not like our certificate hangs up only now (TLS 1.3): that is TLS
  * that broke. One that answers and will not go on is not. */
 static void judge_after(const struct tls_policy *p, const struct probe_found *f,
@@ -124,7 +137,9 @@ void probe_judge(const struct tls_policy *p, const struct probe_found *f,
         broken(p, f, out);
     } else {
         judge_certificate(p, f, out);
-        if (!done && out->sent) { /* what came behind the handshake was no good */
+        if (out->sent && f->veto[0]) {
+            judge_veto(p, f, out);
+        } else if (!done && out->sent) { /* what came behind the handshake was no good */
             *out = (struct probe_verdict){.got = TLS_OUTCOME_CLEAR};
             judge_after(p, f, out);
         }

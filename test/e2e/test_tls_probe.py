@@ -36,8 +36,15 @@ POLICIES = {
     'try': 'maytlsclient tlsverifytry', 'mayca': 'maytlsclient tlsverifyca',
     'must': 'musttlsclient', 'ca': 'musttlsclient tlsverifyca',
     'host': 'musttlsclient tlsverifyhost', 'fp': 'musttlsclient tlsverifyfp',
-    'implicit': 'tlsimplicitclient tlsverifyhost',
+    'implicit': 'tlsimplicitclient tlsverifyhost', 'veto': 'maytlsclient',
+    'never': 'maytlsclient', 'untrusted': 'maytlsclient tlsverifytry',
 }
+ACCESS = '''TLS_ACCESS
+
+  TCP|127.0.0.1|*|127.0.0.1|*|SMTP/TLSv1.*|tcp_veto_*|*|*|  $N
+  TCP|*|*|*|*|*|tcp_never_*|*|*|  $F
+  TCP|*|*|*|*|*|tcp_untrusted_*|||  $N
+'''
 PEERS = ['none', 'good', 'rsa', 'other', 'expired', 'refused', 'broken', 'gone', 'rubbish',
          'injects', 'old', 'closed', 'implicit']
 PROVEN = {'clear': 'none', 'tls': 'none', 'pinned': 'fp'}
@@ -79,7 +86,7 @@ class Verdict(SharedRouterTest):
         return Router(kit.site(rules + ['. $U%$H@tcp-daemon'],
                                ['tcp_local smtp\ntcp-daemon'] + channels,
                                [kit.service('SMTP', 'tcp_local', cls.port)],
-                               [r.split()[0] for r in rules], files={'tls.cnf': tls}))
+                               [r.split()[0] for r in rules], files={'tls.cnf': tls, 'mappings': ACCESS}))
 
     def cell(self, policy, peer):
         key = '%s-%s' % (policy, peer)
