@@ -1,6 +1,6 @@
 /* queue_sqlite: the embedded store: a database in WAL mode with synchronous=FULL, in
  * which small bodies lie beside their messages; large ones are files (see body.c and
- * queue_sqlite_bodies.c). Opening, transactions, insert, settle and counting are here;
+ * queue_sqlite_bodies.c). Transactions, insert, settle and counting are here;
  * claiming is in queue_sqlite_claim.c. */
 #include "router/queue_sqlite.h"
 
@@ -114,42 +114,9 @@ void store_log(struct queue_store *s, const char *what, uint64_t number,
     log_end(&line);
 }
 
-/* --- opening --- */
+/* --- life --- */
 
-/* Makes the database file, so that it and what SQLite puts beside it (which takes over
- * its mode) are readable by the owner only. */
-static bool database_make(const char *path, struct queue_result *r)
-{
-    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0 && errno != EEXIST) {
-        return queue_result_fail(r, "cannot create %s: %s", path, strerror(errno));
-    }
-    if (fd >= 0) {
-        close(fd);
-    }
-    return true;
-}
-
-static bool database_open(struct queue_store *s, const char *path, struct queue_result *r)
-{
-    static const char settings[] =
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
-        "PRAGMA journal_size_limit = 33554432; PRAGMA temp_store = MEMORY;"
-        "PRAGMA cache_size = -16384; PRAGMA cell_size_check = ON;"
-        "PRAGMA trusted_schema = OFF";
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW |
-                SQLITE_OPEN_EXRESCODE;
-    if (sqlite3_open_v2(path, &s->db, flags, NULL) != SQLITE_OK) {
-        return s->db == NULL ? queue_result_fail(r, "out of memory") : store_fail(s, r);
-    }
-    sqlite3_busy_timeout(s->db, 5000); /* somebody inspects the queue */
-    if (sqlite3_exec(s->db, settings, NULL, NULL, NULL) != SQLITE_OK) {
-        return store_fail(s, r);
-    }
-    return true;
-}
-
-static void sqlite_close(struct queue_store **s)
+void sqlite_close(struct queue_store **s)
 {
     struct queue_store *gone = *s;
     *s = NULL;
@@ -159,23 +126,6 @@ static void sqlite_close(struct queue_store **s)
     sqlite3_close(gone->db); /* rolls back what is open */
     free(gone->doomed);
     free(gone);
-}
-
-static struct queue_store *sqlite_open(const struct queue_place *place,
-                                       struct queue_result *r)
-{
-    struct queue_store *s = calloc(1, sizeof *s);
-    check(s != NULL);
-    s->place = place;
-    char *path = sqlite3_mprintf("%s/queue.db", place->directory);
-    check(path != NULL);
-    bool good =
-        database_make(path, r) && database_open(s, path, r) && schema_prepare(s, r);
-    sqlite3_free(path);
-    if (!good) {
-        sqlite_close(&s);
-    }
-    return s;
 }
 
 static bool sqlite_recover(struct queue_store *s, int64_t now_ms, struct queue_result *r)

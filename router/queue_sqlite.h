@@ -152,6 +152,12 @@ bool store_insert_recipients(struct queue_store *s, int64_t entry,
 bool sqlite_settle(struct queue_store *s, const struct queue_settlement *t,
                    struct queue_result *r);
 
+void sqlite_close(struct queue_store **s);
+
+/* --- queue_sqlite_open.c --- */
+
+struct queue_store *sqlite_open(const struct queue_place *place, struct queue_result *r);
+
 /* --- queue_sqlite_schema.c --- */
 
 /* The version of the schema; false with *r when the file is no queue, or one made by a

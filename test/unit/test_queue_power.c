@@ -9,15 +9,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/check.h"
-#include "test/unit/disk_shim.h"
-#include "test/unit/queue_load.h"
+#include "test/unit/disk_lab.h"
 
 #ifndef LEFT_OUT
 #define LEFT_OUT 0
@@ -38,7 +34,6 @@ enum {
     VERIFY_EVERY = 3 /* cuts: the second one may hit the recovery from the first */
 };
 
-static int to_parent;
 static enum where wanted;
 static unsigned calls_at[PLACES];
 
@@ -65,135 +60,53 @@ static bool is_wanted(const char *path)
     return place_of(path) == wanted;
 }
 
-/* --- children --- */
+/* --- the child --- */
 
 /* When and how the power goes. */
 struct cut {
-    enum where place;
+    enum where where;
     unsigned call; /* there; 0: when all is done and closed */
     enum disk_loss loss;
     unsigned seed;
 };
 
 /* Opens, works, closes. What remains after the cut is in the folder. */
-static _Noreturn void child_work(struct fixture *f, const char *root,
-                                 const struct cut *cut)
+static void work(struct fixture *f, int to, const void *arg)
 {
-    check(uv_loop_fork(&f->w->loop) == 0);
-    wanted = cut->place;
-    disk_watch(root);
+    const struct cut *cut = arg;
+    wanted = cut->where;
     disk_each(count_call);
     disk_cut_at(cut->call, is_wanted, cut->loss, cut->seed);
     check(fixture_open(f));
-    load_run(f, to_parent, MESSAGES / 2 + cut->seed % MESSAGES);
+    load_run(f, to, MESSAGES / 2 + cut->seed % MESSAGES);
     fixture_close(f);
     for (int i = 0; i < PLACES; i++) {
-        load_tell(to_parent, calls_at[i], LOAD_NOTE);
+        load_tell(to, calls_at[i], LOAD_NOTE);
     }
     disk_cut(cut->loss, cut->seed); /* what was answered is there after the end, too */
-}
-
-static _Noreturn void child_verify(struct fixture *f, const char *root,
-                                   const struct load_record *records, size_t count)
-{
-    check(uv_loop_fork(&f->w->loop) == 0);
-    disk_watch(root); /* only because it is fast */
-    _exit(load_verify(f, records, count) ? 0 : 1);
-}
-
-static int wait_for(pid_t child)
-{
-    int status;
-    check(child >= 0 && waitpid(child, &status, 0) == child);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-static size_t run_child(struct fixture *f, const char *root, const struct cut *cut,
-                        struct load_record *records)
-{
-    int ends[2];
-    check(pipe(ends) == 0);
-    pid_t child = fork();
-    if (child == 0) {
-        close(ends[0]);
-        to_parent = ends[1];
-        child_work(f, root, cut);
-    }
-    close(ends[1]);
-    size_t count = load_read(ends[0], records);
-    close(ends[0]);
-    int status = wait_for(child);
-    if (status != DISK_CUT_STATUS) {
-        fail_msg("the child ended with %d", status);
-    }
-    return count;
-}
-
-static bool run_verify(struct fixture *f, const char *root,
-                       const struct load_record *records, size_t count)
-{
-    pid_t child = fork();
-    if (child == 0) {
-        child_verify(f, root, records, count);
-    }
-    return wait_for(child) == 0;
 }
 
 /* --- the parent --- */
 
 struct cuts {
-    struct fixture f;
-    char home[64], root[40];
+    struct lab lab;
     struct load_record *records;
     size_t count;
     unsigned done, places[PLACES], late;
     unsigned calls[PLACES]; /* of a run from nothing to its end */
 };
 
-/* In memory where that is possible: the disk that loses its power is ours anyway. */
-static void cuts_start(struct cuts *c)
-{
-    memset(c, 0, sizeof *c);
-    c->records = calloc(VERIFY_EVERY * LOAD_RECORDS_MAX, sizeof *c->records);
-    check(c->records != NULL);
-    fixture_start(&c->f);
-    fixture_close(&c->f);
-    memcpy(c->home, c->f.directory, sizeof c->home);
-    strcpy(c->root, "/dev/shm/pm-power-XXXXXX");
-    if (mkdtemp(c->root) == NULL) {
-        strcpy(c->root, "/tmp/pm-power-XXXXXX");
-        check(mkdtemp(c->root) != NULL);
-    }
-}
-
-static void cuts_end(struct cuts *c)
-{
-    memcpy(c->f.directory, c->home, sizeof c->home);
-    fixture_end(&c->f);
-    fixture_remove(c->root);
-    free(c->records);
-}
-
-/* The next queue of its own. */
-static void cuts_fresh(struct cuts *c)
-{
-    fixture_remove(c->root);
-    check(mkdir(c->root, 0700) == 0);
-    snprintf(c->f.directory, sizeof c->f.directory, "%s/queue", c->root);
-}
-
 /* A queue of its own that is cut when all is done, to count the calls. */
 static bool cut_none(struct cuts *c)
 {
     struct cut never = {.loss = DISK_LOSE_ALL};
-    cuts_fresh(c);
-    size_t count = run_child(&c->f, c->root, &never, c->records);
+    size_t count = lab_run(&c->lab, work, &never, c->records);
     check(count > PLACES);
     for (int i = 0; i < PLACES; i++) {
         c->calls[i] = (unsigned)c->records[count - PLACES + (unsigned)i].number;
         check(c->calls[i] > 0);
     }
-    return run_verify(&c->f, c->root, c->records, count);
+    return lab_verify(&c->lab, c->records, count);
 }
 
 static bool is_fresh(const struct cuts *c)
@@ -205,17 +118,17 @@ static bool is_fresh(const struct cuts *c)
 static bool cut_one(struct cuts *c)
 {
     unsigned chance = (unsigned)rand();
-    struct cut cut = {.place = c->done % PLACES,
+    struct cut cut = {.where = c->done % PLACES,
                       .loss = chance % 2 == 0 ? DISK_LOSE_ALL : DISK_LOSE_PARTS,
                       .seed = chance / 2};
-    cut.call = 1 + (unsigned)rand() % c->calls[cut.place];
+    cut.call = 1 + (unsigned)rand() % c->calls[cut.where];
     if (is_fresh(c)) {
-        cuts_fresh(c);
+        lab_fresh(&c->lab);
     }
-    size_t told = run_child(&c->f, c->root, &cut, c->records + c->count);
+    size_t told = lab_run(&c->lab, work, &cut, c->records + c->count);
     c->count += told;
     bool late = told > 0 && c->records[c->count - 1].kind == LOAD_NOTE;
-    c->places[cut.place] += !late;
+    c->places[cut.where] += !late;
     c->late += late;
     c->done++;
     if (!is_fresh(c) && c->done % VERIFY_EVERY != 0) {
@@ -223,9 +136,9 @@ static bool cut_one(struct cuts *c)
     }
     told = c->count;
     c->count = 0;
-    if (!run_verify(&c->f, c->root, c->records, told)) {
+    if (!lab_verify(&c->lab, c->records, told)) {
         fprintf(stderr, "# cut %u, at call %u at %s\n", c->done, cut.call,
-                late ? "its end" : PLACE_NAMES[cut.place]);
+                late ? "its end" : PLACE_NAMES[cut.where]);
         return false;
     }
     return true;
@@ -240,9 +153,11 @@ static unsigned cuts_wanted(void)
 static void test_power(void **state)
 {
     (void)state;
-    struct cuts c;
+    struct cuts c = {.done = 0};
     unsigned number = cuts_wanted();
-    cuts_start(&c);
+    c.records = calloc(VERIFY_EVERY * LOAD_RECORDS_MAX, sizeof *c.records);
+    check(c.records != NULL);
+    lab_start(&c.lab);
     srand(11);
     bool lost = !cut_none(&c);
     while ((c.done < number || c.count > 0) && !lost) {
@@ -253,7 +168,8 @@ static void test_power(void **state)
         printf(", %u at %s", c.places[i], PLACE_NAMES[i]);
     }
     printf(", %u after the end\n", c.late);
-    cuts_end(&c);
+    lab_end(&c.lab);
+    free(c.records);
     assert_int_equal(lost, LOSS_EXPECTED);
 }
 

@@ -33,7 +33,7 @@ count_e2e() { # LOG
 check_run() { # BUILD-DIR
     local log=$1/check.log
     say testing "make check in ${1#"$top"/}"
-    if ! POWER_CUTS=${POWER_CUTS:-1000} make -C "$1" -j "$(nproc)" check >"$log" 2>&1; then
+    if ! POWER_CUTS=${POWER_CUTS:-1000} DISK_FAULTS=${DISK_FAULTS:-all} make -C "$1" -j "$(nproc)" check >"$log" 2>&1; then
         grep -E '^(FAIL|ERROR|XPASS)|error:' "$log" >&2 || tail -n 40 "$log" >&2
         [ ! -e "$1/test-suite.log" ] || tail -n 60 "$1/test-suite.log" >&2
         grep -q '^# TOTAL:' "$log" || failed=$((failed + 1))
