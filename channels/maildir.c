@@ -13,6 +13,7 @@
 #include "base/address.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "channels/local_text.h"
 #include "router/body.h"
 
 enum {
@@ -191,31 +192,10 @@ static bool write_return_path(int fd, str sender)
 {
     struct buf line;
     buf_init(&line, sender.len + 32);
-    check(buf_puts(&line, "Return-Path: <") && buf_str(&line, sender) &&
-          buf_puts(&line, ">\n"));
-    for (size_t i = 0; i + 1 < line.len; i++) {
-        unsigned char c = (unsigned char)line.data[i];
-        line.data[i] = c < ' ' || c > '~' ? '?' : (char)c;
-    }
+    check(local_return_path(&line, sender));
     bool good = write_all(fd, buf_slice(&line));
     buf_free(&line);
     return good;
-}
-
-/* Turns CRLF into LF in place; a CR at the end is kept back for the next chunk.
- * Returns the new length. */
-static size_t to_lf(char *data, size_t len, bool *cr)
-{
-    size_t out = 0;
-    *cr = false;
-    for (size_t i = 0; i < len; i++) {
-        if (data[i] == '\r' && i + 1 == len) {
-            *cr = true;
-        } else if (data[i] != '\r' || data[i + 1] != '\n') {
-            data[out++] = data[i];
-        }
-    }
-    return out;
 }
 
 /* Returns 0 or an errno value. */
@@ -236,7 +216,7 @@ static int write_body(int fd, const struct body *body, char *chunk)
             return kept == 0 || write_all(fd, str_n(chunk, kept)) ? 0 : errno;
         }
         offset += (uint64_t)got;
-        size_t len = to_lf(chunk, kept + (size_t)got, &cr);
+        size_t len = local_to_lf(chunk, kept + (size_t)got, &cr);
         if (!write_all(fd, str_n(chunk, len))) {
             return errno;
         }

@@ -52,6 +52,7 @@ const char *option_file_name(enum option_file file)
         [OPTION_SERVICE] = "dispatcher.cnf",
         [OPTION_TLS] = "tls.cnf",
         [OPTION_CHANNEL] = "<channel>_option",
+        [OPTION_PIPE] = "pipe_option",
     };
     return names[file];
 }

@@ -17,9 +17,8 @@ enum {
 static const char *const RESERVED[] = {
     "bsin_",     "bsout_",         "circuitcheck", "conversion", "defragment",
     "directory", "filter_discard", "hold",         "ims-ms",     "ims-ms_",
-    "mailserv",  "msgstore",       "native",       "pipe",       "pipe_",
-    "popstore",  "printer",        "process",      "process_",   "reprocess",
-    "reprocess_"};
+    "mailserv",  "msgstore",       "native",       "popstore",   "printer",
+    "process",   "process_",       "reprocess",    "reprocess_"};
 
 struct channels {
     struct compile *c;
@@ -42,6 +41,8 @@ const char *channel_type_name(enum channel_type t)
         return "local";
     case CHANNEL_BITBUCKET:
         return "bitbucket";
+    case CHANNEL_PIPE:
+        return "pipe";
     case CHANNEL_UNSUPPORTED:
         break;
     }
@@ -82,6 +83,9 @@ static enum channel_type type_of(const struct channel *ch)
     }
     if (str_ieq(ch->name, STR("bitbucket"))) {
         return CHANNEL_BITBUCKET;
+    }
+    if (str_ieq(ch->name, STR("pipe")) || str_istarts(ch->name, STR("pipe_"))) {
+        return CHANNEL_PIPE;
     }
     if (str_istarts(ch->name, STR("tcp_"))) {
         return CHANNEL_TCP;
@@ -219,6 +223,7 @@ static void add_channel(struct channels *on, const struct ast_block *b)
     ch->span = b->name_at;
     ch->opts = on->base;
     tcp_options_init(&ch->tcp);
+    pipe_options_init(&ch->pipe);
     check_name(on, b->name, b->name_at);
     const struct channel *first = map_add(c->s->channels_by_name, b->name, ch);
     if (first != ch) {
@@ -229,7 +234,8 @@ static void add_channel(struct channels *on, const struct ast_block *b)
     }
     channel_opts_apply(&ch->opts, b->keywords, c->allow_unhonoured, c->arena, c->diags);
     ch->type = type_of(ch);
-    ch->final = ch->type == CHANNEL_LOCAL || ch->type == CHANNEL_BITBUCKET;
+    ch->final = ch->type == CHANNEL_LOCAL || ch->type == CHANNEL_BITBUCKET ||
+                ch->type == CHANNEL_PIPE;
     if (!ch->final) {
         check_tls(on, &ch->opts);
         check_verify(on, &ch->opts);

@@ -8,6 +8,7 @@
 #include "base/diag.h"
 #include "base/str.h"
 #include "parser/keywords.h"
+#include "tables/pipe_options.h"
 #include "tables/retry.h"
 #include "tables/tcp_options.h"
 #include "tables/tls_policy.h"
@@ -17,6 +18,7 @@ enum channel_type {
     CHANNEL_TCP,        /* tcp_*, and any name with the keyword smtp or lmtp */
     CHANNEL_LOCAL,      /* l */
     CHANNEL_BITBUCKET,  /* bitbucket */
+    CHANNEL_PIPE,       /* pipe, pipe_* */
     CHANNEL_UNSUPPORTED /* reserved by PMDF, not served yet: an error if mail can reach it
                          */
 };
@@ -27,6 +29,7 @@ struct channel {
     enum channel_type type;
     struct channel_opts opts;
     struct tcp_options tcp; /* of its option file; what holds without one for others */
+    struct pipe_options pipe; /* likewise, of a pipe channel */
     str official_host;
     str local_alias;                          /* empty: use snapshot->local_host */
     struct channel *tls_switch;               /* resolved tlsswitchchannel, NULL: none */

@@ -340,6 +340,7 @@ static void dump_tcp_options(const struct snapshot *s, struct buf *out)
         buf_printf(out, "!== %.*s" INPUT_CHANNEL_ENDING "\n", STR_ARG(ch->name));
         size_t head = out->len;
         tcp_options_print(&ch->tcp, out);
+        pipe_options_print(&ch->pipe, out);
         if (out->len == head) {
             out->len = before;
         }

@@ -158,6 +158,17 @@ static void lint_lmtp(struct compile *c, const struct channel *ch, bool reached)
     }
 }
 
+/* A pipe that mail comes to, and nobody's program. */
+static void lint_pipe(struct compile *c, const struct channel *ch, bool reached)
+{
+    if (ch->type == CHANNEL_PIPE && ch->pipe.commands == NULL && reached) {
+        diag_warning(c->diags, ch->span, "pipe-no-command",
+                     "there is no program for anybody in '%.*s_option', so all mail for "
+                     "'%.*s' is refused",
+                     STR_ARG(ch->name), STR_ARG(ch->name));
+    }
+}
+
 /* Only the client speaks LMTP. */
 static void lint_lmtp_services(struct compile *c)
 {
@@ -184,7 +195,9 @@ void lint_channels(struct compile *c, const struct leads *leads)
         lint_unreachable(c, ch, real, leads);
         lint_exposed(c, ch, exposing[i]);
         lint_client_settings(c, ch);
-        lint_lmtp(c, ch, may_be_reached(ch, real, leads));
+        bool reached = may_be_reached(ch, real, leads);
+        lint_lmtp(c, ch, reached);
+        lint_pipe(c, ch, reached);
     }
     lint_lmtp_services(c);
 }

@@ -62,7 +62,7 @@ void tcp_options_print(const struct tcp_options *o, struct buf *out);
 
 struct compile;
 struct inputs;
-/* Reads the option files of all channels into them. */
+/* Reads the option files of all channels into them; those of pipes by pipe_options.h. */
 void tcp_options_compile(struct compile *c, const struct inputs *in);
 
 #endif

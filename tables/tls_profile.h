@@ -15,12 +15,14 @@ enum tls_option {
 #define TLS_ROW_SITE(...)
 #define TLS_ROW_SERVICE(...)
 #define TLS_ROW_CHANNEL(...)
+#define TLS_ROW_PIPE(...)
 #define TLS_ROW_TLS(name, ...) TLS_OPTION_##name,
 #define OPTION(file, ...)      TLS_ROW_##file(__VA_ARGS__)
 #include "parser/options.def"
 #undef TLS_ROW_SITE
 #undef TLS_ROW_SERVICE
 #undef TLS_ROW_CHANNEL
+#undef TLS_ROW_PIPE
 #undef TLS_ROW_TLS
     TLS_OPTIONS
 };

@@ -83,6 +83,7 @@ enum tls_option tls_option_of(enum option_id id)
 #define TLS_ROW_SITE(...)
 #define TLS_ROW_SERVICE(...)
 #define TLS_ROW_CHANNEL(...)
+#define TLS_ROW_PIPE(...)
 #define TLS_ROW_TLS(name, ...)                                                           \
     case OPTION_TLS_##name:                                                              \
         return TLS_OPTION_##name;
@@ -91,6 +92,7 @@ enum tls_option tls_option_of(enum option_id id)
 #undef TLS_ROW_SITE
 #undef TLS_ROW_SERVICE
 #undef TLS_ROW_CHANNEL
+#undef TLS_ROW_PIPE
 #undef TLS_ROW_TLS
     default:
         return TLS_OPTIONS;

@@ -42,9 +42,12 @@ static void draw_target(const struct channel *c)
 {
     const struct channel_opts *o = &c->opts;
     const char *mx = route_wants_mx(c) ? "MX of " : "";
+    str path;
 
     if (str_ieq(o->daemon, STR("router"))) {
         graph_label_line("to %s%.*s, port %u", mx, STR_ARG(c->official_host), o->port);
+    } else if (socket_host_ok(o->daemon, &path)) {
+        graph_label_line("to %.*s", STR_ARG(o->daemon));
     } else if (o->daemon.len > 0) {
         bool literal = o->daemon.ptr[0] == '[';
         graph_label_line("to %s%.*s, port %u", literal ? "" : mx, STR_ARG(o->daemon),
@@ -59,6 +62,7 @@ static void draw_channel(const struct drawing *d, const struct channel *c)
     static const char *const shapes[] = {[CHANNEL_TCP] = "box",
                                          [CHANNEL_LOCAL] = "cylinder",
                                          [CHANNEL_BITBUCKET] = "cylinder",
+                                         [CHANNEL_PIPE] = "cds",
                                          [CHANNEL_UNSUPPORTED] = "octagon"};
 
     fputs("  ", stdout);
