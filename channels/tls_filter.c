@@ -149,7 +149,7 @@ struct tls_filter *tls_filter_new(struct tls_context *c, const struct tls_wish *
     check(f != NULL);
     f->context = tls_context_ref(c);
     atomic_fetch_add_explicit(&c->sessions, 1, memory_order_relaxed);
-    f->facts.handshake_ns = now_ns();
+    f->began_ns = now_ns();
     f->ssl = SSL_new(c->ssl);
     if (f->ssl != NULL) {
         SSL_set_app_data(f->ssl, f);
@@ -267,7 +267,7 @@ static enum tls_step filter_handshake(struct tls_filter *f)
         return filter_result(f, ret);
     }
     f->established = true;
-    f->facts.handshake_ns = now_ns() - f->facts.handshake_ns;
+    f->facts.handshake_ns = now_ns() - f->began_ns;
     filter_note_sni(f);
     tls_resume_done(f);
     tls_verify_note(f);

@@ -13,6 +13,7 @@ struct tls_filter {
     bool established, closed, failed;
     char error[256];
     struct tls_facts facts;
+    uint64_t began_ns; /* the handshake; a clock that nobody sets */
     enum tls_verify verify;
     char reference[TLS_NAMES_MAX][256]; /* names it may be for, "" for none */
     bool may_resume;                    /* the session may be kept, under: */

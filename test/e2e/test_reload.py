@@ -88,7 +88,7 @@ class Reload(RouterTest):
     def test_warnings_are_shown(self):
         self.begin()
         self.change({'pointsman.cnf': self.files['pointsman.cnf'].replace(
-            'smtp maytls log', 'smtp maytls backoff "PT5M" log')})
+            'smtp maytls log', 'smtp notls maytls log')})
         text = self.reload()
         self.assertIn('warning: ', text)
         self.assertIn('pointsman.cnf:', text)
