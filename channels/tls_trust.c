@@ -154,24 +154,61 @@ static void use_fingerprints(struct tls_build *b)
     }
 }
 
+/* Where systems keep the CAs that give anybody a certificate. */
+enum { PLACES_MAX = 9, BUNDLE_MIN = 10 /* no system has fewer CAs */ };
+
+static const char *public_place(unsigned n)
+{
+    const char *const known[PLACES_MAX] = {
+        X509_get_default_cert_file(),
+        X509_get_default_cert_dir(),
+        "/etc/ssl/certs/ca-certificates.crt",
+        "/etc/ssl/certs",
+        "/etc/ssl/cert.pem",
+        "/etc/pki/tls/certs/ca-bundle.crt",
+        "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+        "/etc/ca-certificates/extracted/tls-ca-bundle.pem",
+        "/usr/share/ca-certificates"};
+    return known[n];
+}
+
 /* Clients verified against these could be anybody. */
 static bool is_public(const char *path)
 {
-    const char *const known[] = {X509_get_default_cert_file(),
-                                 X509_get_default_cert_dir(),
-                                 "/etc/ssl/certs/ca-certificates.crt",
-                                 "/etc/ssl/certs",
-                                 "/etc/ssl/cert.pem",
-                                 "/etc/pki/tls/certs/ca-bundle.crt",
-                                 "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-                                 "/etc/ca-certificates/extracted/tls-ca-bundle.pem",
-                                 "/usr/share/ca-certificates"};
     char real[PATH_MAX], other[PATH_MAX];
     bool found = false;
-    for (size_t i = 0; i < sizeof known / sizeof *known && realpath(path, real); i++) {
-        found = found || (realpath(known[i], other) && strcmp(real, other) == 0);
+    for (unsigned i = 0; i < PLACES_MAX && realpath(path, real); i++) {
+        found = found || (realpath(public_place(i), other) && strcmp(real, other) == 0);
     }
     return found;
+}
+
+/* Are most CAs of this bundle among them? Not all: a copy may be of another year. */
+static bool has_most_of(STACK_OF(X509_OBJECT) * cas, const char *bundle)
+{
+    int error, all = 0, had = 0;
+    BIO *bio = is_regular(bundle, &error) ? BIO_new_file(bundle, "r") : NULL;
+    X509 *x = NULL;
+    while (bio != NULL && (x = PEM_read_bio_X509(bio, NULL, NULL, "")) != NULL) {
+        X509_NAME *name = X509_get_subject_name(x);
+        all++;
+        had += X509_OBJECT_retrieve_by_subject(cas, X509_LU_X509, name) != NULL;
+        X509_free(x);
+    }
+    BIO_free(bio);
+    ERR_clear_error();
+    return all >= BUNDLE_MIN && had > all / 2;
+}
+
+/* A copy of the system's CAs, under whatever name. */
+static bool is_public_copy(X509_STORE *store)
+{
+    STACK_OF(X509_OBJECT) *cas = X509_STORE_get0_objects(store);
+    bool copy = false;
+    for (unsigned i = 0; i < PLACES_MAX && sk_X509_OBJECT_num(cas) >= BUNDLE_MIN; i++) {
+        copy = copy || has_most_of(cas, public_place(i));
+    }
+    return copy;
 }
 
 /* Where TLS_PEER_ACCESS tells the clients apart they may be anybody; but not where being
@@ -195,7 +232,8 @@ static bool refuse_item(struct tls_build *b, const struct tls_item *item)
     return true;
 }
 
-static bool refuse_public(struct tls_build *b)
+/* copy: it is not known which of them brought them. */
+static bool refuse_public(struct tls_build *b, bool copy)
 {
     static const enum tls_option options[] = {
         TLS_OPTION_client_ca_file, TLS_OPTION_client_ca_dir, TLS_OPTION_client_ca_store};
@@ -206,7 +244,7 @@ static bool refuse_public(struct tls_build *b)
             char path[PATH_MAX];
             str file = tls_file_path(item->text);
             snprintf(path, sizeof path, "%.*s", STR_ARG(file));
-            if (is_public(path)) {
+            if (copy || is_public(path)) {
                 ok = refuse_item(b, item) && ok;
             }
         }
@@ -216,11 +254,12 @@ static bool refuse_public(struct tls_build *b)
 
 static bool use_server_cas(struct tls_build *b, X509_STORE *store)
 {
-    bool ok = refuse_public(b);
+    bool ok = refuse_public(b, false);
     if (ok && b->files != TLS_FILES_NONE) {
         ok = add_all(b, store, TLS_OPTION_client_ca_file, add_file);
         ok = add_all(b, store, TLS_OPTION_client_ca_dir, add_folder) && ok;
         ok = add_all(b, store, TLS_OPTION_client_ca_store, add_store) && ok;
+        ok = (!is_public_copy(store) || refuse_public(b, true)) && ok;
     }
     return ok;
 }
