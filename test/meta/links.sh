@@ -14,7 +14,7 @@ is_generated()
 
 names_in()
 {
-    grep -oE '`[^` ]+`' "$1" | tr -d '`' | sed -e 's/:[0-9].*$//' -e 's/^\.\///' |
+    grep -oE '`[^` ]+`' "$1" | tr -d '`' | sed -e 's/:[0-9a-z_].*$//' -e 's/^\.\///' |
         grep -E '^(\.ci|base|parser|tables|router|channels|tools|test|docs|etc|bench)/.|^[A-Za-z_.-]+\.(md|ac|am)$'
 }
 
