@@ -128,6 +128,7 @@ static void client_end_by_reply(struct smtp_client *m)
 static void client_tls_failed(struct smtp_client *m, unsigned z, const char *why)
 {
     m->tls = false;
+    m->tls_failed = true;
     client_end_deferred(m, 7, z, "%s", why);
     if (m->fallback) {
         m->wants_clear = true;
@@ -443,6 +444,11 @@ enum smtp_client_ask smtp_client_ask(const struct smtp_client *m)
 struct buf *smtp_client_out(struct smtp_client *m)
 {
     return &m->out;
+}
+
+bool smtp_client_tls_failed(const struct smtp_client *m)
+{
+    return m->tls_failed;
 }
 
 bool smtp_client_wants_clear(const struct smtp_client *m)

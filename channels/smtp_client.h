@@ -95,6 +95,10 @@ void smtp_client_lost(struct smtp_client *m, const char *reason);
 void smtp_client_next(struct smtp_client *m, struct smtp_client_message *message);
 void smtp_client_quit(struct smtp_client *m);
 
+/* After STEP_CLOSE: TLS was wanted and could not be had: not offered and a must, refused, or
+ * failed, also by a server that says so behind the handshake. The reason is the text of
+ * smtp_client_host_outcome(). */
+bool smtp_client_tls_failed(const struct smtp_client *m);
 /* After STEP_CLOSE: the level was `may` and TLS was refused or failed before any MAIL
  * FROM: try a new connection in clear to the same host. */
 bool smtp_client_wants_clear(const struct smtp_client *m);

@@ -68,7 +68,7 @@ struct smtp_client {
     bool peer_gone; /* something came while idle: not usable any more */
     struct smtp_data_encoder encoder;
 
-    bool wants_clear, try_next_host, injected;
+    bool tls_failed, wants_clear, try_next_host, injected;
     struct outcome host;
 };
 

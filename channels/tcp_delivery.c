@@ -168,6 +168,9 @@ static void delivery_close(struct tcp_delivery *d)
     if (smtp_client_injected(d->machine)) {
         delivery_log_injection(d);
     }
+    if (smtp_client_tls_failed(d->machine)) {
+        delivery_tls_failed(d);
+    }
     if (d->job && smtp_client_wants_clear(d->machine)) {
         d->clear = true;
         delivery_remember_broken(d);

@@ -93,6 +93,8 @@ void delivery_log_stripped(struct tcp_delivery *d, const struct outcome *o);
 void delivery_tls_begin(struct tcp_delivery *d);
 /* A handshake has ended; error as above. */
 void delivery_tls_note(struct tcp_delivery *d, const char *error);
+/* TLS could not be had, whether or not there was a handshake: keeps the reason for the job. */
+void delivery_tls_failed(struct tcp_delivery *d);
 /* Tells the job who was talked to, and how. */
 void delivery_note_connection(const struct tcp_delivery *d, struct job *job);
 /* Who gave a reply, for the operator and the report to the sender. */

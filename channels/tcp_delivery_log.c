@@ -166,6 +166,13 @@ void delivery_tls_note(struct tcp_delivery *d, const char *error)
     }
 }
 
+void delivery_tls_failed(struct tcp_delivery *d)
+{
+    const char *why = smtp_client_host_outcome(d->machine)->text;
+    d->tls.active = false;
+    snprintf(d->tls.error, sizeof d->tls.error, "%.255s", why);
+}
+
 void delivery_note_connection(const struct tcp_delivery *d, struct job *job)
 {
     peer_text(d, job->peer, sizeof job->peer);

@@ -91,9 +91,6 @@ class PythonTls:
         converse(lambda: connection.recv(65536), connection.sendall, Talk(self.mail, 'tls'))
         connection.close()
 
-    def stop(self):
-        pass
-
 
 class Program:
     """A program that serves TLS on a port of its own; take() is the way there."""
@@ -176,11 +173,12 @@ SERVERS = {'python': PythonTls, 'openssl': OpensslTls, 'gnutls': GnutlsTls}
 
 class Hop:
     """A next hop at host:port. mail: recipient -> 'tls' or 'clear'; starttls: how often it was
-    said. Without a stack STARTTLS is not offered."""
+    said. Without a stack STARTTLS is not offered, unless tls is given: with take(connection) for
+    all behind the reply, and go_on, the reply itself."""
 
-    def __init__(self, host, port, stack=None, pair=None, version=None):
+    def __init__(self, host, port, stack=None, pair=None, version=None, tls=None):
         self.mail, self.starttls = {}, 0
-        self.tls = SERVERS[stack](pair, version, self.mail) if stack else None
+        self.tls = SERVERS[stack](pair, version, self.mail) if stack else tls
         self.listener = socket.create_server((host, port), backlog=100)
         threading.Thread(target=self.serve, daemon=True).start()
 
@@ -206,7 +204,7 @@ class Hop:
                 talk = Talk(self.mail, 'clear', offer=self.tls is not None)
                 if not converse(lambda: connection.recv(65536), connection.sendall, talk):
                     self.starttls += 1
-                    connection.sendall(b'220 go on\r\n')
+                    connection.sendall(getattr(self.tls, 'go_on', b'220 go on\r\n'))
                     self.tls.take(connection)
             except OSError:
                 pass
@@ -214,7 +212,7 @@ class Hop:
     def stop(self):
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
-        if self.tls:
+        if isinstance(self.tls, Program):
             self.tls.stop()
 
 

@@ -90,9 +90,6 @@ class RawTls:
     def take(self, connection):
         self.answers.append(odd.raw_server(connection, self.certificate))
 
-    def stop(self):
-        pass
-
 
 class Malformed(SharedRouterTest):
     @classmethod
@@ -105,10 +102,8 @@ class Malformed(SharedRouterTest):
         for i, name in enumerate(PLACES, 1):
             certificate, _, where = name.partition('.')
             ip, raw = '127.30.0.%d' % i, where == 'raw'
-            hop = Hop(ip, port) if raw else Hop(ip, port, 'python', ours.pair(certificate),
-                                                where[1:])
-            if raw:
-                hop.tls = RawTls(cls.bytes[certificate])
+            hop = Hop(ip, port, tls=RawTls(cls.bytes[certificate])) if raw else Hop(
+                ip, port, 'python', ours.pair(certificate), where[1:])
             cls.hops[name] = cls.class_peer(hop)
             zone += '%s.odd.test. A %s\n' % (name, ip)
         return cls.make_site(port, zone, ours)

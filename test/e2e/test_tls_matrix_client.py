@@ -291,6 +291,7 @@ class Matrix(SharedRouterTest):
         self.assertEqual((event['outcome'], event['status'], arrived),
                          ('deferred', '4.7.10', None), event)
         self.assertIn('not offered', event['text'])
+        self.assertIn('not offered', event['tls.error'])
         self.check_policy(cell, event, 'failed')
         self.assertEqual(self.others('tls', event) + self.others('tls_downgrade', event), [])
 

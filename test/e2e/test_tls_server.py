@@ -148,7 +148,8 @@ class TlsServer(SharedRouterTest):
     # --- the border ---
 
     def test_pipelined_behind_starttls(self):
-        """Never executed: refused and closed."""
+        """Never executed: refused and closed, and counted."""
+        before = self.shared.status()['tls_in_injected']
         for level in ('may', 'must'):
             for behind in (b'NOOP\r\n', b'EHLO x\r\nMAIL FROM:<evil@far.test>\r\n', b'x',
                            b'\r\n', b'\x16\x03\x01'):
@@ -156,8 +157,11 @@ class TlsServer(SharedRouterTest):
                         kit.Wire(self.clear[level]) as wire:
                     wire.ehlo()
                     wire.send(b'STARTTLS\r\n' + behind)
-                    self.assertEqual(wire.reply().code, 554)
+                    reply = wire.reply()
+                    self.assertEqual((reply.code, reply.text.split()[0]), (554, '5.5.1'))
                     self.assertTrue(wire.is_closed())
+        wait_until('the counter', lambda: self.shared.status()[
+            'tls_in_injected'] == before + 10)
         self.assertFalse([e for e in self.shared.events()
                           if 'evil@far.test' in e.get('from', '')])
         self.assertTrue(self.shared.events('disconnect', reason='starttls-injection'))

@@ -56,9 +56,6 @@ class Asking:
         self.shown.append(connection.getpeercert(True))
         connection.close()
 
-    def stop(self):
-        pass
-
 
 class Trust(SharedRouterTest):
     @classmethod
@@ -81,8 +78,8 @@ class Trust(SharedRouterTest):
     def make_router(cls):
         port = free_port()
         cls.hop = cls.class_peer(Hop('127.40.0.1', port, 'python', pki().pair('ecdsa'), '13'))
-        asking = cls.class_peer(Hop('127.40.0.2', port))
-        asking.tls = cls.asking = Asking()
+        cls.asking = Asking()
+        cls.class_peer(Hop('127.40.0.2', port, tls=cls.asking))
         ip = {name: '127.40.0.%d' % (2 if name in SHOWN else 1)
               for name in list(NEXT_HOPS) + list(SHOWN)}
         channels = ['tcp_%s smtp daemon %s port %d musttlsclient %s tlsprofile %s logging\n'
