@@ -174,6 +174,8 @@ static void client_extension(struct smtp_client *m, str line)
         m->offers_pipelining = true;
     } else if (str_ieq(keyword, STR("8BITMIME"))) {
         m->offers_8bit = true;
+    } else if (str_ieq(keyword, STR("DSN"))) {
+        m->offers_dsn = true;
     } else if (str_ieq(keyword, STR("SIZE"))) {
         m->offers_size = true;
         if (str_word(&line, &value) && str_u64(value, UINT64_MAX, &limit)) {
@@ -186,7 +188,7 @@ static void client_extensions(struct smtp_client *m)
 {
     str rest = buf_slice(&m->reply.text), line;
     m->offers_starttls = m->offers_pipelining = false;
-    m->offers_size = m->offers_8bit = false;
+    m->offers_size = m->offers_8bit = m->offers_dsn = false;
     m->size_limit_bytes = 0;
     smtp_reply_line_take(&rest, &line); /* the name of the server */
     while (smtp_reply_line_take(&rest, &line)) {
@@ -212,7 +214,7 @@ static void client_on_ehlo(struct smtp_client *m)
     } else if (m->reply.code / 100 == 5 && !m->lmtp && !client_needs_tls(m)) {
         /* RFC 5321 3.2: an old server. What it would have told is not there. */
         m->offers_starttls = m->offers_pipelining = false;
-        m->offers_size = m->offers_8bit = false;
+        m->offers_size = m->offers_8bit = m->offers_dsn = false;
         client_send(m, "HELO %s", m->helo);
         m->state = CLIENT_HELO;
     } else {

@@ -32,8 +32,10 @@ enum smtp_client_ask {
 };
 
 struct smtp_client_recipient {
-    str address;            /* "user@host" or with route, without angle brackets */
-    struct outcome outcome; /* filled in by the machine; `host` is left empty */
+    str address;              /* "user@host" or with route, without angle brackets */
+    struct dsn_request asked; /* what its sender asks for, for a server that takes it */
+    struct outcome outcome;   /* filled in by the machine; `host` is left empty */
+    bool passed_on;           /* likewise: RCPT said what is asked for (RFC 3461) */
 };
 
 /* One message to hand over; borrowed until CLIENT_ASK_SETTLED or STEP_CLOSE. */
@@ -43,6 +45,8 @@ struct smtp_client_message {
     unsigned recipient_count;
     uint64_t size_bytes; /* for SIZE=; exact size of the body */
     bool eight_bit;      /* holds octets >= 0x80 */
+    enum queue_ret ret;  /* RET=, ENVID= for a server that takes them */
+    str envid;           /* ptr NULL: none */
 };
 
 /* How long to wait, in milliseconds; 0: as RFC 5321 4.5.3.2 says. */

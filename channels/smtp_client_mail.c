@@ -17,6 +17,7 @@ void client_take(struct smtp_client *m, struct smtp_client_message *message)
     m->msg = message;
     for (unsigned i = 0; i < message->recipient_count; i++) {
         outcome_init(&message->recipients[i].outcome);
+        message->recipients[i].passed_on = false;
     }
     m->ask = CLIENT_ASK_NONE;
     m->sent = m->answered = m->in_flight = m->accepted = 0;
@@ -122,9 +123,26 @@ static void client_send_mail(struct smtp_client *m)
     if (m->offers_size && msg->size_bytes > 0) {
         snprintf(size, sizeof size, " SIZE=%" PRIu64, msg->size_bytes);
     }
-    client_send(m, "MAIL FROM:<%.*s>%s%s", STR_ARG(msg->sender), size,
-                msg->eight_bit ? " BODY=8BITMIME" : "");
+    bool ret = m->offers_dsn && msg->ret != QUEUE_RET_NONE;
+    bool envid = m->offers_dsn && msg->envid.ptr != NULL;
+    client_send(m, "MAIL FROM:<%.*s>%s%s%s%s%.*s", STR_ARG(msg->sender), size,
+                msg->eight_bit ? " BODY=8BITMIME" : "",
+                !ret                         ? ""
+                : msg->ret == QUEUE_RET_FULL ? " RET=FULL"
+                                             : " RET=HDRS",
+                envid ? " ENVID=" : "", STR_ARG(envid ? msg->envid : STR("")));
     m->txn_open = true;
+}
+
+/* RCPT with what is asked for about the recipient (RFC 3461 5.2.1). */
+static void client_send_recipient(struct smtp_client *m, struct smtp_client_recipient *r)
+{
+    unsigned notify = m->offers_dsn ? r->asked.notify : 0;
+    bool orcpt = m->offers_dsn && r->asked.orcpt.ptr != NULL;
+    r->passed_on = m->offers_dsn;
+    client_send(m, "RCPT TO:<%.*s>%s%s%s%.*s", STR_ARG(r->address),
+                notify != 0 ? " NOTIFY=" : "", dsn_notify_print(notify),
+                orcpt ? " ORCPT=" : "", STR_ARG(orcpt ? r->asked.orcpt : STR("")));
 }
 
 static void client_send_data(struct smtp_client *m)
@@ -140,7 +158,7 @@ static void client_send_recipients(struct smtp_client *m)
     unsigned window = m->offers_pipelining ? CLIENT_WINDOW : 1;
     unsigned count = m->msg->recipient_count;
     while (m->in_flight < window && (m->sent = client_next_open(m, m->sent)) < count) {
-        client_send(m, "RCPT TO:<%.*s>", STR_ARG(m->msg->recipients[m->sent].address));
+        client_send_recipient(m, &m->msg->recipients[m->sent]);
         m->sent++;
         m->in_flight++;
     }

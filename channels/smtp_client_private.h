@@ -52,7 +52,7 @@ struct smtp_client {
 
     bool tls; /* completed on this connection (implicit: or due before the greeting) */
     bool tls_by_starttls;
-    bool offers_starttls, offers_pipelining, offers_size, offers_8bit;
+    bool offers_starttls, offers_pipelining, offers_size, offers_8bit, offers_dsn;
     uint64_t size_limit_bytes; /* 0: not told */
 
     struct smtp_client_message *msg;

@@ -169,6 +169,7 @@ static void smtp_verb_ehlo(struct smtp_server *m, str args)
     const char *const lines[] = {
         server_shows(m, EHLO_PIPELINING) ? "PIPELINING" : NULL,
         server_shows(m, EHLO_8BITMIME) ? "8BITMIME" : NULL,
+        server_shows(m, EHLO_DSN) ? "DSN" : NULL,
         server_shows(m, EHLO_SIZE) ? size : NULL,
         server_offers_starttls(m) ? "STARTTLS" : NULL,
         server_shows(m, EHLO_ENHANCEDSTATUSCODES) ? "ENHANCEDSTATUSCODES" : NULL,

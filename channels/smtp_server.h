@@ -18,6 +18,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "channels/smtp_limits.h"
+#include "router/dsn.h"
 
 enum smtp_step { STEP_MORE, STEP_WAIT, STEP_CLOSE };
 
@@ -65,10 +66,13 @@ struct smtp_server_policy {
  * when ASK_SENDER comes. */
 struct smtp_server_txn {
     struct address sender;
-    struct address recipient; /* the one asked about, kept until the next command */
-    unsigned recipients;      /* accepted so far */
-    bool eight_bit;           /* BODY=8BITMIME */
-    uint64_t declared_size;   /* SIZE=, 0 if not given */
+    struct address recipient;   /* the one asked about, kept until the next command */
+    unsigned recipients;        /* accepted so far */
+    bool eight_bit;             /* BODY=8BITMIME */
+    uint64_t declared_size;     /* SIZE=, 0 if not given */
+    enum queue_ret ret;         /* RET= */
+    str envid;                  /* ENVID= as given; ptr NULL: not given */
+    struct dsn_request request; /* of the recipient asked about */
 };
 
 struct smtp_server;

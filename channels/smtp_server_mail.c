@@ -30,71 +30,6 @@ void smtp_verb_rset(struct smtp_server *m, str args)
     }
 }
 
-/* Parameters */
-
-static bool mail_size(struct smtp_server *m, str value)
-{
-    uint64_t size = 0;
-    if (!str_u64(value, UINT64_MAX, &size)) {
-        for (size_t i = 0; i < value.len; i++) {
-            if (!ascii_is_digit(value.ptr[i])) {
-                value.len = 0;
-            }
-        }
-        if (value.len == 0 || value.len > 20) { /* RFC 1870 3: 1*20DIGIT */
-            server_error(m, 501, 5, 5, 4, "SIZE takes a number");
-            return false;
-        }
-        size = UINT64_MAX; /* twenty digits that do not fit: more than any limit */
-    }
-    if (m->policy.size_limit_bytes > 0 && size > m->policy.size_limit_bytes) {
-        server_reply(m, 552, 5, 3, 4, "Message larger than the size limit");
-        return false;
-    }
-    m->txn.declared_size = size;
-    return true;
-}
-
-static bool mail_body(struct smtp_server *m, str value)
-{
-    m->txn.eight_bit = str_ieq(value, STR("8BITMIME"));
-    if (!m->txn.eight_bit && !str_ieq(value, STR("7BIT"))) {
-        server_error(m, 501, 5, 5, 4, "BODY takes 7BIT or 8BITMIME");
-        return false;
-    }
-    return true;
-}
-
-/* The parameters of MAIL; false: answered. */
-static bool mail_params(struct smtp_server *m, str rest)
-{
-    struct smtp_param p;
-    bool size_seen = false, body_seen = false;
-    enum smtp_param_status status;
-    while ((status = smtp_param_take(&rest, &p)) == SMTP_PARAM_GOOD) {
-        bool is_size = str_ieq(p.keyword, STR("SIZE"));
-        bool is_body = str_ieq(p.keyword, STR("BODY"));
-        if (!is_size && !is_body) {
-            server_error(m, 555, 5, 5, 4, "Parameter not recognised");
-            return false;
-        }
-        if (is_size ? size_seen : body_seen) {
-            server_error(m, 501, 5, 5, 4, "Parameter given twice");
-            return false;
-        }
-        size_seen |= is_size;
-        body_seen |= is_body;
-        if (is_size ? !mail_size(m, p.value) : !mail_body(m, p.value)) {
-            return false;
-        }
-    }
-    if (status == SMTP_PARAM_BAD) {
-        server_error(m, 501, 5, 5, 4, "Bad parameter syntax");
-        return false;
-    }
-    return true;
-}
-
 /* MAIL and RCPT */
 
 /* z: 7 for a sender, 3 for a recipient (RFC 3463 3.2). */
@@ -149,7 +84,7 @@ void smtp_verb_mail(struct smtp_server *m, str args)
         if (server_count_idle(m)) {
             server_limit(m, hit);
         }
-    } else if (mail_sender(m, &args) && mail_params(m, args)) {
+    } else if (mail_sender(m, &args) && server_mail_params(m, args)) {
         m->ask = ASK_SENDER;
     } else {
         server_reset(m);
@@ -160,6 +95,7 @@ static bool rcpt_address(struct smtp_server *m, str *args)
 {
     str path;
     struct address *to = &m->txn.recipient;
+    m->txn.request = (struct dsn_request){0};
     if (!smtp_path_take(args, STR("TO:"), &path)) {
         server_error(m, 501, 5, 5, 4, "Syntax: RCPT TO:<address>");
         return false;
@@ -177,22 +113,6 @@ static bool rcpt_address(struct smtp_server *m, str *args)
         return false;
     }
     return true;
-}
-
-static bool rcpt_params(struct smtp_server *m, str rest)
-{
-    struct smtp_param p;
-    switch (smtp_param_take(&rest, &p)) {
-    case SMTP_PARAM_END:
-        return true;
-    case SMTP_PARAM_GOOD:
-        server_error(m, 555, 5, 5, 4, "Parameter not recognised");
-        break;
-    case SMTP_PARAM_BAD:
-        server_error(m, 501, 5, 5, 4, "Bad parameter syntax");
-        break;
-    }
-    return false;
 }
 
 static void server_recipient_refused(struct smtp_server *m)
@@ -225,7 +145,7 @@ void smtp_verb_rcpt(struct smtp_server *m, str args)
     const struct smtp_limit_hit *hit = smtp_limits_rcpt(&m->policy.limits, &m->counts);
     const struct smtp_limit_hit *full =
         smtp_limits_room(&m->policy.limits, m->txn.recipients);
-    if (!rcpt_address(m, &args) || !rcpt_params(m, args)) {
+    if (!rcpt_address(m, &args) || !server_rcpt_params(m, args)) {
         server_recipient_refused(m);
     } else if (hit != NULL) {
         server_recipient_refused(m);

@@ -1,6 +1,6 @@
-/* smtp_server_private: what the two halves of the server machine share: smtp_server.c
- * (input, dispatch, session verbs) and smtp_server_mail.c (the transaction). Nobody
- * else includes this. */
+/* smtp_server_private: what the parts of the server machine share: smtp_server.c
+ * (input, dispatch, session verbs), smtp_server_mail.c (the transaction) and
+ * smtp_server_params.c. Nobody else includes this. */
 #ifndef CHANNELS_SMTP_SERVER_PRIVATE_H
 #define CHANNELS_SMTP_SERVER_PRIVATE_H
 
@@ -27,7 +27,8 @@ enum server_state {
 };
 
 enum {
-    SERVER_LINE_MAX = 1000,        /* 512, and room for parameters (RFC 5321 4.5.3.1.4) */
+    SERVER_LINE_MAX = 1200, /* 512, and what SIZE and BODY, or NOTIFY and ORCPT, add (RFC
+                               5321 4.5.3.1.4, 1870, 6152, 3461 4) */
     SERVER_INPUT_MAX = 256 * 1024, /* kept while a question is open */
     SERVER_OUT_MAX = 256 * 1024,   /* replies the host has not taken */
     SERVER_ERRORS_MAX = 20,        /* bad commands; the next one closes */
@@ -63,6 +64,8 @@ struct smtp_server {
     struct smtp_server_txn txn;
     char sender[ADDRESS_PATH_MAX]; /* what txn.sender points into */
     char recipient[ADDRESS_PATH_MAX];
+    char envid[DSN_ENVID_TEXT_MAX]; /* likewise */
+    char orcpt[DSN_ORCPT_MAX];
     bool sender_refused;         /* the last MAIL was refused */
     unsigned recipients_refused; /* in this transaction */
     unsigned recipients_over;    /* of those, above a limit of recipients */
@@ -101,6 +104,10 @@ void server_reset(struct smtp_server *m);
 /* In the state DATA: consumes message bytes of *rest, asks, or ends the message. False:
  * *rest is used up and nothing happened. */
 bool server_data(struct smtp_server *m, str *rest);
+
+/* The parameters behind the path; false: answered. */
+bool server_mail_params(struct smtp_server *m, str rest);
+bool server_rcpt_params(struct smtp_server *m, str rest);
 
 void smtp_verb_mail(struct smtp_server *m, str args);
 void smtp_verb_rcpt(struct smtp_server *m, str args);

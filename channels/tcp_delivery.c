@@ -47,6 +47,7 @@ static void take_message(struct tcp_delivery *d, struct job *job)
     for (unsigned i = 0; i < job->recipient_count; i++) {
         d->recipients[i].address =
             shown_recipient(s, d->channel, job->recipients[i].address, d->arena);
+        d->recipients[i].asked = job->recipients[i].asked;
         outcome_init(&d->recipients[i].outcome);
     }
     d->message = (struct smtp_client_message){
@@ -55,7 +56,19 @@ static void take_message(struct tcp_delivery *d, struct job *job)
         .recipient_count = job->recipient_count,
         .size_bytes = body_size(job->body),
         .eight_bit = job->eight_bit,
+        .ret = job->ret,
+        .envid = job->envid,
     };
+}
+
+/* Behind LMTP is a mailbox (RFC 2033); behind SMTP another system. */
+static enum job_success success_of(const struct tcp_delivery *d,
+                                   const struct smtp_client_recipient *r)
+{
+    if (d->channel->opts.protocol == PROTOCOL_LMTP) {
+        return JOB_SUCCESS_DELIVERED;
+    }
+    return r->passed_on ? JOB_SUCCESS_PASSED_ON : JOB_SUCCESS_RELAYED;
 }
 
 static void settle_from_machine(struct tcp_delivery *d)
@@ -63,6 +76,7 @@ static void settle_from_machine(struct tcp_delivery *d)
     struct job *job = d->job;
     for (unsigned i = 0; i < job->recipient_count; i++) {
         job->recipients[i].outcome = d->recipients[i].outcome;
+        job->recipients[i].success = success_of(d, &d->recipients[i]);
         delivery_note_speaker(d, &job->recipients[i].outcome);
     }
     delivery_remember_worked(d);

@@ -17,7 +17,7 @@ enum {
     TLS_TIMEOUT_MS = 60 * 1000,
     CLOSE_LINGER_MS = 5000,
     OUTPUT_HIGH_WATER = 64 * 1024, /* unsent replies at which we stop reading */
-    TURN_MS = 5,                   /* of work for one command; more is waited for as long */
+    TURN_MS = 5, /* of work for one command; more is waited for as long */
     TURN_WAIT_MAX_MS = 1000
 };
 
@@ -141,6 +141,8 @@ static bool answer_sender(struct tcp_session *s)
     }
     struct enqueue_session facts = session_facts(s);
     facts.declared_size = smtp_server_txn(s->machine)->declared_size;
+    facts.ret = smtp_server_txn(s->machine)->ret;
+    facts.envid = smtp_server_txn(s->machine)->envid;
     session_name_facts(s, &facts);
     s->txn = enqueue_begin(&facts, &smtp_server_txn(s->machine)->sender);
     struct outcome o;
@@ -161,17 +163,16 @@ static bool answer_sender(struct tcp_session *s)
 static unsigned turn_wait_ms(uint64_t began_ns)
 {
     uint64_t ms = (uv_hrtime() - began_ns) / 1000000;
-    return ms < TURN_MS            ? 0
-           : ms > TURN_WAIT_MAX_MS ? TURN_WAIT_MAX_MS
-                                   : (unsigned)ms;
+    return ms < TURN_MS ? 0 : ms > TURN_WAIT_MAX_MS ? TURN_WAIT_MAX_MS : (unsigned)ms;
 }
 
 static bool answer_recipient(struct tcp_session *s)
 {
     struct outcome o;
     uint64_t began = uv_hrtime();
+    const struct smtp_server_txn *asked = smtp_server_txn(s->machine);
     outcome_init(&o);
-    if (enqueue_recipient(s->txn, &smtp_server_txn(s->machine)->recipient, &o)) {
+    if (enqueue_recipient(s->txn, &asked->recipient, &asked->request, &o)) {
         smtp_server_answer_command(s->machine, 250, 2, 1, 5, "recipient ok");
     } else {
         counter_add(&s->worker->counters.recipients_refused, 1);

@@ -19,7 +19,7 @@ enum {
 
 /* By the bits of enum ehlo_extension. */
 static const char *const extensions[] = {"PIPELINING", "8BITMIME", "SIZE",
-                                         "ENHANCEDSTATUSCODES"};
+                                         "ENHANCEDSTATUSCODES", "DSN"};
 
 /* An argument that was read and found good. */
 struct value {
@@ -307,8 +307,8 @@ static str wanted(struct arena *a, const struct keyword *k)
     case KEYWORD_KIND_PERIOD:
         return STR("a period from a second to 366 days, like PT12H or P1D");
     case KEYWORD_KIND_HIDDEN:
-        return STR("names out of PIPELINING, 8BITMIME, SIZE and ENHANCEDSTATUSCODES, "
-                   "with commas in between");
+        return STR("names out of PIPELINING, 8BITMIME, SIZE, DSN and "
+                   "ENHANCEDSTATUSCODES, with commas in between");
     case KEYWORD_KIND_EITHER:
         return str_from(k->argument);
     case KEYWORD_KIND_PERIODS:

@@ -67,7 +67,8 @@ enum ehlo_extension {
     EHLO_PIPELINING = 1,
     EHLO_8BITMIME = 2,
     EHLO_SIZE = 4,
-    EHLO_ENHANCEDSTATUSCODES = 8
+    EHLO_ENHANCEDSTATUSCODES = 8,
+    EHLO_DSN = 16
 };
 
 enum {
@@ -87,6 +88,15 @@ enum subaddress_mode { SUBADDRESS_RELAXED, SUBADDRESS_EXACT, SUBADDRESS_WILD };
 /* What completes an address that has no host: on envelopes it is only taken if the
  * channel says something, in headers BARE_REFUSED means the local host. */
 enum bare_mode { BARE_REFUSED, BARE_LOCAL, BARE_REMOTE, BARE_DOMAIN };
+
+/* When the postmaster gets a copy of a notification (PMDF 2.3.4.21). */
+enum post_mode {
+    POST_USUAL,  /* unless the message has the null sender */
+    POST_ALWAYS, /* of every failure, or every delay */
+    POST_COPY,   /* as USUAL, said */
+    POST_ERROR,  /* when the sender cannot be told */
+    POST_NEVER
+};
 
 /* What a keyword takes after it. */
 enum keyword_args {

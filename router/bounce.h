@@ -1,6 +1,8 @@
-/* bounce: writes the report to the sender of what could not be delivered: a
+/* bounce: writes a report about a message to its sender, or a copy for the postmaster: a
  * multipart/report (RFC 6522) with a text for humans, a delivery status for programs
- * (RFC 3464), and the returned header. Pure; dispatch_settle.c decides when. */
+ * (RFC 3464, 6533), and the message or its header. Pure; dispatch_settle.c decides when.
+ * Parts: bounce_text.c (for humans), bounce_status.c (for programs), bounce_content.c
+ * (what is returned). */
 #ifndef ROUTER_BOUNCE_H
 #define ROUTER_BOUNCE_H
 
@@ -16,10 +18,30 @@ enum {
     BOUNCE_MAX = 64 << 20      /* cap of the whole: some 1,300 octets a recipient */
 };
 
+/* What a report tells of a recipient (RFC 3464 2.3.3). */
+enum bounce_action {
+    BOUNCE_FAILED,
+    BOUNCE_DELAYED,
+    BOUNCE_DELIVERED,
+    BOUNCE_RELAYED,
+    BOUNCE_EXPANDED
+};
+
 struct bounce_recipient {
     str address;
     str remote; /* name or "[address]" of who gave the reply; empty: nobody did */
     const struct outcome *outcome;
+    enum bounce_action action;
+    str orcpt; /* ORCPT= as given; ptr NULL: not given */
+};
+
+/* Texts of the site in the place of the built-in one. Sequences: %R the recipients, %H
+ * the header, %C, %L and %F the age, what is left and the whole of the time a message may
+ * wait, %U and %u its unit, %S and %s the letter of a plural, %% a percent sign. */
+struct bounce_text {
+    str charset;  /* "us-ascii", "utf-8" or another; what stands in them is of it */
+    str language; /* of Content-Language; empty: not said */
+    str prefix, body, suffix; /* lines end in LF */
 };
 
 struct bounce {
@@ -29,12 +51,24 @@ struct bounce {
     str sender;         /* to whom; not empty */
     int64_t arrived_ms; /* the message */
     int64_t now_ms;
-    const struct bounce_recipient *recipients; /* those that failed */
+    int64_t until_ms; /* when it is given up; 0: not said */
+    const struct bounce_recipient *recipients;
     unsigned count;
     str list;        /* the list whose members they are, told to its owner; empty: none */
     unsigned more;   /* members that are not named */
+    str envid;       /* ENVID= as given; ptr NULL: not given */
     str header;      /* see bounce_header(); ptr NULL: it could not be read */
     bool header_cut; /* it goes on beyond BOUNCE_HEADER_MAX */
+    str content;  /* the whole message, returned in place of the header; ptr NULL: not */
+    str copy_for; /* the sender whose report this is a copy of, for the postmaster; ptr
+                     NULL: it is no copy; empty: the null sender */
+    str from_address,
+        from_name;   /* of From; empty: postmaster here, "Mail Delivery ..." */
+    bool hide_final; /* recipients are shown as their sender wrote them, where that is
+                      * known
+                      */
+    bool hours;      /* times in texts are hours, not days */
+    const struct bounce_text *text; /* NULL: the built-in one */
 };
 
 /* The header lines at the beginning of a message, of which `start` holds the first
@@ -42,12 +76,17 @@ struct bounce {
  * more. Slice of start. */
 str bounce_header(str start, bool *cut);
 
-/* Appends the whole message to out: CRLF lines, 7-bit. What peers wrote (addresses,
- * replies, the header) appears encoded. false: the cap of out was reached. */
+/* Appends the whole message to out: CRLF lines. It is 7-bit but for a content that is
+ * not. What peers wrote (addresses, replies, the header) appears encoded. false: the cap
+ * of out was reached. */
 bool bounce_write(const struct bounce *b, struct buf *out);
+/* Does it hold octets above 0x7F? */
+bool bounce_eight_bit(const struct bounce *b);
 
-/* The status of an outcome as x.y.z of class 4 or 5 (RFC 3463): its own enhanced code,
- * else what its reply code says. */
-void bounce_status(const struct outcome *o, unsigned status[3]);
+/* The status to tell as x.y.z (RFC 3463), of class 2 for what is good, of class 4 for
+ * what is delayed, of 4 or 5 for what has failed: the outcome's own enhanced code, else
+ * what its reply code says. */
+void bounce_status(const struct outcome *o, enum bounce_action action,
+                   unsigned status[3]);
 
 #endif

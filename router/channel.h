@@ -8,6 +8,7 @@
 
 #include "base/address.h"
 #include "base/diag.h"
+#include "router/dsn.h"
 #include "router/outcome.h"
 #include "router/tls_view.h"
 #include "tables/channel.h"
@@ -17,9 +18,18 @@ struct body;
 struct runtime;
 struct worker;
 
+/* What a delivery has come to for whoever wants to be told of its success. */
+enum job_success {
+    JOB_SUCCESS_DELIVERED, /* it is in a mailbox */
+    JOB_SUCCESS_RELAYED,   /* another system has it, which tells of no success */
+    JOB_SUCCESS_PASSED_ON  /* another system has it, and the request with it */
+};
+
 struct job_recipient {
-    str address;            /* printed path without angle brackets */
-    struct outcome outcome; /* starts as deferred */
+    str address;              /* printed path without angle brackets */
+    struct dsn_request asked; /* what its sender asks for (router/dsn.h) */
+    struct outcome outcome;   /* starts as deferred */
+    enum job_success success; /* when it is delivered; starts as DELIVERED */
 };
 
 /* The TLS of a delivery, for the log: what was wanted and what came of it; docs/log.md.
@@ -47,6 +57,8 @@ struct job {
     str host;                      /* next hop, see route_next_hop() */
     struct body *body;             /* borrowed; ready for body_read() */
     bool eight_bit;
+    enum queue_ret ret; /* RET= and ENVID= for the next hop; ptr NULL: none */
+    str envid;
     unsigned attempts; /* earlier ones */
     struct job_recipient *recipients;
     unsigned recipient_count;

@@ -1,6 +1,6 @@
-/* dispatch_report: the notification of one delivery: routed like any message from the
- * local channel with a null sender, its text written by bounce.c, its body sealed like
- * any other. It is committed together with the settlement it belongs to. */
+/* dispatch_report: a notification of one delivery: routed like any message from the local
+ * channel with a null sender, its text written by bounce.c, its body sealed like any
+ * other. It is committed together with the settlement it belongs to. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <uv.h>
@@ -12,12 +12,19 @@
 #include "router/report_envelope.h"
 #include "router/runtime.h"
 
+/* Of a message that is to be returned whole; a larger one returns its header. */
+enum { REPORT_CONTENT_MAX = 256 << 10 };
+
 /* At most 20 a second for long, and 1,000 at once (RFC 5321 leaves it to us; a forged
  * sender must not be flooded from here). */
 enum { REPORT_EVERY_MS = 50, REPORT_BURST_MS = 1000 * REPORT_EVERY_MS };
 
 struct report {
     struct delivery *delivery;
+    enum report_kind kind;
+    const unsigned char *tell; /* borrowed */
+    unsigned count;            /* recipients it is about */
+    str to;
     struct queue_message *message; /* its body is NULL until it is written */
     struct body *body;             /* being written */
     struct buf text;
@@ -49,18 +56,65 @@ str report_address(const struct delivery *d)
     return d->entry->returns.ptr != NULL ? d->entry->returns : d->parcel->message->sender;
 }
 
-struct report *report_new(struct delivery *d, char *why, size_t why_size)
+static bool is_copy(enum report_kind kind)
+{
+    return kind == REPORT_COPY_FAILED || kind == REPORT_COPY_DELAYED;
+}
+
+/* Would a copy for the postmaster go where its message has just failed? A null sender
+ * cannot stop that from going round. */
+static bool goes_round(const struct delivery *d, const struct queue_message *m)
+{
+    for (unsigned i = 0; i < m->entry_count; i++) {
+        const struct queue_entry *e = &m->entries[i];
+        for (unsigned k = 0; k < e->recipient_count; k++) {
+            for (unsigned j = 0; j < d->job.recipient_count; j++) {
+                if (str_ieq(e->recipients[k].address, d->job.recipients[j].address)) {
+                    return true;
+                }
+            }
+        }
+    }
+    return false;
+}
+
+/* Makes the envelope. */
+static bool envelope_make(struct delivery *d, enum report_kind kind,
+                          struct queue_message *m, str to, char *why, size_t why_size)
+{
+    if (!report_envelope(m, d->job.runtime->snapshot, to, why, why_size)) {
+        return false;
+    }
+    if (is_copy(kind) && report_address(d).len == 0 && goes_round(d, m)) {
+        snprintf(why, why_size, "it is for the postmaster, who cannot be told of it");
+        return false;
+    }
+    return true;
+}
+
+struct report *report_new(struct delivery *d, enum report_kind kind,
+                          const unsigned char *tell, char *why, size_t why_size)
 {
     struct worker *w = d->dispatch->worker;
     struct queue_message *m = queue_message_new(w->daemon->queue, worker_now_ms(w));
     const struct snapshot *s = d->job.runtime->snapshot;
-    if (!report_envelope(m, s, report_address(d), why, why_size)) {
+    str to = is_copy(kind)
+                 ? arena_printf(m->arena, "postmaster@%.*s", STR_ARG(s->local_host))
+                 : report_address(d);
+    if (!envelope_make(d, kind, m, to, why, why_size)) {
         queue_message_free(&m);
         return NULL;
     }
     struct report *r = calloc(1, sizeof *r);
     check(r != NULL);
     r->delivery = d;
+    r->kind = kind;
+    r->tell = tell;
+    r->to = to;
+    for (unsigned i = 0; i < d->job.recipient_count; i++) {
+        r->count += (tell[i] & 1u << kind) != 0;
+    }
+    check(r->count > 0);
     r->message = m;
     buf_init(&r->text, BOUNCE_MAX);
     return r;
@@ -76,6 +130,7 @@ struct queue_message *report_take(struct report *r)
 {
     struct queue_message *m = report_message(r);
     r->message = NULL;
+    m->report = NULL;
     return m;
 }
 
@@ -87,6 +142,9 @@ void report_free(struct report **r)
         return;
     }
     check(gone->body == NULL && gone->cb == NULL);
+    if (gone->message != NULL) {
+        gone->message->report = NULL; /* of another report */
+    }
     queue_message_free(&gone->message);
     buf_free(&gone->text);
     free(gone->start);
@@ -137,59 +195,118 @@ static void body_write(struct report *r)
 
 /* --- the text --- */
 
-static unsigned list_failed(const struct job *job, struct bounce_recipient *list)
+static enum bounce_action action_of(const struct job_recipient *r)
 {
-    unsigned n = 0;
-    for (unsigned i = 0; i < job->recipient_count; i++) {
-        const struct job_recipient *r = &job->recipients[i];
-        if (r->outcome.class == OUTCOME_FAILED) {
-            list[n++] = (struct bounce_recipient){
-                r->address, str_from(r->outcome.code != 0 ? r->outcome.host : ""),
-                &r->outcome};
-        }
+    switch (r->outcome.class) {
+    case OUTCOME_FAILED:
+        return BOUNCE_FAILED;
+    case OUTCOME_DEFERRED:
+        return BOUNCE_DELAYED;
+    case OUTCOME_DELIVERED:
+        break;
     }
-    return n;
+    return r->success == JOB_SUCCESS_DELIVERED ? BOUNCE_DELIVERED : BOUNCE_RELAYED;
 }
 
-/* start: the first octets of the message; ptr NULL when it could not be read. */
-static void text_write(struct report *r, str start)
+static void list_recipients(const struct report *r, struct bounce_recipient *list)
+{
+    const struct job *job = &r->delivery->job;
+    unsigned n = 0;
+    for (unsigned i = 0; i < job->recipient_count; i++) {
+        const struct job_recipient *one = &job->recipients[i];
+        if ((r->tell[i] & 1u << r->kind) != 0) {
+            list[n++] = (struct bounce_recipient){
+                .address = one->address,
+                .remote = str_from(one->outcome.code != 0 ? one->outcome.host : ""),
+                .outcome = &one->outcome,
+                .action = action_of(one),
+                .orcpt = one->asked.orcpt};
+        }
+    }
+    check(n == r->count);
+}
+
+/* Is the whole message to come back? As RET asks with a failure (RFC 3461 4.3); for the
+ * postmaster as the channel says. */
+static bool wants_content(const struct report *r)
+{
+    const struct job *job = &r->delivery->job;
+    if (body_size(job->body) > REPORT_CONTENT_MAX) {
+        return false;
+    }
+    if (is_copy(r->kind)) {
+        return job->channel == NULL || !job->channel->opts.post_header_only;
+    }
+    return r->kind == REPORT_FAILED && job->ret == QUEUE_RET_FULL;
+}
+
+static void fill_bounce(struct report *r, struct bounce *b)
 {
     const struct job *job = &r->delivery->job;
     const struct queue_message *m = r->delivery->parcel->message;
-    const struct snapshot *s = job->runtime->snapshot;
-    struct bounce_recipient *failed = calloc(job->recipient_count, sizeof *failed);
-    check(failed != NULL);
-    struct bounce b = {
-        .local_host = s->local_host,
-        .report_id = str_from(r->message->id),
-        .message_id = job->message_id,
-        .sender = report_address(r->delivery),
-        .arrived_ms = m->created_ms,
-        .now_ms = worker_now_ms(job->worker),
-        .recipients = failed,
-    };
-    b.count = list_failed(job, failed);
+    b->local_host = report_local_name(r->message, job->runtime->snapshot);
+    b->report_id = str_from(r->message->id);
+    b->message_id = job->message_id;
+    b->sender = r->to;
+    b->arrived_ms = m->created_ms;
+    b->now_ms = worker_now_ms(job->worker);
+    b->until_ms = m->created_ms + retry_give_up_ms(delivery_policy(r->delivery));
+    b->count = r->count;
+    b->envid = job->envid;
+    b->copy_for = is_copy(r->kind) ? report_address(r->delivery) : STR_NONE;
+    b->hours = job->runtime->snapshot->options.return_units == 1;
+    b->hide_final = job->channel != NULL && job->channel->opts.suppress_final;
+}
+
+/* start: the beginning of the message, or all; ptr NULL when it could not be read. */
+static void text_write(struct report *r, str start)
+{
+    const struct job *job = &r->delivery->job;
+    struct bounce_recipient *list = calloc(r->count, sizeof *list);
+    check(list != NULL);
+    list_recipients(r, list);
+    struct bounce b = {.recipients = list};
+    fill_bounce(r, &b);
     if (start.ptr != NULL) {
-        b.header = bounce_header(start, &b.header_cut);
+        b.header = bounce_header(str_sub(start, 0, BOUNCE_HEADER_MAX), &b.header_cut);
+        b.content =
+            wants_content(r) && start.len == body_size(job->body) ? start : STR_NONE;
     }
     buf_clear(&r->text);
     bool fits = bounce_write(&b, &r->text);
-    free(failed);
+    r->message->eight_bit = bounce_eight_bit(&b);
+    free(list);
     if (fits) {
+        report_headers(r->message, job->runtime->snapshot, buf_slice(&r->text));
         body_write(r);
     } else {
         written(r, UV_EFBIG);
     }
 }
 
-static void header_read(uv_work_t *work)
+/* --- what it returns --- */
+
+/* How much of the message is read. */
+static size_t start_size(const struct report *r)
 {
-    struct report *r = work->data;
-    r->start_len =
-        body_read_blocking(r->delivery->job.body, r->start, BOUNCE_HEADER_MAX, 0);
+    return wants_content(r) ? REPORT_CONTENT_MAX : BOUNCE_HEADER_MAX;
 }
 
-static void on_header_read(uv_work_t *work, int status)
+static void start_read(uv_work_t *work)
+{
+    struct report *r = work->data;
+    const struct body *body = r->delivery->job.body;
+    size_t want = start_size(r);
+    long got = 1;
+    r->start_len = 0;
+    while (got > 0 && (size_t)r->start_len < want) {
+        got = body_read_blocking(body, r->start + r->start_len,
+                                 want - (size_t)r->start_len, (uint64_t)r->start_len);
+        r->start_len = got < 0 ? got : r->start_len + got;
+    }
+}
+
+static void on_start_read(uv_work_t *work, int status)
 {
     struct report *r = work->data;
     bool good = status == 0 && r->start_len >= 0;
@@ -207,14 +324,40 @@ void report_write(struct report *r, report_cb cb, void *arg)
     struct body *body = r->delivery->job.body;
     str data = body_part(body, 0);
     if (data.ptr != NULL && data.len == body_size(body)) {
-        text_write(r, str_sub(data, 0, BOUNCE_HEADER_MAX));
+        text_write(r, str_sub(data, 0, start_size(r)));
         return;
     }
     if (r->start == NULL) {
-        r->start = malloc(BOUNCE_HEADER_MAX);
+        r->start = malloc(start_size(r));
         check(r->start != NULL);
     }
     r->read.data = r;
     struct worker *w = r->delivery->dispatch->worker;
-    check(uv_queue_work(&w->loop, &r->read, header_read, on_header_read) == 0);
+    check(uv_queue_work(&w->loop, &r->read, start_read, on_start_read) == 0);
+}
+
+/* --- telling the log --- */
+
+const char *report_kind_name(enum report_kind kind)
+{
+    static const char *const names[] = {"failed", "delayed", "success", "failed",
+                                        "delayed"};
+    return names[kind];
+}
+
+void report_log(const struct report *r, const struct queue_message *stored)
+{
+    const struct delivery *d = r->delivery;
+    struct log_line line;
+    log_begin(&line, d->job.worker->daemon->log, LOG_BOUNCE);
+    log_cstr(&line, "id", stored->id);
+    log_str(&line, "for", d->job.message_id);
+    log_cstr(&line, "what", report_kind_name(r->kind));
+    log_str(&line, "to", stored->entries[0].recipients[0].address);
+    log_str(&line, "channel", stored->entries[0].channel);
+    log_int(&line, "recipients", r->count);
+    if (is_copy(r->kind)) {
+        log_str(&line, "copy_for", report_address(d));
+    }
+    log_end(&line);
 }

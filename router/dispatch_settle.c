@@ -17,7 +17,10 @@ struct settling {
     struct queue_recipient *keep;
     struct queue_attempt attempt;
     unsigned failed, deferred;
-    struct report *report;
+    unsigned char *tell; /* who is told of each recipient; see tell_plan() */
+    bool warn;           /* one of them now */
+    struct report *reports[REPORT_KINDS];
+    unsigned writing; /* the report at hand */
     unsigned errors;
     char why[200]; /* nobody can be told: the reason */
     char last_error[OUTCOME_TEXT_MAX + 300], outcome[OUTCOME_TEXT_MAX + 300],
@@ -81,9 +84,10 @@ static void judge(struct settling *st)
     const struct retry_policy *policy = delivery_policy(d);
     int64_t created_ms = d->parcel->message->created_ms;
     int64_t now_ms = worker_now_ms(d->job.worker);
-    unsigned notices;
-    bool expired = retry_notice_due(policy, created_ms, now_ms, d->entry->notices,
-                                    &notices) == RETRY_NOTICE_RETURN;
+    unsigned warnings = d->entry->notices;
+    enum retry_notice notice =
+        retry_notice_due(policy, created_ms, now_ms, d->entry->notices, &warnings);
+    bool expired = notice == RETRY_NOTICE_RETURN;
     for (unsigned i = 0; i < d->job.recipient_count; i++) {
         struct job_recipient *r = &d->job.recipients[i];
         if (r->outcome.class == OUTCOME_DEFERRED && expired) {
@@ -94,6 +98,8 @@ static void judge(struct settling *st)
         delivery_log(d, r, now_ms);
         outcome_count(&d->job.worker->counters, r->outcome.class);
     }
+    st->warn = notice == RETRY_NOTICE_WARN && st->deferred > 0;
+    st->s.notices = st->warn ? warnings : d->entry->notices;
     st->s.next_try_ms = next_try(d, policy, now_ms);
 }
 
@@ -133,19 +139,29 @@ static void fill_attempt(struct settling *st)
     st->s.attempt = &st->attempt;
 }
 
+/* The reports of recipient i that are made. */
+static unsigned told_of(const struct settling *st, unsigned i)
+{
+    unsigned told = 0;
+    for (unsigned kind = 0; kind < REPORT_KINDS; kind++) {
+        told |= st->reports[kind] != NULL ? st->tell[i] & 1u << kind : 0;
+    }
+    return told;
+}
+
 /* Failed recipients stay when nobody can be told: the message is set aside, never
  * deleted. While others are still deferred all of them stay in the queue. */
 static void fill_settlement(struct settling *st)
 {
     const struct job *job = &st->delivery->job;
-    bool keep_failed = st->failed > 0 && st->report == NULL;
+    bool keep_failed = false;
     for (unsigned i = 0; i < job->recipient_count; i++) {
         const struct job_recipient *r = &job->recipients[i];
-        bool keep = r->outcome.class == OUTCOME_DEFERRED ||
-                    (r->outcome.class == OUTCOME_FAILED && keep_failed);
-        if (!keep) {
+        bool untold = tell_must_keep(st->delivery, i, told_of(st, i));
+        if (!untold && r->outcome.class != OUTCOME_DEFERRED) {
             continue;
         }
+        keep_failed = keep_failed || untold;
         if (st->s.keep_count == 0) { /* what the operator sees beside the entry */
             outcome_line(&r->outcome, st->last_error, sizeof st->last_error);
             st->s.last_error = st->last_error;
@@ -156,12 +172,14 @@ static void fill_settlement(struct settling *st)
     st->s.keep = st->keep;
     st->s.entry_id = st->delivery->entry->id;
     st->s.number = st->delivery->parcel->message->number;
-    st->s.notices = st->delivery->entry->notices;
 }
 
 static void settling_free(struct settling **st)
 {
-    report_free(&(*st)->report);
+    for (unsigned kind = 0; kind < REPORT_KINDS; kind++) {
+        report_free(&(*st)->reports[kind]);
+    }
+    free((*st)->tell);
     free((*st)->keep);
     free(*st);
     *st = NULL;
@@ -191,19 +209,6 @@ static void log_hold(const struct settling *st)
     log_int(&line, "recipients", st->s.keep_count);
     log_cstr(&line, "reason", st->why);
     log_cstr(&line, "error", st->last_error);
-    log_end(&line);
-}
-
-static void log_bounce(const struct settling *st, const struct queue_message *report)
-{
-    const struct delivery *d = st->delivery;
-    struct log_line line;
-    log_begin(&line, d->job.worker->daemon->log, LOG_BOUNCE);
-    log_cstr(&line, "id", report->id);
-    log_str(&line, "for", d->job.message_id);
-    log_str(&line, "to", report->entries[0].recipients[0].address);
-    log_str(&line, "channel", report->entries[0].channel);
-    log_int(&line, "recipients", st->failed);
     log_end(&line);
 }
 
@@ -258,34 +263,74 @@ static void on_settled(struct worker *w, const struct queue_result *r, void *arg
     } else if (st->s.keep_count > 0) {
         dispatch_due_at(st->delivery->dispatch, st->s.next_try_ms);
     }
-    if (st->report != NULL) {
-        struct queue_message *report = report_take(st->report);
-        log_bounce(st, report);
-        counter_add(&w->counters.bounces, 1);
-        dispatch_add(w, report);
+    for (unsigned kind = 0; kind < REPORT_KINDS; kind++) {
+        if (st->reports[kind] != NULL) {
+            struct queue_message *report = report_take(st->reports[kind]);
+            report_log(st->reports[kind], report);
+            counter_add(&w->counters.bounces, 1);
+            dispatch_add(w, report);
+        }
     }
     settling_end(st);
 }
 
+/* The reports become one chain, in the order of their kinds. */
+static void reports_chain(struct settling *st)
+{
+    struct queue_message **link = &st->s.report;
+    for (unsigned kind = 0; kind < REPORT_KINDS; kind++) {
+        if (st->reports[kind] != NULL) {
+            *link = report_message(st->reports[kind]);
+            link = &(*link)->report;
+        }
+    }
+    *link = NULL;
+}
+
+static void reports_write(struct settling *st);
+
 static void on_report_written(struct report *r, int error, void *arg)
 {
     struct settling *st = arg;
+    (void)r;
     if (error != 0) {
         on_trouble(st, "a notification cannot be stored", uv_strerror(error));
         return;
     }
-    st->s.report = report_message(r);
+    st->writing++;
+    reports_write(st);
+}
+
+/* One after the other, then the settlement. */
+static void reports_write(struct settling *st)
+{
     struct worker *w = st->delivery->job.worker;
+    while (st->writing < REPORT_KINDS && st->reports[st->writing] == NULL) {
+        st->writing++;
+    }
+    if (st->writing < REPORT_KINDS) {
+        report_write(st->reports[st->writing], on_report_written, st);
+        return;
+    }
+    reports_chain(st);
     queue_settle(w->daemon->queue, w, &st->s, on_settled, st);
+}
+
+static bool has_reports(const struct settling *st)
+{
+    for (unsigned kind = 0; kind < REPORT_KINDS; kind++) {
+        if (st->reports[kind] != NULL) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void settle_step(struct settling *st)
 {
-    struct worker *w = st->delivery->job.worker;
-    if (st->report == NULL) {
-        queue_settle(w->daemon->queue, w, &st->s, on_settled, st);
-    } else if (st->s.report != NULL || report_allowed(st->delivery->dispatch)) {
-        report_write(st->report, on_report_written, st);
+    bool written = st->writing >= REPORT_KINDS;
+    if (written || !has_reports(st) || report_allowed(st->delivery->dispatch)) {
+        reports_write(st);
     } else {
         put_off(st);
     }
@@ -303,6 +348,38 @@ void settle_retry(struct dispatch *d)
     }
 }
 
+/* Makes those reports that can be routed. Where the sender cannot be reached, the
+ * postmaster may have to know more: the plan is made anew. */
+static void reports_make(struct settling *st)
+{
+    struct delivery *d = st->delivery;
+    bool null_sender = report_address(d).len == 0, reachable = !null_sender;
+    unsigned plan = tell_plan(d, st->warn, reachable, st->tell);
+    for (unsigned kind = 0; kind < REPORT_COPY_FAILED; kind++) {
+        if ((plan & 1u << kind) != 0) {
+            st->reports[kind] = report_new(d, kind, st->tell, st->why, sizeof st->why);
+            reachable = reachable && st->reports[kind] != NULL;
+        }
+    }
+    for (unsigned kind = 0; !reachable && kind < REPORT_COPY_FAILED; kind++) {
+        report_free(&st->reports[kind]); /* the plan they are of does not hold */
+    }
+    if (null_sender) {
+        snprintf(st->why, sizeof st->why,
+                 "it failed, and its null sender must not be told");
+    }
+    plan = tell_plan(d, st->warn, reachable, st->tell);
+    for (unsigned kind = REPORT_COPY_FAILED; kind < REPORT_KINDS; kind++) {
+        char why[sizeof st->why];
+        if ((plan & 1u << kind) != 0) {
+            st->reports[kind] = report_new(d, kind, st->tell, why, sizeof why);
+            if (st->reports[kind] == NULL) {
+                log_trouble(st, "postmaster gets no copy of a notification", why);
+            }
+        }
+    }
+}
+
 void delivery_settle(struct delivery *d)
 {
     struct settling *st = calloc(1, sizeof *st);
@@ -311,14 +388,10 @@ void delivery_settle(struct delivery *d)
     d->dispatch->settling++;
     st->delivery = d;
     st->keep = calloc(d->job.recipient_count, sizeof *st->keep);
-    check(st->keep != NULL);
+    st->tell = calloc(d->job.recipient_count, 1);
+    check(st->keep != NULL && st->tell != NULL);
     judge(st);
-    if (st->failed > 0 && report_address(d).len == 0) {
-        snprintf(st->why, sizeof st->why,
-                 "it failed, and its null sender must not be told");
-    } else if (st->failed > 0) {
-        st->report = report_new(d, st->why, sizeof st->why);
-    }
+    reports_make(st);
     fill_settlement(st);
     fill_attempt(st);
     settle_step(st);

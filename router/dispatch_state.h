@@ -1,6 +1,6 @@
 /* dispatch_state: what dispatch.c (queue and memory), job.c (one running delivery),
- * dispatch_settle.c (what became of it) and dispatch_report.c (telling the sender)
- * share. Nobody else includes it. */
+ * dispatch_settle.c (what became of it), dispatch_tell.c (who is told) and
+ * dispatch_report.c (telling them) share. Nobody else includes it. */
 #ifndef ROUTER_DISPATCH_STATE_H
 #define ROUTER_DISPATCH_STATE_H
 
@@ -93,11 +93,35 @@ void delivery_settle(struct delivery *d);
 /* Tries again what could not be settled. */
 void settle_retry(struct dispatch *d);
 
+/* --- dispatch_tell.c: who is told what --- */
+enum report_kind {
+    REPORT_FAILED, /* to the sender */
+    REPORT_DELAYED,
+    REPORT_SUCCESS,
+    REPORT_COPY_FAILED, /* to the postmaster */
+    REPORT_COPY_DELAYED,
+    REPORT_KINDS
+};
+struct tell_facts {
+    const struct channel_opts *options;
+    bool warn;      /* a warning is due */
+    bool reachable; /* the sender can be told */
+    bool null_sender;
+};
+/* Fills in for each recipient a set of 1 << enum report_kind; returns all of them. */
+unsigned tell_plan(const struct delivery *d, bool warn, bool reachable,
+                   unsigned char *tell);
+/* Has recipient i failed, and whoever is to know of it is not told by the set of reports
+ * that are made of it? It stays in the queue then. */
+bool tell_must_keep(const struct delivery *d, unsigned i, unsigned told);
+
 /* --- dispatch_report.c: a notification, from its route to its sealed body --- */
 struct report;
-/* For the sender of d (not null) about d's recipients that failed. NULL with a reason
- * when there is no way to the sender. */
-struct report *report_new(struct delivery *d, char *why, size_t why_size);
+/* About those of d's recipients whose set in tell (borrowed) has this kind, for the
+ * sender of d (not null) or the postmaster. NULL with a reason when there is no way to
+ * them. */
+struct report *report_new(struct delivery *d, enum report_kind kind,
+                          const unsigned char *tell, char *why, size_t why_size);
 /* Not too many notifications at a time: may another one be written now? */
 bool report_allowed(struct dispatch *d);
 /* Who is told of the failures of this delivery; empty: nobody. */
@@ -108,8 +132,11 @@ typedef void (*report_cb)(struct report *r, int error, void *arg);
 void report_write(struct report *r, report_cb cb, void *arg);
 /* The message, once written; still owned by r. */
 struct queue_message *report_message(struct report *r);
-/* The message is the caller's now. */
+/* The message is the caller's now, and without others that hung on it. */
 struct queue_message *report_take(struct report *r);
+const char *report_kind_name(enum report_kind kind); /* "failed", "delayed", "success" */
+/* Tells the log that it is stored. */
+void report_log(const struct report *r, const struct queue_message *stored);
 void report_free(struct report **r);
 
 #endif

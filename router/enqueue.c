@@ -83,6 +83,8 @@ struct enqueue *enqueue_begin(const struct enqueue_session *s,
     e->message = m;
     e->body = m->body = body_new(m->number, queue_body_directory(queue));
     m->source_channel = arena_str(m->arena, s->source->name);
+    m->ret = s->ret;
+    m->envid = s->envid.ptr != NULL ? arena_str(m->arena, s->envid) : STR_NONE;
     memcpy(e->id, m->id, sizeof e->id);
     e->arena = arena_new();
     e->scratch = arena_new();

@@ -31,6 +31,8 @@ struct enqueue_session {
     bool esmtp, tls;
     str tls_version, tls_cipher; /* empty without TLS */
     uint64_t declared_size;      /* SIZE= of MAIL; 0: not given */
+    enum queue_ret ret;          /* RET= and ENVID= of MAIL, checked; see router/dsn.h */
+    str envid;
 };
 
 struct enqueue;
@@ -47,8 +49,10 @@ void enqueue_abort(struct enqueue **e);
 
 /* Decides about one recipient (tables/recipient.h) and asks the kind's verify(). true:
  * taken. false: *out holds the reply (code and enhanced code set). Logs `route` or
- * nothing; the caller logs refusals. */
-bool enqueue_recipient(struct enqueue *e, const struct address *to, struct outcome *out);
+ * nothing; the caller logs refusals. request: what the client asks for about it, checked;
+ * NULL: nothing. */
+bool enqueue_recipient(struct enqueue *e, const struct address *to,
+                       const struct dsn_request *request, struct outcome *out);
 
 /* At DATA: may a message follow? false: *out holds the reply; the transaction goes on. */
 bool enqueue_data(struct enqueue *e, struct outcome *out);

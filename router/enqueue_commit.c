@@ -94,6 +94,7 @@ static void on_committed(struct worker *w, struct queue_message *m,
     if (e->lists != NULL) {
         list_report_stored(e->lists, w, m);
     }
+    enqueue_report_stored(e);
     dispatch_reports(w, m);
     if (e->hold != NULL) {
         log_hold(e);
@@ -202,6 +203,7 @@ static void headers_make(struct enqueue *e)
         list_report_make(e->lists, e->worker, e->runtime->snapshot,
                          e->header_left ? STR_NONE : header, e->message);
     }
+    enqueue_report_make(e, e->header_left ? STR_NONE : header);
     buf_free(&e->header);
 }
 

@@ -29,9 +29,15 @@ static const char *leaf_over(struct enqueue *e, const struct recipient_leaf *lea
     return limit != NULL ? limit : message_over_channel(s, leaf->route.channel, size);
 }
 
-/* True when this mailbox has been taken for this channel before: local parts are
- * compared exactly, domains case-blind. */
-static bool seen_before(struct enqueue *e, const struct route *route)
+/* Where a mailbox that was taken is. */
+struct taken {
+    struct group *group;
+    size_t index;
+};
+
+/* The place of this mailbox when it has been taken for this channel before, else a new
+ * one to be filled in: local parts are compared exactly, domains case-blind. */
+static struct taken *taken_at(struct enqueue *e, const struct route *route)
 {
     const struct address *to = &route->address;
     str key = arena_printf(e->scratch, "%u %.*s@%.*s", route->channel->index,
@@ -41,11 +47,12 @@ static bool seen_before(struct enqueue *e, const struct route *route)
     for (size_t i = 0; i < to->domain.len; i++) {
         domain[i] = ascii_lower(domain[i]);
     }
-    if (map_get(e->seen, key) != NULL) {
-        return true;
+    struct taken *place = map_get(e->seen, key);
+    if (place == NULL) {
+        place = arena_new_of(e->arena, struct taken);
+        map_add(e->seen, enqueue_copied(e, key), place);
     }
-    map_add(e->seen, enqueue_copied(e, key), e);
-    return false;
+    return place;
 }
 
 static str group_key(struct enqueue *e, const struct recipient_leaf *leaf, str host)
@@ -111,23 +118,96 @@ static void log_route(struct enqueue *e, const struct address *to,
     log_end(&line);
 }
 
+/* ---- what is asked for about it (RFC 3461) ----------------------------------------- */
+
+/* A member of a list that has its own return path: the list answers for it, and what the
+ * sender asked for does not concern it (RFC 3461 5.2.7.1). */
+static bool leaf_of_list(const struct recipient_leaf *leaf)
+{
+    return leaf->node->sender.ptr != NULL;
+}
+
+/* What is stored with a leaf. Where the client gave no ORCPT and the address is not the
+ * one it wrote any more, ORCPT says what it wrote. */
+static struct queue_recipient leaf_recipient(struct enqueue *e, const struct address *to,
+                                             const struct recipient_leaf *leaf,
+                                             const struct dsn_request *request)
+{
+    struct arena *a = e->message->arena;
+    struct queue_recipient r = {.address = address_print(a, &leaf->route.address)};
+    if (leaf_of_list(leaf)) {
+        return r;
+    }
+    r.notify = request->notify;
+    if (request->orcpt.ptr != NULL) {
+        r.orcpt = arena_str(a, request->orcpt);
+    } else {
+        str written = address_print(e->scratch, to);
+        r.orcpt = str_ieq(written, r.address) ? STR_NONE : dsn_orcpt_make(a, written);
+    }
+    return r;
+}
+
+/* A mailbox that comes a second time: who is told of it by either request is told. */
+static void request_join(struct queue_recipient *r, const struct queue_recipient *again)
+{
+    enum { USUAL = QUEUE_NOTIFY_FAILURE | QUEUE_NOTIFY_DELAY };
+    unsigned both = r->notify | again->notify;
+    if (r->notify == again->notify) {
+        return;
+    }
+    both |= r->notify == 0 || again->notify == 0 ? USUAL : 0;
+    r->notify = both & ~(unsigned)QUEUE_NOTIFY_NEVER;
+}
+
+/* What the leaves get of the request; and where a list or an alias is the end of it, or
+ * a success of its own, that is noted for the report that is made with the message (RFC
+ * 3461 5.2.7.1, 5.2.7.3). */
+static struct dsn_request request_expand(struct enqueue *e, const struct address *to,
+                                         const struct recipient_answer *answer,
+                                         unsigned good, const struct dsn_request *request)
+{
+    struct dsn_request left = *request;
+    unsigned members = 0;
+    for (unsigned i = 0; i < answer->leaf_count; i++) {
+        members += leaf_of_list(&answer->leaves[i]);
+    }
+    bool list = members == answer->leaf_count;
+    if (!list && good < 2 && answer->leaf_count < 2) {
+        return left;
+    }
+    if (dsn_wants_success(request->notify)) {
+        *vec_add(e->arena, &e->expanded) = (struct expanded){
+            .address = address_print(e->arena, to),
+            .orcpt =
+                request->orcpt.ptr != NULL ? enqueue_copied(e, request->orcpt) : STR_NONE,
+            .list = list};
+    }
+    left.notify = dsn_notify_expanded(request->notify);
+    return left;
+}
+
 static void leaf_take(struct enqueue *e, const struct address *to,
-                      const struct recipient_leaf *leaf)
+                      const struct recipient_leaf *leaf,
+                      const struct dsn_request *request)
 {
     const struct route *route = &leaf->route;
     struct arena_mark mark = arena_mark(e->scratch);
-    struct arena *a = e->message->arena;
+    struct taken *place = leaf->discard ? NULL : taken_at(e, route);
     if (leaf->discard) {
         e->recipients++; /* taken, but nobody gets it */
-    } else if (!seen_before(e, route)) {
+    } else if (place->group == NULL) {
         struct group *g = group_find(e, leaf);
-        *vec_add(e->arena, &g->recipients) =
-            (struct queue_recipient){.address = address_print(a, &route->address)};
+        *place = (struct taken){g, g->recipients.n};
+        *vec_add(e->arena, &g->recipients) = leaf_recipient(e, to, leaf, request);
         e->recipients++;
         if (e->session.source->opts.logging || route->channel->opts.logging) {
             e->logged = true;
             log_route(e, to, leaf);
         }
+    } else if (place->group->sender.ptr == NULL) {
+        struct queue_recipient again = leaf_recipient(e, to, leaf, request);
+        request_join(&place->group->recipients.at[place->index], &again);
     }
     if (leaf->node->hold && !leaf->discard) {
         e->admission.hold = "FORWARD, by $I";
@@ -248,12 +328,13 @@ static void bad_member(struct enqueue *e, const struct expand_node *n,
 
 /* Takes the good ones; the bad ones are for the owner of their list. */
 static void leaves_take(struct enqueue *e, const struct address *to,
-                        const struct leaves *l)
+                        const struct leaves *l, const struct dsn_request *request)
 {
     const struct recipient_answer *answer = l->answer;
+    struct dsn_request each = request_expand(e, to, answer, l->good, request);
     for (unsigned i = 0; i < answer->leaf_count; i++) {
         if (l->outcomes[i].class == OUTCOME_DELIVERED) {
-            leaf_take(e, to, &answer->leaves[i]);
+            leaf_take(e, to, &answer->leaves[i], &each);
         } else {
             bad_member(e, answer->leaves[i].node, &l->outcomes[i]);
         }
@@ -293,7 +374,7 @@ static bool refuse_too_many(struct outcome *out)
 }
 
 static bool recipient_decide(struct enqueue *e, const struct address *to,
-                             struct outcome *out)
+                             const struct dsn_request *asked, struct outcome *out)
 {
     struct recipient_request request = {.snapshot = e->runtime->snapshot,
                                         .source = e->session.source,
@@ -324,7 +405,7 @@ static bool recipient_decide(struct enqueue *e, const struct address *to,
         return refuse_too_many(out);
     }
     unsigned before = e->recipients;
-    leaves_take(e, to, &l);
+    leaves_take(e, to, &l, asked);
     if (e->recipients > before && e->given++ == 0) {
         e->only = address_print(e->arena, to);
     }
@@ -333,8 +414,10 @@ static bool recipient_decide(struct enqueue *e, const struct address *to,
     return true;
 }
 
-bool enqueue_recipient(struct enqueue *e, const struct address *to, struct outcome *out)
+bool enqueue_recipient(struct enqueue *e, const struct address *to,
+                       const struct dsn_request *request, struct outcome *out)
 {
+    static const struct dsn_request nothing = {0};
     struct arena_mark mark = arena_mark(e->scratch);
     check(!e->begun && !e->committing);
     admission_command(&e->admission);
@@ -342,7 +425,7 @@ bool enqueue_recipient(struct enqueue *e, const struct address *to, struct outco
         outcome_set(out, OUTCOME_DEFERRED, 452, 4, 5, 3, "too many recipients");
         return false;
     }
-    bool taken = recipient_decide(e, to, out);
+    bool taken = recipient_decide(e, to, request != NULL ? request : &nothing, out);
     arena_reset(e->scratch, mark);
     return taken;
 }

@@ -1,5 +1,6 @@
-/* enqueue_state: what enqueue.c (the transaction), enqueue_recipients.c (RCPT) and
- * enqueue_commit.c (the end of it) share. Nobody else includes it. */
+/* enqueue_state: what enqueue.c (the transaction), enqueue_recipients.c (RCPT),
+ * enqueue_commit.c (the end of it) and enqueue_report.c share. Nobody else includes it.
+ */
 #ifndef ROUTER_ENQUEUE_STATE_H
 #define ROUTER_ENQUEUE_STATE_H
 
@@ -24,6 +25,13 @@ struct group {
     VEC(struct queue_recipient) recipients;
 };
 
+/* A recipient whose request for success ends here: it is a list, or an alias for several.
+ */
+struct expanded {
+    str address, orcpt; /* as the client wrote it; as for struct dsn_request */
+    bool list;
+};
+
 struct enqueue {
     struct worker *worker;
     struct runtime *runtime;
@@ -43,6 +51,8 @@ struct enqueue {
     unsigned looked;              /* addresses looked at in aliases and lists */
     unsigned told;                /* what tables said of them, in the log */
     struct list_report *lists;    /* members that do not get it; NULL: none */
+    VEC(struct expanded) expanded;
+    struct queue_message *report; /* about them; hangs on the message */
     str given_sender;             /* as the client wrote it: message->sender may differ */
     str only;                     /* as the client wrote it, the first recipient */
     bool logged;                  /* a channel concerned has the logging keyword */
@@ -83,5 +93,13 @@ void enqueue_answer_later(struct enqueue *e);
 unsigned enqueue_received_limit(const struct enqueue *e, const char **option);
 /* Puts the Received field in front, once. */
 void enqueue_body_begin(struct enqueue *e);
+
+/* --- enqueue_report.c --- */
+
+/* Makes the report about e->expanded, if there is to be one, and hangs it on the message.
+ * header: of the message; ptr NULL: not known. */
+void enqueue_report_make(struct enqueue *e, str header);
+/* It is stored: tells the log, before dispatch takes it. */
+void enqueue_report_stored(const struct enqueue *e);
 
 #endif

@@ -72,12 +72,18 @@ static void job_fill(struct delivery *d, struct runtime *runtime)
     job->sender = e->sender.ptr != NULL ? e->sender : m->sender;
     job->body = delivery_body(d);
     job->eight_bit = m->eight_bit;
+    if (e->returns.ptr == NULL) { /* a list does not pass them on (RFC 3461 5.2.7.1) */
+        job->ret = m->ret;
+        job->envid = m->envid;
+    }
     job->attempts = e->attempts;
     job->recipient_count = e->recipient_count;
     job->recipients = calloc(e->recipient_count, sizeof *job->recipients);
     check(e->recipient_count > 0 && job->recipients != NULL);
     for (unsigned i = 0; i < e->recipient_count; i++) {
-        job->recipients[i].address = e->recipients[i].address;
+        const struct queue_recipient *r = &e->recipients[i];
+        job->recipients[i].address = r->address;
+        job->recipients[i].asked = (struct dsn_request){r->notify, r->orcpt};
         outcome_init(&job->recipients[i].outcome);
     }
     d->running = true;

@@ -128,8 +128,8 @@ void list_report_add(struct list_report *r, const struct snapshot *s,
     *kept = *why;
     str member = arena_str(r->arena, str_sub(n->text, 0, LIST_REPORT_TEXT_MAX));
     if (named) {
-        *vec_add(r->arena, &t->members) =
-            (struct bounce_recipient){member, STR(""), kept};
+        *vec_add(r->arena, &t->members) = (struct bounce_recipient){
+            .address = member, .remote = STR(""), .outcome = kept};
     }
     if (logged) {
         *vec_add(r->arena, &r->logged) = (struct logged){
@@ -154,12 +154,12 @@ static void log_lost(struct worker *w, const struct queue_message *m,
 /* The text, in memory: it is bounded by what is named and by the header. */
 static struct body *text_make(const struct told *t, const struct snapshot *s, str to,
                               str header, const struct queue_message *m,
-                              const struct queue_message *report)
+                              struct queue_message *report)
 {
     struct body *body = NULL;
     struct buf text;
     struct bounce b = {
-        .local_host = s->local_host,
+        .local_host = report_local_name(report, s),
         .report_id = str_from(report->id),
         .message_id = str_from(m->id),
         .sender = to,
@@ -177,6 +177,7 @@ static struct body *text_make(const struct told *t, const struct snapshot *s, st
     }
     buf_init(&text, BOUNCE_MAX);
     if (bounce_write(&b, &text)) {
+        report_headers(report, s, buf_slice(&text));
         body = body_from_memory(text.data, text.len);
     }
     buf_free(&text);

@@ -122,21 +122,25 @@ const char *queue_body_directory(const struct queue *q)
 
 /* --- the engine, one request at a time --- */
 
-static bool run_settle(struct queue *q, const struct queue_settlement *t,
-                       struct queue_result *r)
-{
-    return q->engine->settle(q->store, t, r) &&
-           (t->report == NULL || q->engine->insert(q->store, t->report, r));
-}
-
 /* The message and the reports that come with it. */
-static bool run_commit(struct queue *q, struct queue_message *m, struct queue_result *r)
+static bool run_insert(struct queue *q, struct queue_message *m, struct queue_result *r)
 {
-    bool good = q->engine->room(q->store, m, r);
+    bool good = true;
     for (; good && m != NULL; m = m->report) {
         good = q->engine->insert(q->store, m, r);
     }
     return good;
+}
+
+static bool run_settle(struct queue *q, const struct queue_settlement *t,
+                       struct queue_result *r)
+{
+    return q->engine->settle(q->store, t, r) && run_insert(q, t->report, r);
+}
+
+static bool run_commit(struct queue *q, struct queue_message *m, struct queue_result *r)
+{
+    return q->engine->room(q->store, m, r) && run_insert(q, m, r);
 }
 
 static bool request_run(struct queue *q, struct request *k)
@@ -189,8 +193,8 @@ static void amend_request(struct queue *q, const struct request *k)
         break;
     case REQUEST_SETTLE:
         amend_add(q, AMEND_STATE, t->entry_id, QUEUE_CLAIMED, 0);
-        if (t->report != NULL) {
-            amend_add(q, AMEND_REMOVE, (int64_t)t->report->number, 0, 0);
+        for (m = t->report; m != NULL; m = m->report) {
+            amend_add(q, AMEND_REMOVE, (int64_t)m->number, 0, 0);
         }
         break;
     case REQUEST_RELEASE: /* nobody else would repeat it */
@@ -245,18 +249,22 @@ static void answer(struct worker *w, struct task *task)
     free(k);
 }
 
+static void bodies_adopt(const struct queue_message *m)
+{
+    for (; m != NULL; m = m->report) {
+        body_adopt(m->body);
+    }
+}
+
 /* What the store thread still has to do once the fate of k is known. */
 static void request_finish(struct request *k)
 {
     struct queue_store_claim *c = &k->u.claim.claim;
     bool good = k->result.ok;
     if (k->kind == REQUEST_COMMIT && good) {
-        for (const struct queue_message *m = k->u.commit.message; m; m = m->report) {
-            body_adopt(m->body);
-        }
-    } else if (k->kind == REQUEST_SETTLE && good &&
-               k->u.settle.settlement->report != NULL) {
-        body_adopt(k->u.settle.settlement->report->body);
+        bodies_adopt(k->u.commit.message);
+    } else if (k->kind == REQUEST_SETTLE && good) {
+        bodies_adopt(k->u.settle.settlement->report);
     } else if (k->kind == REQUEST_CLAIM && !good) {
         for (unsigned i = 0; i < c->count; i++) {
             queue_message_free(&c->messages[i]);

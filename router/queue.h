@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "router/body.h"
+#include "router/dsn.h"
 #include "router/worker.h"
 #include "tables/retry.h"
 
@@ -28,14 +29,6 @@ struct queue_header {
     struct body *text; /* in memory; one reference */
     uint64_t replaces;
     unsigned number; /* distinguishes those of one message, in memory and in the store */
-};
-
-/* What a client may ask for about a recipient (RFC 3461 4.1); none of them: nothing. */
-enum {
-    QUEUE_NOTIFY_NEVER = 1,
-    QUEUE_NOTIFY_SUCCESS = 2,
-    QUEUE_NOTIFY_FAILURE = 4,
-    QUEUE_NOTIFY_DELAY = 8
 };
 
 struct queue_recipient {
@@ -71,10 +64,6 @@ static inline bool queue_entry_born_claimed(const struct queue_entry *e)
 {
     return e->hold == NULL && e->not_before_ms == 0;
 }
-
-/* How much of a message comes back with a report (RFC 3461 4.3). Stored as these
- * numbers. */
-enum queue_ret { QUEUE_RET_NONE = 0, QUEUE_RET_FULL = 1, QUEUE_RET_HDRS = 2 };
 
 /* A message with its open entries. Immutable; lives in its own arena. */
 struct queue_message {
@@ -170,7 +159,8 @@ struct queue_settlement {
     unsigned notices;       /* warnings sent so far, this report included */
     const struct queue_attempt *attempt; /* what to remember of it; NULL: nothing */
     struct queue_message *report; /* a notification committed together with this, or NULL;
-                                     its entries are born claimed by w */
+                                     others may hang on it. Their entries are born claimed
+                                     by w */
 };
 typedef void (*queue_settle_cb)(struct worker *w, const struct queue_result *r,
                                 void *arg);

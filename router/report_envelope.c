@@ -5,7 +5,10 @@
 
 #include "base/map.h"
 #include "base/vec.h"
+#include "router/header_fields.h"
+#include "router/outgoing.h"
 #include "tables/recipient.h"
+#include "tables/shown.h"
 
 struct group {
     const struct channel *channel;
@@ -75,4 +78,36 @@ bool report_envelope(struct queue_message *m, const struct snapshot *s, str to, 
     m->sender = STR("");
     m->source_channel = arena_str(m->arena, s->channels[0]->name);
     return true;
+}
+
+/* --- how it is shown --- */
+
+str report_local_name(const struct queue_message *m, const struct snapshot *s)
+{
+    const struct channel *first = snapshot_channel(s, m->entries[0].channel);
+    for (unsigned i = 1; i < m->entry_count; i++) {
+        if (!str_ieq(m->entries[i].channel, m->entries[0].channel)) {
+            return s->local_host;
+        }
+    }
+    return first != NULL ? channel_local_name(s, first) : s->local_host;
+}
+
+void report_headers(struct queue_message *m, const struct snapshot *s, str text)
+{
+    struct arena *a = arena_new();
+    struct outgoing_facts facts = {.snapshot = s,
+                                   .source = s->channels[0],
+                                   .sender = STR(""),
+                                   .bare_domain = s->local_host};
+    struct outgoings *o = outgoings_new(a, &facts);
+    for (unsigned i = 0; i < m->entry_count; i++) {
+        outgoings_get(o, snapshot_channel(s, m->entries[i].channel), STR_NONE, m->arena);
+    }
+    outgoings_headers(o, str_sub(text, 0, header_length(text)), m);
+    for (unsigned i = 0; i < m->entry_count; i++) {
+        const struct channel *c = snapshot_channel(s, m->entries[i].channel);
+        m->entries[i].header = outgoings_get(o, c, STR_NONE, m->arena)->header;
+    }
+    arena_free(&a);
 }

@@ -155,10 +155,17 @@ static void run(unsigned bits, const char *data, size_t size, size_t piece)
                                     .lmtp = piece % 2 == 1};
     p.fallback = o.fallback;
     p.was_tls = o.implicit_tls;
-    p.message = (struct smtp_client_message){STR("ann@a.example"), p.recipients,
-                                             (bits >> 5 & 3) + 1, 100, (bits & 16) != 0};
+    p.message = (struct smtp_client_message){.sender = STR("ann@a.example"),
+                                             .recipients = p.recipients,
+                                             .recipient_count = (bits >> 5 & 3) + 1,
+                                             .size_bytes = 100,
+                                             .eight_bit = (bits & 16) != 0,
+                                             .ret = QUEUE_RET_FULL,
+                                             .envid = STR("id-1")};
     for (unsigned i = 0; i < RECIPIENTS_MAX; i++) {
         p.recipients[i].address = STR("bob@b.example");
+        p.recipients[i].asked =
+            (struct dsn_request){QUEUE_NOTIFY_SUCCESS, STR("rfc822;bob@b.example")};
     }
     p.m = smtp_client_new(&o, &p.message);
     for (size_t at = 0; at < size && p.step != STEP_CLOSE; at += piece) {

@@ -40,6 +40,29 @@ static struct ast_rule *build_rules(struct builder *b, str *text)
     return first;
 }
 
+/* A word about copies for the postmaster. */
+static bool build_post(struct channel *c, str word)
+{
+    static const struct {
+        const char *prefix;
+        enum post_mode mode;
+    } modes[] = {
+        {"copy", POST_COPY}, {"err", POST_ERROR}, {"no", POST_NEVER}, {"", POST_ALWAYS}};
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        str prefix = str_from(modes[i].prefix);
+        str rest = str_starts(word, prefix) ? str_from_pos(word, prefix.len) : STR("");
+        if (str_eq(rest, STR("sendpost"))) {
+            c->opts.send_post = modes[i].mode;
+            return true;
+        }
+        if (str_eq(rest, STR("warnpost"))) {
+            c->opts.warn_post = modes[i].mode;
+            return true;
+        }
+    }
+    return false;
+}
+
 static void build_word(struct builder *b, struct channel *c, str word)
 {
     if (str_eq(word, STR("switchchannel"))) {
@@ -56,7 +79,9 @@ static void build_word(struct builder *b, struct channel *c, str word)
         c->opts.daemon = str_from_pos(word, 7);
     } else if (str_starts(word, STR("tls="))) {
         c->opts.tlsswitchchannel = str_from_pos(word, 4);
-    } else {
+    } else if (str_eq(word, STR("postheadonly"))) {
+        c->opts.post_header_only = true;
+    } else if (!build_post(c, word)) {
         fail_msg("fixture: unknown word %.*s", STR_ARG(word));
     }
     (void)b;

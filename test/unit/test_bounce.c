@@ -117,6 +117,49 @@ static const char GOLDEN[] =
     "\r\n"
     "--=_7F3K9.1a1fb7b6350.0--\r\n";
 
+/* Every action, and what RFC 3461 and RFC 6533 add. */
+static struct bounce_recipient every[5];
+
+static struct bounce make_every(const char *name)
+{
+    static struct outcome good, late;
+    struct bounce b = make_bounce("you@here.test", str_from(RECEIVED), 1);
+    outcome_set(&good, OUTCOME_DELIVERED, 250, 2, 6, 0, "taken");
+    outcome_set(&late, OUTCOME_DEFERRED, 451, 4, 7, 1, "not now");
+    for (unsigned i = 0; i < 5; i++) {
+        every[i] = recipients[0];
+        every[i].action = (enum bounce_action)i;
+        every[i].outcome = i == BOUNCE_FAILED    ? &outcomes[0]
+                           : i == BOUNCE_DELAYED ? &late
+                                                 : &good;
+        every[i].orcpt = STR("rfc822;Old+2BBob@far.test");
+    }
+    b.recipients = every;
+    b.count = 5;
+    b.envid = STR("QQ+3D314159");
+    b.until_ms = b.arrived_ms + 12ll * 24 * 60 * 60 * 1000;
+    if (strcmp(name, "utf-8") == 0) {
+        every[0].orcpt = STR("utf-8;b\\x{F6}b@far.test");
+        every[1].address = STR("b\xc3\xb6"
+                               "b@far.test");
+        b.header = STR("Subject: Gr\xc3\xbc\xc3\x9f"
+                       "e\r\n");
+    }
+    if (strcmp(name, "full") == 0) {
+        b.content = STR("From: you@here.test\r\n\r\n--=_7F3K9.1a1fb7b6350.0\r\n\r\n"
+                        "gr\xc3\xbc\xc3\x9f"
+                        "e\r\n");
+        b.hide_final = true;
+    }
+    if (strcmp(name, "copy") == 0) {
+        b.sender = STR("postmaster@mail.demo.test");
+        b.copy_for = STR("");
+        b.from_name = STR("The \"Post\"\r\nX-Evil: 1");
+        b.from_address = STR("mailer@demo.test");
+    }
+    return b;
+}
+
 static char *write_bounce(const struct bounce *b, size_t *len)
 {
     struct buf out;
@@ -263,17 +306,19 @@ static void test_status(void **state)
         struct outcome o = {.class = OUTCOME_FAILED, .code = cases[i].code};
         unsigned status[3];
         memcpy(o.enhanced, cases[i].enhanced, 3);
-        bounce_status(&o, status);
+        bounce_status(&o, BOUNCE_FAILED, status);
         assert_memory_equal(status, cases[i].status, sizeof status);
     }
 }
 
 static int print_one(const char *name)
 {
-    bool eight_bit = strcmp(name, "eight-bit") == 0;
-    struct bounce b = make_bounce(
-        "you@here.test",
-        eight_bit ? str_n(EIGHT_BIT, sizeof EIGHT_BIT - 1) : str_from(RECEIVED), 2);
+    struct bounce b = make_every(name);
+    if (strcmp(name, "plain") == 0) {
+        b = make_bounce("you@here.test", str_from(RECEIVED), 2);
+    } else if (strcmp(name, "eight-bit") == 0) {
+        b = make_bounce("you@here.test", str_n(EIGHT_BIT, sizeof EIGHT_BIT - 1), 2);
+    }
     struct buf out;
     buf_init(&out, BOUNCE_MAX);
     bool ok = bounce_write(&b, &out) && fwrite(out.data, 1, out.len, stdout) == out.len;

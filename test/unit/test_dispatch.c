@@ -34,10 +34,10 @@ static const int64_t DAY = 24 * 60 * 60 * 1000;
 static const char CONFIG[] = "demo.test $U%demo.test@l-daemon\n"
                              "far.test $U%far.test@tcp-daemon\n"
                              "\n"
-                             "l\n"
+                             "l nosendpost nowarnpost\n"
                              "l-daemon\n"
                              "\n"
-                             "tcp_local\n"
+                             "tcp_local nosendpost nowarnpost\n"
                              "tcp-daemon\n";
 static const char CONFIG_DAEMON[] = "far.test $U%far.test@tcp-daemon\n"
                                     "\n"
@@ -75,7 +75,8 @@ struct bench {
     char text[TEXT_MAX]; /* what was last delivered by l */
     struct job *waiting[100];
     unsigned waiting_count;
-    bool reuse; /* the driver asks for the next job */
+    bool reuse;         /* the driver asks for the next job */
+    enum queue_ret ret; /* of what is sent */
 };
 
 static struct bench *bench; /* the drivers have no other way to it */
@@ -123,6 +124,9 @@ static void set_outcomes(struct job *job)
             strcpy(r->outcome.host, "mx.far.test");
         } else {
             outcome_set(&r->outcome, OUTCOME_DELIVERED, 250, 2, 0, 0, "ok");
+            r->success = str_starts(r->address, STR("pass"))   ? JOB_SUCCESS_PASSED_ON
+                         : str_starts(r->address, STR("hand")) ? JOB_SUCCESS_RELAYED
+                                                               : JOB_SUCCESS_DELIVERED;
         }
     }
 }
@@ -288,6 +292,17 @@ static str *words_of(struct arena *a, const char *text, unsigned *count)
     return words;
 }
 
+/* "address", or "address|request|orcpt"; a request is a value of NOTIFY. */
+static void recipient_make(struct queue_recipient *r, str word)
+{
+    str notify;
+    str_split(&word, '|', &r->address);
+    if (str_split(&word, '|', &notify)) {
+        assert_true(notify.len == 0 || dsn_notify_parse(notify, &r->notify) == NULL);
+        r->orcpt = word.len > 0 ? word : STR_NONE;
+    }
+}
+
 /* Commits a message with one entry for each "channel host recipient ..." line. */
 static void send_body(const char *sender, const char *entries, struct body *body)
 {
@@ -308,9 +323,11 @@ static void send_body(const char *sender, const char *entries, struct body *body
         e->recipient_count = count - 2;
         e->recipients = arena_array(m->arena, struct queue_recipient, count - 2);
         for (unsigned i = 2; i < count; i++) {
-            e->recipients[i - 2].address = words[i];
+            recipient_make(&e->recipients[i - 2], words[i]);
         }
     }
+    m->ret = bench->ret;
+    m->envid = STR("QQ+2B1");
     unsigned answers = bench->answers;
     queue_commit(bench->daemon.queue, w, m, on_committed, NULL);
     RUN_UNTIL(bench->answers > answers);
@@ -440,6 +457,201 @@ static void test_given_up(void **state)
     assert_non_null(strstr(b->text, "\r\nStatus: 4.4.7\r\n"));
     assert_non_null(strstr(b->text, "not delivered within 12 days; the last reply was: "
                                     "450 come back"));
+}
+
+/* What NOTIFY asks for, and nothing else. */
+static void test_success(void **state)
+{
+    struct bench *b = *state;
+    send_text("you@demo.test",
+              "tcp_local far.test ok@far.test|SUCCESS|rfc822;Old+2BOk@far.test "
+              "hand@far.test|SUCCESS,FAILURE| pass@far.test|SUCCESS| plain@far.test "
+              "okay@far.test|FAILURE| okey@far.test|NEVER|",
+              TEXT);
+    RUN_UNTIL(b->seen_count == 2);
+    RUN_UNTIL(queue_holds(0, 0));
+    assert_seen(1, "l", "", "you@demo.test");
+    assert_string_equal(b->seen[1].sender, "");
+    assert_non_null(strstr(b->text, "\r\nOriginal-Envelope-Id: QQ+1\r\n"));
+    assert_non_null(strstr(b->text, "\r\nOriginal-Recipient: rfc822; Old+Ok@far.test\r\n"
+                                    "Final-Recipient: rfc822; ok@far.test\r\n"
+                                    "Action: delivered\r\nStatus: 2.0.0\r\n"));
+    assert_non_null(strstr(b->text, "\r\nFinal-Recipient: rfc822; hand@far.test\r\n"
+                                    "Action: relayed\r\nStatus: 2.0.0\r\n"));
+    assert_null(strstr(b->text, "pass@"));
+    assert_null(strstr(b->text, "plain@"));
+    assert_null(strstr(b->text, "okay@"));
+    assert_null(strstr(b->text, "okey@"));
+    assert_logged("what=success");
+}
+
+/* Who did not ask to know of a failure is not told, and nothing is held for it. */
+static void test_notify_never(void **state)
+{
+    struct bench *b = *state;
+    send_text("you@demo.test",
+              "tcp_local far.test fail@far.test|NEVER| failure@far.test|SUCCESS,DELAY|",
+              TEXT);
+    RUN_UNTIL(b->seen_count == 1);
+    RUN_UNTIL(queue_holds(0, 0));
+    send_text("", "tcp_local far.test fail@far.test|NEVER| ok@far.test|SUCCESS|", TEXT);
+    RUN_UNTIL(b->seen_count == 2);
+    RUN_UNTIL(queue_holds(0, 0));
+    assert_int_equal(atomic_load(&b->worker.counters.bounces), 0);
+}
+
+/* RET=FULL: all of it, but for what is too large. */
+static void test_return(void **state)
+{
+    struct bench *b = *state;
+    b->ret = QUEUE_RET_FULL;
+    send_text("you@demo.test", "tcp_local far.test fail@far.test", TEXT);
+    RUN_UNTIL(b->seen_count == 2);
+    RUN_UNTIL(queue_holds(0, 0));
+    assert_non_null(strstr(b->text, "\r\nContent-Type: message/rfc822\r\n"));
+    assert_non_null(strstr(b->text, "\r\n\r\nSubject: hello\r\n\r\nbody\r\n\r\n--"));
+    char *large = malloc(300 << 10);
+    memset(large, 'x', 300 << 10);
+    memcpy(large, TEXT, sizeof TEXT - 1);
+    send_body("you@demo.test", "tcp_local far.test fail@far.test",
+              body_from_memory(large, 300 << 10));
+    free(large);
+    RUN_UNTIL(b->seen_count == 4);
+    assert_null(strstr(b->text, "message/rfc822\r\n"));
+    assert_non_null(strstr(b->text, "text/rfc822-headers\r\n"));
+}
+
+/* Configurations in which the words are those of the channel. */
+static void configure(const char *words)
+{
+    char config[400];
+    snprintf(config, sizeof config,
+             "demo.test $U%%demo.test@l-daemon\nfar.test $U%%far.test@tcp-daemon\n\n"
+             "l\nl-daemon\n\ntcp_local %s\ntcp-daemon\n",
+             words);
+    runtime_unref(&bench->worker.current);
+    bench->worker.current = make_runtime(config);
+}
+
+/* Dies and comes back: what was not stored is gone. */
+static void restart(void)
+{
+    stop_dispatch();
+    queue_close(&bench->daemon.queue);
+    open_queue();
+    dispatch_start(&bench->worker);
+}
+
+/* Both clocks: told after 3, 6 and 9 days, once each, also when the daemon is started
+ * again in between; those who want no delay are not; returned after 12. */
+static void test_warnings(void **state)
+{
+    struct bench *b = *state;
+    send_text("you@demo.test",
+              "tcp_local far.test defer@far.test defers@far.test|FAILURE| "
+              "deferring@far.test|DELAY,FAILURE|rfc822;Old@far.test",
+              TEXT);
+    RUN_UNTIL(b->seen_count == 1);
+    RUN_UNTIL(queue_holds(1, 0));
+    pass_time(3 * DAY - MINUTE);
+    RUN_UNTIL(b->seen_count == 2);
+    RUN_UNTIL(queue_holds(1, 0));
+    pass_time(MINUTE); /* the notice is due before the next attempt would be */
+    RUN_UNTIL(b->seen_count == 4);
+    RUN_UNTIL(queue_holds(1, 0));
+    assert_seen(3, "l", "", "you@demo.test");
+    assert_non_null(strstr(b->text, "\r\nSubject: Your message is delayed\r\n"));
+    assert_non_null(strstr(b->text, "\r\nFinal-Recipient: rfc822; defer@far.test\r\n"
+                                    "Action: delayed\r\nStatus: 4.2.0\r\n"));
+    assert_non_null(strstr(b->text, "\r\nOriginal-Recipient: rfc822; Old@far.test\r\n"));
+    assert_non_null(
+        strstr(b->text, "\r\nWill-Retry-Until: Thu, 3 Dec 2026 00:22:10 +0000\r\n"));
+    assert_null(strstr(b->text, "defers@"));
+    assert_logged("what=delayed");
+    restart();
+    pass_time(DAY);
+    RUN_UNTIL(b->seen_count == 5);
+    RUN_UNTIL(queue_holds(1, 0));
+    pass_time(2 * DAY);
+    RUN_UNTIL(b->seen_count == 7);
+    RUN_UNTIL(queue_holds(1, 0));
+    assert_seen(6, "l", "", "you@demo.test");
+    pass_time(5 * DAY); /* the third is late: one comes all the same */
+    RUN_UNTIL(b->seen_count == 9);
+    RUN_UNTIL(queue_holds(1, 0));
+    pass_time(DAY);
+    RUN_UNTIL(b->seen_count == 11);
+    RUN_UNTIL(queue_holds(0, 0));
+    assert_non_null(strstr(b->text, "\r\nStatus: 4.4.7\r\n"));
+    assert_int_equal(atomic_load(&b->worker.counters.bounces), 4);
+}
+
+/* Copies of warnings, and who has no sender gets no warning. */
+static void test_warnings_copied(void **state)
+{
+    struct bench *b = *state;
+    configure("nosendpost");
+    send_text("you@demo.test", "tcp_local far.test defer@far.test", TEXT);
+    send_text("", "tcp_local far.test defer@far.test", TEXT);
+    RUN_UNTIL(b->seen_count == 2);
+    RUN_UNTIL(queue_holds(2, 0));
+    pass_time(3 * DAY);
+    RUN_UNTIL(b->seen_count == 6); /* two attempts, a warning and its copy */
+    RUN_UNTIL(queue_holds(2, 0));
+    assert_logged("copy_for=you@demo.test");
+    assert_int_equal(atomic_load(&b->worker.counters.bounces), 2);
+}
+
+/* The copies for the postmaster, as the words say: how many deliveries a failure with a
+ * sender makes, one without, and one whose sender cannot be reached; and what is held. */
+static void test_postmaster(void **state)
+{
+    static const struct {
+        const char *words;
+        unsigned seen, seen_null, seen_lost, held;
+    } cases[] = {
+        {"", 3, 1, 1, 2},           {"copysendpost", 3, 1, 1, 2},
+        {"nosendpost", 2, 1, 1, 2}, {"errsendpost", 2, 2, 2, 0},
+        {"sendpost", 3, 2, 2, 0},
+    };
+    struct bench *b = *state;
+    int64_t held = 0;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        configure(cases[i].words);
+        unsigned before = b->seen_count;
+        send_text("you@demo.test", "tcp_local far.test fail@far.test", TEXT);
+        RUN_UNTIL(b->seen_count == before + cases[i].seen);
+        before = b->seen_count;
+        send_text("", "tcp_local far.test fail@far.test", TEXT);
+        send_text("you@nowhere.invalid", "tcp_local far.test fail@far.test", TEXT);
+        held += cases[i].held;
+        unsigned seen = before + cases[i].seen_null + cases[i].seen_lost;
+        seen += cases[i].held == 2 && cases[i].words[0] != 'n'; /* a copy, and held */
+        RUN_UNTIL(b->seen_count == seen);
+        RUN_UNTIL(queue_holds(held, held));
+        assert_int_equal(b->seen_count, seen);
+    }
+    assert_seen(b->seen_count - 1, "l", "", "postmaster@l-daemon");
+    assert_non_null(
+        strstr(b->text, "The sender of the message is <you@nowhere.invalid>"));
+    assert_non_null(strstr(b->text, "\r\nTo: <postmaster@l-daemon>\r\n"));
+    assert_non_null(strstr(b->text, "\r\nContent-Type: message/rfc822\r\n"));
+    configure("sendpost postheadonly");
+    unsigned before = b->seen_count;
+    send_text("", "tcp_local far.test fail@far.test", TEXT);
+    RUN_UNTIL(b->seen_count == before + 2);
+    assert_non_null(strstr(b->text, "\r\nContent-Type: text/rfc822-headers\r\n"));
+}
+
+/* What cannot be delivered to the postmaster is not told to the postmaster. */
+static void test_postmaster_round(void **state)
+{
+    struct bench *b = *state;
+    configure("sendpost");
+    send_text("", "tcp_local far.test fail@far.test|| postmaster@l-daemon||", TEXT);
+    RUN_UNTIL(queue_holds(1, 1));
+    assert_logged("it is for the postmaster");
+    assert_int_equal(b->seen_count, 1);
 }
 
 static void test_null_sender(void **state)
@@ -681,10 +893,10 @@ static void test_retry_times(void **state)
     RUN_UNTIL(b->seen_count == 3);
     RUN_UNTIL(queue_holds(1, 0));
     pass_time(3 * DAY); /* the first notice */
-    RUN_UNTIL(b->seen_count == 4);
+    RUN_UNTIL(b->seen_count == 5);
     RUN_UNTIL(queue_holds(1, 0));
     pass_time(9 * DAY);
-    RUN_UNTIL(b->seen_count == 6);
+    RUN_UNTIL(b->seen_count == 7);
     assert_non_null(strstr(b->text, "not delivered within 12 days"));
 }
 
@@ -693,21 +905,17 @@ static void test_retry_times(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_delivered),
-        TEST(test_mixed),
-        TEST(test_given_up),
-        TEST(test_null_sender),
-        TEST(test_null_sender_deferred),
-        TEST(test_no_way_back),
-        TEST(test_double_bounce),
-        TEST(test_large_body),
-        TEST(test_store_fails),
-        TEST(test_channel_gone),
-        TEST(test_new_configuration),
-        TEST(test_reuse),
-        TEST(test_stop),
-        TEST(test_memory),
-        TEST(test_retry_times),
+        TEST(test_delivered),    TEST(test_mixed),
+        TEST(test_given_up),     TEST(test_success),
+        TEST(test_notify_never), TEST(test_return),
+        TEST(test_postmaster),   TEST(test_postmaster_round),
+        TEST(test_warnings),     TEST(test_warnings_copied),
+        TEST(test_null_sender),  TEST(test_null_sender_deferred),
+        TEST(test_no_way_back),  TEST(test_double_bounce),
+        TEST(test_large_body),   TEST(test_store_fails),
+        TEST(test_channel_gone), TEST(test_new_configuration),
+        TEST(test_reuse),        TEST(test_stop),
+        TEST(test_memory),       TEST(test_retry_times),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,6 +63,10 @@ static const char CONFIG[] = "! test\n"
                              "tcp_quiet smtp nomx\n"
                              "tcp-quiet\n";
 
+static const char ALIASES[] = "one:  ann@far.test\n"
+                              "two:  ann@far.test, Bob@other.test\n"
+                              "team: <team.txt, [ENVELOPE_FROM] boss@ours.test\n";
+
 /* --- kinds and dispatch of the test --- */
 
 static bool local_verify(void *state, const struct channel *c, const struct address *to,
@@ -86,13 +90,20 @@ static const struct channel_kind *const kinds[] = {&tcp_kind, &local_kind, NULL}
 struct dispatch {
     struct queue_message *message;
     unsigned count;
+    char report[4000]; /* what a message with the null sender said */
 };
 
 void dispatch_add(struct worker *w, struct queue_message *m)
 {
-    queue_message_free(&w->dispatch->message);
-    w->dispatch->message = m;
-    w->dispatch->count++;
+    struct dispatch *d = w->dispatch;
+    if (m->sender.len == 0) {
+        long got = body_read_blocking(m->body, d->report, sizeof d->report - 1, 0);
+        check(got > 0);
+        d->report[got] = '\0';
+    }
+    queue_message_free(&d->message);
+    d->message = m;
+    d->count++;
 }
 
 /* --- the transaction under test --- */
@@ -103,6 +114,7 @@ struct test {
     struct runtime *runtime;
     struct enqueue_session session;
     struct enqueue *e;
+    const struct dsn_request *request;
     struct outcome outcome;
     unsigned answers;
     bool done;
@@ -123,6 +135,8 @@ static struct runtime *load(struct fixture *f)
     struct arena *a = arena_new();
     put_config(f, "pointsman.cnf", CONFIG);
     put_config(f, "localdomains", "ours.test\nhub.test\n");
+    put_config(f, "aliases", ALIASES);
+    put_config(f, "team.txt", "ann@far.test\n");
     struct snapshot_request req = {.path =
                                        str_from(fixture_path(f, "pointsman.cnf", path))};
     struct snapshot *s = snapshot_load(&req, a, &diags, &unreadable);
@@ -179,7 +193,7 @@ static bool rcpt(struct test *t, const char *text)
 {
     struct address to;
     check(address_parse(str_from(text), &to) == NULL);
-    return enqueue_recipient(t->e, &to, &t->outcome);
+    return enqueue_recipient(t->e, &to, t->request, &t->outcome);
 }
 
 static void on_answer(struct enqueue *e, const struct outcome *o, void *arg)
@@ -372,6 +386,122 @@ static void test_first_try(void **state)
         }
         test_end(&t);
     }
+}
+
+/* --- what is asked for about recipients (RFC 3461 5.2.7) --- */
+
+static void expect_asked(const struct queue_message *m, unsigned entry, unsigned i,
+                         const char *address, unsigned notify, const char *orcpt)
+{
+    const struct queue_recipient *r = &m->entries[entry].recipients[i];
+    assert_true(str_eq(r->address, str_from(address)));
+    assert_int_equal(r->notify, notify);
+    if (orcpt == NULL ? r->orcpt.ptr != NULL : !str_eq(r->orcpt, str_from(orcpt))) {
+        fail_msg("%s: orcpt is %.*s", address, STR_ARG(r->orcpt));
+    }
+}
+
+static void asking_start(struct test *t)
+{
+    test_start(t, "tcp_local", true);
+    enqueue_abort(&t->e);
+    t->session.envid = STR("QQ+2B1");
+    begin(t, "sue@far.test");
+}
+
+static const struct queue_message *accepted(struct test *t)
+{
+    body(t, STR("From: a@b.test\r\nSubject: hello\r\n\r\ntext\r\n"));
+    commit(t);
+    expect_outcome(t, OUTCOME_DELIVERED, 250, 2, 0, 0);
+    return t->dispatch.message;
+}
+
+static void test_request_kept(void **state)
+{
+    struct dsn_request all = {QUEUE_NOTIFY_SUCCESS | QUEUE_NOTIFY_DELAY,
+                              STR("rfc822;Old@far.test")};
+    struct dsn_request never = {QUEUE_NOTIFY_NEVER, STR_NONE};
+    (void)state;
+    struct test t;
+    test_start(&t, "tcp_local", true);
+    t.request = &all;
+    assert_true(rcpt(&t, "x@far.test"));
+    assert_true(rcpt(&t, "one@ours.test")); /* one address: all of it is kept */
+    t.request = &never;
+    assert_true(rcpt(&t, "y@far.test"));
+    assert_true(rcpt(&t, "x@far.test")); /* again: whoever is told stays told */
+    t.request = NULL;
+    assert_true(rcpt(&t, "y@far.test"));
+    assert_true(rcpt(&t, "z@far.test"));
+    const struct queue_message *m = accepted(&t);
+    expect_asked(m, 0, 0, "x@far.test", all.notify, "rfc822;Old@far.test");
+    expect_asked(m, 0, 1, "ann@far.test", all.notify, "rfc822;Old@far.test");
+    expect_asked(m, 0, 2, "y@far.test", QUEUE_NOTIFY_FAILURE | QUEUE_NOTIFY_DELAY, NULL);
+    expect_asked(m, 0, 3, "z@far.test", 0, NULL);
+    assert_int_equal(t.dispatch.count, 1); /* no report */
+    test_end(&t);
+}
+
+/* An alias without a request says for whom it stood. */
+static void test_orcpt_made(void **state)
+{
+    (void)state;
+    struct test t;
+    test_start(&t, "tcp_local", true);
+    assert_true(rcpt(&t, "One@ours.test"));
+    expect_asked(accepted(&t), 0, 0, "ann@far.test", 0, "rfc822;One@ours.test");
+    test_end(&t);
+}
+
+static void test_request_expanded(void **state)
+{
+    struct dsn_request both = {QUEUE_NOTIFY_SUCCESS | QUEUE_NOTIFY_FAILURE, STR_NONE};
+    struct dsn_request success = {QUEUE_NOTIFY_SUCCESS, STR_NONE};
+    (void)state;
+    struct test t;
+    asking_start(&t);
+    t.request = &both;
+    assert_true(rcpt(&t, "two@ours.test"));
+    const struct queue_message *m = accepted(&t);
+    expect_asked(m, 0, 0, "ann@far.test", QUEUE_NOTIFY_FAILURE, "rfc822;two@ours.test");
+    expect_asked(m, 1, 0, "Bob@other.test", QUEUE_NOTIFY_FAILURE, "rfc822;two@ours.test");
+    assert_int_equal(t.dispatch.count, 2);
+    assert_non_null(strstr(t.dispatch.report, "\r\nTo: <sue@far.test>\r\n"));
+    assert_non_null(strstr(t.dispatch.report, "\r\nOriginal-Envelope-Id: QQ+1\r\n"));
+    assert_non_null(strstr(t.dispatch.report,
+                           "\r\nFinal-Recipient: rfc822; two@ours.test\r\n"
+                           "Action: expanded\r\nStatus: 2.0.0\r\n"));
+    assert_non_null(strstr(t.dispatch.report, "\r\nSubject: hello\r\n"));
+    test_end(&t);
+    asking_start(&t);
+    t.request = &success;
+    assert_true(rcpt(&t, "two@ours.test"));
+    expect_asked(accepted(&t), 0, 0, "ann@far.test", QUEUE_NOTIFY_NEVER,
+                 "rfc822;two@ours.test");
+    test_end(&t);
+}
+
+/* A list with a return path of its own is the end of the request. */
+static void test_request_list(void **state)
+{
+    struct dsn_request both = {QUEUE_NOTIFY_SUCCESS | QUEUE_NOTIFY_FAILURE,
+                               STR("rfc822;team@ours.test")};
+    (void)state;
+    struct test t;
+    asking_start(&t);
+    t.request = &both;
+    assert_true(rcpt(&t, "team@ours.test"));
+    const struct queue_message *m = accepted(&t);
+    expect_asked(m, 0, 0, "ann@far.test", 0, NULL);
+    assert_true(str_eq(m->entries[0].returns, STR("boss@ours.test")));
+    assert_int_equal(t.dispatch.count, 2);
+    assert_non_null(strstr(t.dispatch.report,
+                           "\r\nOriginal-Recipient: rfc822; team@ours.test\r\n"
+                           "Final-Recipient: rfc822; team@ours.test\r\n"
+                           "Action: delivered\r\n"));
+    assert_null(strstr(t.dispatch.report, "ann@far.test"));
+    test_end(&t);
 }
 
 static void test_refusals(void **state)
@@ -611,6 +741,10 @@ int main(void)
         cmocka_unit_test(test_groups),
         cmocka_unit_test(test_split),
         cmocka_unit_test(test_first_try),
+        cmocka_unit_test(test_request_kept),
+        cmocka_unit_test(test_orcpt_made),
+        cmocka_unit_test(test_request_expanded),
+        cmocka_unit_test(test_request_list),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_body),

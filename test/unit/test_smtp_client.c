@@ -11,6 +11,7 @@
  *   T "ok" or why TLS failed   B a part of the body, "b" the last part
  *   L the connection is lost   N the next message   Q quit
  *   8 (first) the message is 8-bit   F (first) its sender, else ann@a.example
+ *   A (first) its sender asks for reports
  * Results are written as one string, see results(). */
 enum { LINES_MAX = 24 };
 
@@ -84,6 +85,21 @@ static const struct dialogue dialogues[] = {
      {GREET, SAY_EHLO, "S250-x\r\n250 size 0\r\n",
       "CMAIL FROM:<ann@a.example> SIZE=1000\r\n"},
      "b@b deferred 0 4.0.0 not attempted"},
+    {"what is asked for, for a server that takes it",
+     0,
+     "b@b c@c",
+     {"A", GREET, SAY_EHLO, "S250-x\r\n250-PIPELINING\r\n250 DSN\r\n",
+      "CMAIL FROM:<ann@a.example> RET=HDRS ENVID=QQ+2B1\r\n"
+      "RCPT TO:<b@b> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;B@b\r\n" TO("c@c") "DATA\r\n",
+      "S250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n", "bx\r\n", "Cx\r\n.\r\n", OK, "Q",
+      "CQUIT\r\n"},
+     "b@b delivered 250 2.0.0 ok, passed on; c@c delivered 250 2.0.0 ok, passed on"},
+    {"what is asked for, for one that does not",
+     0,
+     "b@b",
+     {"A", GREET, SAY_EHLO, EHLO_PLAIN, SAY_MAIL, OK, "C" TO("b@b"), OK, "CDATA\r\n", GO,
+      "b", "C.\r\n", OK, "Q", "CQUIT\r\n"},
+     "b@b delivered 250 2.0.0 ok"},
     /* per-recipient outcomes */
     {"some refused",
      0,
@@ -589,6 +605,7 @@ static void do_line(struct run *r, const struct dialogue *d, const char *line,
     const char *rest = line + 1;
     switch (line[0]) {
     case '8':
+    case 'A':
     case 'F':
         return; /* taken before the machine was made */
     case 'S':
@@ -636,10 +653,10 @@ static void results(const struct run *r, char *out, size_t size)
     for (unsigned i = 0; i < r->message.recipient_count; i++) {
         const struct smtp_client_recipient *to = &r->recipients[i];
         const struct outcome *o = &to->outcome;
-        len += (size_t)snprintf(out + len, size - len, "%s%.*s %s %u %u.%u.%u %s",
-                                i > 0 ? "; " : "", STR_ARG(to->address),
-                                outcome_class_name(o->class), o->code, o->enhanced[0],
-                                o->enhanced[1], o->enhanced[2], o->text);
+        len += (size_t)snprintf(
+            out + len, size - len, "%s%.*s %s %u %u.%u.%u %s%s", i > 0 ? "; " : "",
+            STR_ARG(to->address), outcome_class_name(o->class), o->code, o->enhanced[0],
+            o->enhanced[1], o->enhanced[2], o->text, to->passed_on ? ", passed on" : "");
     }
     snprintf(out + len, size - len, "%s%s%s", smtp_client_is_tls(r->m) ? "; tls" : "",
              smtp_client_wants_clear(r->m) ? CLEAR : "",
@@ -657,13 +674,21 @@ static void run_dialogue(const struct dialogue *d, size_t piece)
     str rest = str_from(d->to), address;
     char got[2048];
     buf_init(&r.out, 1024 * 1024);
-    r.message = (struct smtp_client_message){STR("ann@a.example"), r.recipients, 0, 1000,
-                                             d->lines[0][0] == '8'};
+    r.message = (struct smtp_client_message){.sender = STR("ann@a.example"),
+                                             .recipients = r.recipients,
+                                             .size_bytes = 1000,
+                                             .eight_bit = d->lines[0][0] == '8'};
     if (d->lines[0][0] == 'F') {
         r.message.sender = str_from(d->lines[0] + 1);
     }
     while (str_word(&rest, &address)) {
         r.recipients[r.message.recipient_count++].address = address;
+    }
+    if (d->lines[0][0] == 'A') {
+        r.message.ret = QUEUE_RET_HDRS;
+        r.message.envid = STR("QQ+2B1");
+        r.recipients[0].asked = (struct dsn_request){
+            QUEUE_NOTIFY_SUCCESS | QUEUE_NOTIFY_DELAY, STR("rfc822;B@b")};
     }
     r.m = smtp_client_new(&o, &r.message);
     for (size_t i = 0; d->lines[i] != NULL; i++) {
@@ -706,7 +731,10 @@ static void each_reply_has_its_time(void **state)
     for (int configured = 0; configured < 2; configured++) {
         struct smtp_client_recipient to[] = {{.address = STR("b@b.example")},
                                              {.address = STR("c@b.example")}};
-        struct smtp_client_message message = {STR("a@a.example"), to, 2, 10240, false};
+        struct smtp_client_message message = {.sender = STR("a@a.example"),
+                                              .recipients = to,
+                                              .recipient_count = 2,
+                                              .size_bytes = 10240};
         struct smtp_client_options o = {.helo_name = STR("c.example"),
                                         .tls = TLS_LEVEL_NO};
         if (configured) {
@@ -745,7 +773,10 @@ static void many_recipients_go_in_windows(void **state)
     for (int i = 0; i < COUNT; i++) {
         to[i].address = STR("b@b.example");
     }
-    struct smtp_client_message message = {STR("a@a.example"), to, COUNT, 10, false};
+    struct smtp_client_message message = {.sender = STR("a@a.example"),
+                                          .recipients = to,
+                                          .recipient_count = COUNT,
+                                          .size_bytes = 10};
     struct smtp_client_options o = {.helo_name = STR("c.example"), .tls = TLS_LEVEL_NO};
     struct smtp_client *m = smtp_client_new(&o, &message);
     const char *open = "220 x\r\n250-x\r\n250 PIPELINING\r\n";
@@ -782,7 +813,10 @@ static void refused_mail_stops_the_windows(void **state)
     for (int i = 0; i < COUNT; i++) {
         to[i].address = STR("b@b.example");
     }
-    struct smtp_client_message message = {STR("a@a.example"), to, COUNT, 10, false};
+    struct smtp_client_message message = {.sender = STR("a@a.example"),
+                                          .recipients = to,
+                                          .recipient_count = COUNT,
+                                          .size_bytes = 10};
     struct smtp_client_options o = {.helo_name = STR("c.example"), .tls = TLS_LEVEL_NO};
     struct smtp_client *m = smtp_client_new(&o, &message);
     const char *open = "220 x\r\n250-x\r\n250 PIPELINING\r\n550 5.7.1 no\r\n";
@@ -804,8 +838,11 @@ static void body_is_encoded_across_parts(void **state)
     (void)state;
     static const char body[] = ".a\r\n..b\r\nc.\r\n\r\n.";
     for (size_t piece = 1; piece < sizeof body; piece++) {
-        struct smtp_client_recipient to = {STR("b@b"), {0}};
-        struct smtp_client_message message = {STR(""), &to, 1, sizeof body - 1, false};
+        struct smtp_client_recipient to = {.address = STR("b@b")};
+        struct smtp_client_message message = {.sender = STR(""),
+                                              .recipients = &to,
+                                              .recipient_count = 1,
+                                              .size_bytes = sizeof body - 1};
         struct smtp_client_options o = {
             .helo_name = STR("c.example"), .tls = TLS_LEVEL_MUST, .implicit_tls = true};
         struct smtp_client *m = smtp_client_new(&o, &message);
@@ -830,8 +867,9 @@ static void body_is_encoded_across_parts(void **state)
 static void peer_leaving_while_idle(void **state)
 {
     (void)state;
-    struct smtp_client_recipient to = {STR("b@b"), {0}};
-    struct smtp_client_message message = {STR(""), &to, 1, 0, false};
+    struct smtp_client_recipient to = {.address = STR("b@b")};
+    struct smtp_client_message message = {
+        .sender = STR(""), .recipients = &to, .recipient_count = 1};
     struct smtp_client_options o = {.helo_name = STR("c.example"), .tls = TLS_LEVEL_NO};
     struct smtp_client *m = smtp_client_new(&o, &message);
     const char *open = "220 x\r\n250 x\r\n550 5.7.1 no\r\n";
