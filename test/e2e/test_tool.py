@@ -33,9 +33,9 @@ class Check(RouterTest):
 
     def test_warning(self):
         """0; with --strict 1."""
-        files = site('backoff "PT5M"')
-        self.check(0, files, r'pointsman\.cnf:6:16: warning: .*backoff', '1 warning ')
-        self.check(1, files, 'backoff', arguments=['--strict'])
+        files = site('convert_octet_stream')
+        self.check(0, files, r'pointsman\.cnf:6:16: warning: .*convert_octet_stream', '1 warning ')
+        self.check(1, files, 'convert_octet_stream', arguments=['--strict'])
 
     def test_unreadable(self):
         self.check(2, dict(site(), **{'pointsman.cnf': None}), r'pointsman\.cnf')
@@ -162,7 +162,7 @@ class Check(RouterTest):
 
 TLS_WORD, SASL_WORD = r".*did you mean '%s'", r'(SASL|AUTH|authentic)'
 add_cases(Check, 'word', [
-    ('later', 'backoff "PT5M"', 'warning', 1, 'backoff'),
+    ('later', 'convert_octet_stream', 'warning', 1, 'convert_octet_stream'),
     ('unknown far from all', 'frobnicate', 'warning', 1, 'frobnicate'),
     ('unknown with suggestion', 'loging', 'warning', 1, "did you mean 'logging'"),
 ] + [
