@@ -300,6 +300,7 @@ static str received_field(struct enqueue *e)
         .name_only = s->name_only,
         .by = str_empty(own) ? channel_local_name(snapshot, s->source) : own,
         .channel = s->source->name,
+        .internal = s->internal,
         .esmtp = s->esmtp,
         .tls = s->tls,
         .tls_version = s->tls_version,

@@ -28,6 +28,7 @@ struct enqueue_session {
     unsigned server_port, peer_port;
     str peer_name;                /* likewise; empty: none, or not to be shown */
     bool name_doubted, name_only; /* as in struct header_received */
+    bool internal; /* it comes from a channel of this system, over no connection */
     bool esmtp, tls;
     str tls_version, tls_cipher; /* empty without TLS */
     uint64_t declared_size;      /* SIZE= of MAIL; 0: not given */

@@ -26,14 +26,28 @@ static void log_enqueue(struct enqueue *e, unsigned recipients, uint64_t size)
     log_end(&line);
 }
 
-static void log_hold(struct enqueue *e)
+static void log_hold(const struct enqueue *e, str channel, const char *reason)
 {
     struct log_line line;
     log_begin(&line, e->worker->daemon->log, LOG_HOLD);
     log_cstr(&line, "id", e->id);
-    log_str(&line, "channel", e->session.source->name);
-    log_cstr(&line, "reason", e->hold);
+    log_str(&line, "channel", channel);
+    log_cstr(&line, "reason", reason);
     log_end(&line);
+}
+
+/* The whole message is set aside, or what goes to a channel that holds it. */
+static void log_holds(const struct enqueue *e, const struct queue_message *m)
+{
+    if (e->hold != NULL) {
+        log_hold(e, e->session.source->name, e->hold);
+        return;
+    }
+    for (unsigned i = 0; i < m->entry_count; i++) {
+        if (m->entries[i].hold != NULL) {
+            log_hold(e, m->entries[i].channel, m->entries[i].hold);
+        }
+    }
 }
 
 static void log_discard(struct enqueue *e)
@@ -96,9 +110,7 @@ static void on_committed(struct worker *w, struct queue_message *m,
     }
     enqueue_report_stored(e);
     dispatch_reports(w, m);
-    if (e->hold != NULL) {
-        log_hold(e);
-    }
+    log_holds(e, m);
     dispatch_add(w, m);
     outcome_set(&e->outcome, OUTCOME_DELIVERED, 250, 2, 0, 0, "queued as %s", e->id);
     enqueue_answer(e, &e->outcome);
@@ -249,7 +261,7 @@ static void entry_fill(struct enqueue *e, const struct group *g, size_t from, si
     entry->channel = arena_str(m->arena, g->channel->name);
     entry->host = g->host;
     entry->too_large = g->over;
-    entry->hold = e->hold;
+    entry->hold = e->hold != NULL ? e->hold : channel_holds(g->channel);
     entry_schedule(e, g, entry);
     entry->recipients = arena_array(m->arena, struct queue_recipient, n);
     memcpy(entry->recipients, g->recipients.at + from, n * sizeof *entry->recipients);

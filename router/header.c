@@ -120,11 +120,15 @@ str header_received(struct arena *a, const struct header_received *r)
     bool path = path_good(r->recipient);
     buf_init(&f.out, FIELD_MAX);
     check(buf_puts(&f.out, "Received:"));
-    fold_from(&f, a, r);
+    if (!r->internal) {
+        fold_from(&f, a, r);
+    }
     fold_word(&f, arena_printf(a, "by %.*s", STR_ARG(r->by)));
     fold_word(
         &f, arena_printf(a, "(Pointsman channel %.*s)", STR_ARG(defused(a, r->channel))));
-    fold_with(&f, a, r);
+    if (!r->internal) {
+        fold_with(&f, a, r);
+    }
     fold_sender(&f, a, r);
     fold_word(&f, arena_printf(a, "id %.*s%s", STR_ARG(r->id), path ? "" : ";"));
     if (path) {

@@ -28,6 +28,7 @@ struct header_received {
     bool name_only;    /* the address is not shown; needs peer_name */
     str by;            /* our name on the channel */
     str channel;
+    bool internal; /* it came over no connection: neither from nor with is written */
     bool esmtp, tls;
     str tls_version, tls_cipher;
     str id;

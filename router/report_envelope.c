@@ -49,6 +49,7 @@ static void entries_make(struct grouping *g)
         struct queue_entry *e = &m->entries[i];
         e->channel = arena_str(m->arena, group->channel->name);
         e->host = group->host;
+        e->hold = channel_holds(group->channel);
         e->recipients = group->recipients.at;
         e->recipient_count = (unsigned)group->recipients.n;
     }

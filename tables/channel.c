@@ -16,9 +16,8 @@ enum {
 /* Names PMDF gives a driver of their own (2.3.6); with '_' at the end: prefixes. */
 static const char *const RESERVED[] = {
     "bsin_",     "bsout_",         "circuitcheck", "conversion", "defragment",
-    "directory", "filter_discard", "hold",         "ims-ms",     "ims-ms_",
-    "mailserv",  "msgstore",       "native",       "popstore",   "printer",
-    "process",   "process_",       "reprocess",    "reprocess_"};
+    "directory", "filter_discard", "ims-ms",       "ims-ms_",    "mailserv",
+    "msgstore",  "native",         "popstore",     "printer"};
 
 struct channels {
     struct compile *c;
@@ -43,10 +42,27 @@ const char *channel_type_name(enum channel_type t)
         return "bitbucket";
     case CHANNEL_PIPE:
         return "pipe";
+    case CHANNEL_REPROCESS:
+        return "reprocess";
+    case CHANNEL_HOLD:
+        return "hold";
     case CHANNEL_UNSUPPORTED:
         break;
     }
     return "unsupported";
+}
+
+const char *channel_holds(const struct channel *c)
+{
+    return c->type == CHANNEL_HOLD ? "mail for the channel hold waits" : NULL;
+}
+
+/* Is it that name, or does it begin with that name and '_'? */
+static bool is_kin(str name, const char *of)
+{
+    str whole = str_from(of);
+    return str_istarts(name, whole) &&
+           (name.len == whole.len || name.ptr[whole.len] == '_');
 }
 
 bool channel_reprocesses(const struct channel *c)
@@ -55,9 +71,7 @@ bool channel_reprocesses(const struct channel *c)
                                         "reprocess"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        str name = str_from(names[i]);
-        if (str_istarts(c->name, name) &&
-            (c->name.len == name.len || c->name.ptr[name.len] == '_')) {
+        if (is_kin(c->name, names[i])) {
             return true;
         }
     }
@@ -84,8 +98,14 @@ static enum channel_type type_of(const struct channel *ch)
     if (str_ieq(ch->name, STR("bitbucket"))) {
         return CHANNEL_BITBUCKET;
     }
-    if (str_ieq(ch->name, STR("pipe")) || str_istarts(ch->name, STR("pipe_"))) {
+    if (str_ieq(ch->name, STR("hold"))) {
+        return CHANNEL_HOLD;
+    }
+    if (is_kin(ch->name, "pipe")) {
         return CHANNEL_PIPE;
+    }
+    if (is_kin(ch->name, "process") || is_kin(ch->name, "reprocess")) {
+        return CHANNEL_REPROCESS;
     }
     if (str_istarts(ch->name, STR("tcp_"))) {
         return CHANNEL_TCP;

@@ -19,6 +19,8 @@ enum channel_type {
     CHANNEL_LOCAL,      /* l */
     CHANNEL_BITBUCKET,  /* bitbucket */
     CHANNEL_PIPE,       /* pipe, pipe_* */
+    CHANNEL_REPROCESS,  /* process, process_*, reprocess, reprocess_* */
+    CHANNEL_HOLD,       /* hold */
     CHANNEL_UNSUPPORTED /* reserved by PMDF, not served yet: an error if mail can reach it
                          */
 };
@@ -48,6 +50,8 @@ bool channel_wrote(const struct snapshot *s, const struct channel *c, struct spa
 /* Is it one of the channels that give mail back into the queue: process, reprocess,
  * conversion, defragment and their kin (PMDF 2.3.6)? */
 bool channel_reprocesses(const struct channel *c);
+/* Why mail for the channel is set aside until an operator releases it; NULL: it is not. */
+const char *channel_holds(const struct channel *c);
 const char *channel_type_name(enum channel_type t);
 
 #endif

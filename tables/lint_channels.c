@@ -3,18 +3,25 @@
 #include "tables/lint.h"
 
 /* A channel of a kind we do not serve: an error when mail is meant to go there, unless
- * somebody wants to see the rest. Rules for the channels of the originals' own work are in
- * every file that their configuration programs wrote, and nobody's mail goes by them. */
+ * somebody wants to see the rest. Rules for `conversion` and `defragment` are in every file
+ * that the originals' configuration programs wrote, and nobody's mail goes by them. */
 static void lint_kind(struct compile *c, const struct channel *ch,
                       const struct leads *leads)
 {
     if (ch->type != CHANNEL_UNSUPPORTED) {
         return;
     }
+    if (channel_reprocesses(ch)) {
+        diag_warning(c->diags, ch->span, "unsupported-channel",
+                     "'%.*s' is not supported: parts of messages are neither converted "
+                     "nor put together here, and mail to its hosts is refused",
+                     STR_ARG(ch->name));
+        return;
+    }
     struct span from = leads->rule[ch->index];
     from = from.source != 0 ? from : leads->session[ch->index];
     bool by_rule_only = leads->session[ch->index].source == 0;
-    bool harmless = from.source == 0 || (by_rule_only && channel_reprocesses(ch));
+    bool harmless = from.source == 0;
     if (harmless || (by_rule_only && c->allow_unhonoured)) {
         struct diag *d = diag_warning(
             c->diags, ch->span, "unserved-channel",
@@ -169,12 +176,20 @@ static void lint_pipe(struct compile *c, const struct channel *ch, bool reached)
     }
 }
 
-/* Only the client speaks LMTP. */
-static void lint_lmtp_services(struct compile *c)
+/* Only SMTP is spoken to clients; of other channels not served at all more is said above. */
+static void lint_services(struct compile *c)
 {
     for (unsigned i = 0; i < c->s->service_count; i++) {
         const struct service *v = &c->s->services[i];
-        if (v->channel->opts.protocol == PROTOCOL_LMTP) {
+        enum channel_type type = v->channel->type;
+        if (type != CHANNEL_TCP && type != CHANNEL_UNSUPPORTED) {
+            struct diag *d =
+                diag_error(c->diags, v->span, "service-channel",
+                           "service '%.*s': channel '%.*s' cannot serve clients, a tcp_* "
+                           "channel can",
+                           STR_ARG(v->name), STR_ARG(v->channel->name));
+            diag_note(c->diags, d, v->channel->span, "the channel");
+        } else if (v->channel->opts.protocol == PROTOCOL_LMTP) {
             struct diag *d =
                 diag_error(c->diags, v->span, "lmtp-service",
                            "service '%.*s' begins on '%.*s', which speaks LMTP: that is "
@@ -199,5 +214,5 @@ void lint_channels(struct compile *c, const struct leads *leads)
         lint_lmtp(c, ch, reached);
         lint_pipe(c, ch, reached);
     }
-    lint_lmtp_services(c);
+    lint_services(c);
 }

@@ -13,16 +13,18 @@ struct tls_switch {
 static void lint_switch_target(struct compile *c, const struct tls_switch *s)
 {
     const struct channel *target = s->to;
-    if (!target->final && !target->opts.master_only) {
+    bool serves =
+        target->type == CHANNEL_TCP || target->type == CHANNEL_UNSUPPORTED;
+    if (serves && !target->opts.master_only) {
         return;
     }
     struct diag *d = diag_warning(
         c->diags, s->at, "tls-switch-to-delivery",
         "sessions would be switched to '%.*s', which only %s: switch them to a tcp_* "
         "channel of their own",
-        STR_ARG(target->name), target->final ? "delivers here" : "sends (master)");
-    diag_note(c->diags, d, target->final ? target->span : target->opts.master_only_at,
-              target->final ? "it is defined here" : "because of this");
+        STR_ARG(target->name), serves ? "sends (master)" : "delivers");
+    diag_note(c->diags, d, serves ? target->opts.master_only_at : target->span,
+              serves ? "because of this" : "it is defined here");
 }
 
 /* The target's own switches are not followed; and a channel that does no TLS switches

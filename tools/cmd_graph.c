@@ -63,6 +63,8 @@ static void draw_channel(const struct drawing *d, const struct channel *c)
                                          [CHANNEL_LOCAL] = "cylinder",
                                          [CHANNEL_BITBUCKET] = "cylinder",
                                          [CHANNEL_PIPE] = "cds",
+                                         [CHANNEL_REPROCESS] = "cds",
+                                         [CHANNEL_HOLD] = "cylinder",
                                          [CHANNEL_UNSUPPORTED] = "octagon"};
 
     fputs("  ", stdout);

@@ -467,6 +467,19 @@ static str summary(const struct making *m)
                             "accepted if the mailbox exists (else 550 5.1.1), "
                             "delivered here by %.*s",
                             STR_ARG(c->name));
+    case CHANNEL_PIPE:
+        return arena_printf(m->a,
+                            "accepted if there is a program (else 550 5.1.1), which gets it "
+                            "by %.*s",
+                            STR_ARG(c->name));
+    case CHANNEL_HOLD:
+        return arena_printf(m->a,
+                            "accepted, held on %.*s until an operator releases it, then "
+                            "rewritten again",
+                            STR_ARG(c->name));
+    case CHANNEL_REPROCESS:
+        return arena_printf(m->a, "accepted, queued on %.*s, which rewrites it again",
+                            STR_ARG(c->name));
     case CHANNEL_BITBUCKET:
         return arena_printf(m->a, "accepted, deleted by %.*s", STR_ARG(c->name));
     default:
