@@ -13,7 +13,6 @@
 
 enum {
     CONNECT_TIMEOUT_MS = 30 * 1000,
-    TLS_TIMEOUT_MS = 60 * 1000,
     CLOSE_LINGER_MS = 5000,
     CHUNK = 64 * 1024, /* body octets given to the machine at a time */
     OUTPUT_HIGH_WATER = 256 * 1024,
@@ -185,7 +184,10 @@ static void delivery_close(struct tcp_delivery *d)
     if (smtp_client_tls_failed(d->machine)) {
         delivery_tls_failed(d);
     }
-    if (d->job && smtp_client_wants_clear(d->machine)) {
+    if (d->job && d->regroup) {
+        d->regroup = false;
+        d->other_groups = d->retry_fresh = true;
+    } else if (d->job && smtp_client_wants_clear(d->machine)) {
         d->clear = true;
         delivery_remember_broken(d);
         delivery_log_downgrade(d, smtp_client_host_outcome(d->machine)->text);
@@ -251,29 +253,6 @@ static bool give_body(struct tcp_delivery *d)
     return false;
 }
 
-/* The certificate is to be for the host we think we talk to; a literal next hop is one by
- * the will of the configuration, or of who addressed the mail. Behind a socket of this
- * machine is this machine. */
-static void start_tls(struct tcp_delivery *d)
-{
-    const struct tls_policy *p = &d->wanted.policy;
-    char ip[INET6_ADDRSTRLEN];
-    delivery_address_text(d, ip);
-    str name = str_from(d->name[0] ? d->name : ip);
-    if (d->address.ss_family == AF_UNIX) {
-        name = channel_local_name(d->runtime->snapshot, d->channel);
-    }
-    struct tls_wish wish = {
-        .host = str_from(d->name),
-        .verify = p->verify,
-        .names = {name, str_from(tcp_hosts_secure_domain(d->hosts))},
-    };
-    stream_deadline(d->stream, TLS_TIMEOUT_MS);
-    struct tls_context *tls = tls_contexts_client(d->state->tls, p->profile);
-    stream_start_tls(d->stream, tls, &wish);
-    tls_context_unref(&tls);
-}
-
 /* A connection made under one configuration does not carry mail of the next one. */
 static bool may_go_on(const struct tcp_delivery *d)
 {
@@ -315,7 +294,7 @@ static bool delivery_answer(struct tcp_delivery *d)
 {
     switch (smtp_client_ask(d->machine)) {
     case CLIENT_ASK_TLS:
-        start_tls(d);
+        delivery_start_tls(d);
         return false;
     case CLIENT_ASK_BODY:
         return give_body(d);
@@ -381,7 +360,7 @@ static void on_connected(struct stream *stream, void *arg)
     struct tcp_delivery *d = arg;
     d->connected = true;
     if (d->wanted.policy.implicit) {
-        start_tls(d);
+        delivery_start_tls(d);
     } else {
         stream_deadline(stream, smtp_client_timeout_ms(d->machine));
     }
@@ -411,6 +390,7 @@ static void on_tls(struct stream *stream, bool ok, const char *error, void *arg)
         d->tls_vetoed = true;
     }
     delivery_tls_note(d, ok ? NULL : error);
+    d->regroup = !ok && !d->tls_vetoed && delivery_wants_other_groups(d);
     if (for_good) {
         smtp_client_not_in_clear(d->machine);
     }
@@ -571,6 +551,7 @@ static void on_address(const struct sockaddr *address, const char *name,
         return;
     }
     d->addresses_tried++;
+    d->other_groups = false;
     memcpy(&d->address, address, address_size(address));
     snprintf(d->name, sizeof d->name, "%s", name);
     if (find_policy(d)) {

@@ -30,6 +30,8 @@ struct tcp_delivery {
     bool clear;                      /* maytlsclient: this is the connection in clear */
     bool tls_expected;               /* it worked with this host lately: a must */
     int64_t tls_age_s;               /* how long ago */
+    bool other_groups;               /* the address is tried again, with groups_retry */
+    bool regroup;                    /* that is to come when the connection is closed */
     bool tls_vetoed;                 /* by TLS_ACCESS: no fact about the host */
     struct tls_client_answer wanted; /* of TLS on the connection to it */
     struct job_tls tls; /* of the connection, and why the one before had none */
@@ -61,12 +63,17 @@ bool delivery_tls_allowed(const struct tcp_delivery *d, char *why, size_t size,
 
 /* --- tcp_delivery_tls.c --- */
 
+/* Begins the handshake; on_tls of the stream ends it. */
+void delivery_start_tls(struct tcp_delivery *d);
+
 /* Before a connection: what is known of TLS with this host? Sets d->tls_expected, or
  * d->clear where it is broken and the policy falls back. */
 void delivery_recall(struct tcp_delivery *d);
 /* A message was settled on this connection; TLS failed and the host is tried in clear. */
 void delivery_remember_worked(struct tcp_delivery *d);
 void delivery_remember_broken(struct tcp_delivery *d);
+/* A handshake has failed. Is the address to be tried again, with other groups? */
+bool delivery_wants_other_groups(const struct tcp_delivery *d);
 /* The machine has ended: TLS was expected and did not come about. */
 bool delivery_was_stripped(const struct tcp_delivery *d);
 /* What the host did, with what was expected of it. */
@@ -93,7 +100,8 @@ void delivery_log_stripped(struct tcp_delivery *d, const struct outcome *o);
 void delivery_tls_begin(struct tcp_delivery *d);
 /* A handshake has ended; error as above. */
 void delivery_tls_note(struct tcp_delivery *d, const char *error);
-/* TLS could not be had, whether or not there was a handshake: keeps the reason for the job. */
+/* TLS could not be had, whether or not there was a handshake: keeps the reason for the
+ * job. */
 void delivery_tls_failed(struct tcp_delivery *d);
 /* Tells the job who was talked to, and how. */
 void delivery_note_connection(const struct tcp_delivery *d, struct job *job);

@@ -65,6 +65,7 @@ void delivery_log_tls(struct tcp_delivery *d, const char *error)
     const struct tls_facts *tls = stream_tls(d->stream);
     log_peer(d, &line, LOG_TLS);
     log_cstr(&line, "side", "client");
+    log_cstr(&line, "groups", d->other_groups ? "retry" : NULL);
     if (error) {
         log_cstr(&line, "error", error);
     } else if (tls) {

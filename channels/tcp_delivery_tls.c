@@ -1,5 +1,6 @@
-/* tcp_delivery_tls: what a delivery remembers of TLS with its host (`tlsremember`); see
- * tcp_delivery.h and tls_memory.h. */
+/* tcp_delivery_tls: how a delivery begins TLS, what it remembers of TLS with its host
+ * (`tlsremember`), and whether it tries again with other groups; see tcp_delivery.h and
+ * tls_memory.h. */
 #include <stdio.h>
 #include <string.h>
 
@@ -7,11 +8,36 @@
 
 /* Broken TLS is believed for no longer, whatever the channel says: what somebody in
  * between breaks once is not to stay broken for days. */
-enum { BROKEN_MAX_S = 3600 };
+enum { BROKEN_MAX_S = 3600, TLS_TIMEOUT_MS = 60 * 1000 };
 
+/* The certificate is to be for the host we think we talk to; a literal next hop is one by
+ * the will of the configuration, or of who addressed the mail. Behind a socket of this
+ * machine is this machine. */
+void delivery_start_tls(struct tcp_delivery *d)
+{
+    const struct tls_policy *p = &d->wanted.policy;
+    char ip[INET6_ADDRSTRLEN];
+    delivery_address_text(d, ip);
+    str name = str_from(d->name[0] ? d->name : ip);
+    if (d->address.ss_family == AF_UNIX) {
+        name = channel_local_name(d->runtime->snapshot, d->channel);
+    }
+    struct tls_wish wish = {
+        .host = str_from(d->name),
+        .verify = p->verify,
+        .names = {name, str_from(tcp_hosts_secure_domain(d->hosts))},
+        .other_groups = d->other_groups,
+    };
+    stream_deadline(d->stream, TLS_TIMEOUT_MS);
+    struct tls_context *tls = tls_contexts_client(d->state->tls, p->profile);
+    stream_start_tls(d->stream, tls, &wish);
+    tls_context_unref(&tls);
+}
+
+/* A socket of this machine is no host, and nobody is in between. */
 static uint32_t remember_s(const struct tcp_delivery *d)
 {
-    return d->channel->opts.tlsremember;
+    return d->address.ss_family == AF_UNIX ? 0 : d->channel->opts.tlsremember;
 }
 
 /* ip: INET6_ADDRSTRLEN bytes that the result points to. */
@@ -96,4 +122,18 @@ void delivery_host_outcome(const struct tcp_delivery *d, struct outcome *out)
                     "%.250s; TLS worked with this host %lld s ago (tlsremember)", o->text,
                     (long long)d->tls_age_s);
     }
+}
+
+/* A ClientHello with large key shares is lost in some networks, and some hosts answer it
+ * with nothing but an end. Behind a ServerHello the groups are agreed on. */
+bool delivery_wants_other_groups(const struct tcp_delivery *d)
+{
+    const struct tls_facts *f = stream_tls_attempt(d->stream);
+    if (f == NULL || f->answered || d->other_groups) {
+        return false;
+    }
+    struct tls_context *c = tls_contexts_client(d->state->tls, d->wanted.policy.profile);
+    bool wants = tls_context_has_other_groups(c);
+    tls_context_unref(&c);
+    return wants;
 }

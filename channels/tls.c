@@ -300,6 +300,11 @@ struct tls_context *tls_context_new(struct tls_build b, bool server,
     return c;
 }
 
+bool tls_context_has_other_groups(const struct tls_context *c)
+{
+    return c->other_groups != NULL;
+}
+
 bool tls_context_is_server(const struct tls_context *c)
 {
     return c->server;

@@ -29,8 +29,7 @@ enum tls_files {
  * taken over what a profile that is the same still may use; NULL: there are none. NULL
  * after errors. */
 struct tls_contexts *tls_contexts_new(const struct snapshot *s,
-                                      const struct tls_contexts *before,
-                                      struct diags *d);
+                                      const struct tls_contexts *before, struct diags *d);
 void tls_contexts_free(struct tls_contexts **c);
 /* A new reference to what is in force now; any thread. server: NULL when the profile has
  * no certificate. */
@@ -38,10 +37,12 @@ struct tls_context *tls_contexts_server(const struct tls_contexts *c,
                                         const struct tls_profile *p);
 struct tls_context *tls_contexts_client(const struct tls_contexts *c,
                                         const struct tls_profile *p);
+/* Has the profile groups_retry? */
+bool tls_context_has_other_groups(const struct tls_context *c);
 bool tls_context_is_server(const struct tls_context *c);
-/* Would what a session of this context of the profile has proven be proven now? Yes, if all
- * that the profile says is the same, and its CAs are; our own certificate as a server does
- * not matter. Any thread. */
+/* Would what a session of this context of the profile has proven be proven now? Yes, if
+ * all that the profile says is the same, and its CAs are; our own certificate as a server
+ * does not matter. Any thread. */
 bool tls_contexts_alike(const struct tls_contexts *c, const struct tls_profile *p,
                         const struct tls_context *used);
 /* Has the profile a certificate for clients? */
@@ -52,11 +53,12 @@ bool tls_contexts_serves(const struct tls_contexts *c, const struct tls_profile 
  * did not change for a call, or do so all the time. Folders count as changed when files
  * come or go; stores behind a URI other than "file:" and the CAs of the system never. */
 bool tls_contexts_tend(struct tls_contexts *c);
-/* Builds each context anew from its files; s is the snapshot they were made from. One that
- * has a fault, which is reported, stays as it was: false. */
+/* Builds each context anew from its files; s is the snapshot they were made from. One
+ * that has a fault, which is reported, stays as it was: false. */
 bool tls_contexts_renew(struct tls_contexts *c, const struct snapshot *s,
                         struct diags *d);
-/* Tells of those of c, by profile, then of others that sessions still have. Any thread. */
+/* Tells of those of c, by profile, then of others that sessions still have. Any thread.
+ */
 void tls_contexts_each(const struct tls_contexts *c, tls_view_cb *each, void *arg);
 
 struct tls_context *tls_context_ref(struct tls_context *c);
@@ -83,6 +85,7 @@ struct tls_wish {
     enum tls_verify verify;
     /* Names the certificate may be for (TRY, HOST); or an address, which stands alone. */
     str names[TLS_NAMES_MAX];
+    bool other_groups; /* client: offer those of groups_retry, if the profile has them */
 };
 
 /* What is known of a session; texts are "" where there is nothing. Those of the peer may
@@ -95,6 +98,7 @@ struct tls_facts {
     int bits_alg;     /* ... and those its algorithm has */
     bool pq;          /* the group withstands quantum computers */
     bool resumed;
+    bool answered;            /* client: a ServerHello came */
     uint64_t handshake_ns;    /* how long it took */
     char sni[256];            /* client: what we asked for; server: what was asked for */
     enum tls_verify verified; /* what is proven of the peer: NO, CA, HOST or FP */
@@ -102,7 +106,7 @@ struct tls_facts {
     char subject[TLS_NAME_MAX], issuer[TLS_NAME_MAX]; /* of the peer's certificate, RFC
                                                          4514 */
     bool names_cut;                                   /* one of them is longer */
-    char spki[72];                  /* "sha256:..." of its public key */
+    char spki[72];                                    /* "sha256:..." of its public key */
 };
 
 /* A session, client or server as the context is. The wish is copied; a server may do

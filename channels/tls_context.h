@@ -48,6 +48,7 @@ struct tls_context {
      * SSL_CTX. NULL: there are none. */
     struct map *names;
     struct arena *arena; /* of names and certificates */
+    const char *other_groups; /* client: groups_retry; NULL: there are none */
     /* client: what tlsverifyfp compares with */
     unsigned char (*fingerprints)[TLS_FINGERPRINT_BYTES];
     unsigned fingerprint_count;

@@ -137,6 +137,10 @@ static bool filter_set_wish(struct tls_filter *f, const struct tls_wish *wish)
     if (!filter_set_server_name(f, wish->host)) {
         return false;
     }
+    if (wish->other_groups && f->context->other_groups != NULL &&
+        SSL_set1_groups_list(f->ssl, f->context->other_groups) != 1) {
+        return false;
+    }
     tls_resume_offer(f, wish->host);
     return true;
 }
@@ -263,6 +267,8 @@ static enum tls_step filter_handshake(struct tls_filter *f)
 {
     ERR_clear_error();
     int ret = SSL_do_handshake(f->ssl);
+    OSSL_HANDSHAKE_STATE state = SSL_get_state(f->ssl);
+    f->facts.answered = state != TLS_ST_BEFORE && state != TLS_ST_CW_CLNT_HELLO;
     if (ret != 1) {
         return filter_result(f, ret);
     }

@@ -208,6 +208,26 @@ static bool use_groups(struct tls_build *b, SSL_CTX *ssl)
            refuse(b, TLS_OPTION_groups, "tls-group");
 }
 
+/* Only kept: they are for single sessions. The list is tried on a context of no use. */
+static bool use_other_groups(struct tls_build *b)
+{
+    const struct tls_item *item = item_of(b, TLS_OPTION_groups_retry);
+    char list[LIST_MAX];
+    if (item == NULL || b->context->server) {
+        return true;
+    }
+    if (!list_check(b, TLS_OPTION_groups_retry, set_groups, "tls-group", "group")) {
+        return false;
+    }
+    snprintf(list, sizeof list, "%.*s", STR_ARG(item->text));
+    SSL_CTX *scratch =
+        SSL_CTX_new_ex(b->context->library, tls_propquery(b), TLS_client_method());
+    bool ok = scratch != NULL && SSL_CTX_set1_groups_list(scratch, list) == 1;
+    SSL_CTX_free(scratch);
+    b->context->other_groups = arena_str(b->context->arena, str_from(list)).ptr;
+    return ok || refuse(b, TLS_OPTION_groups_retry, "tls-group");
+}
+
 static bool use_dh(struct tls_build *b, SSL_CTX *ssl)
 {
     const struct tls_item *params = item_of(b, TLS_OPTION_dh_params);
@@ -247,6 +267,7 @@ bool tls_use_params(struct tls_build *b, SSL_CTX *ssl)
     }
     bool ciphers = use_ciphers(b, ssl);
     bool groups = use_groups(b, ssl);
+    groups = use_other_groups(b) && groups;
     b->lists_checked = ciphers && groups;
     return use_dh(b, ssl) && ciphers && groups;
 }

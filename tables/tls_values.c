@@ -53,7 +53,7 @@ static const struct value_row {
     ROW(dhe, CHOICE, "no yes", 0),
     ROW(fingerprint, FINGERPRINTS, "", 0),
     ROW(groups, TEXT, "", 0),
-    ROW(groups_retry, UNREAD, "", 0),
+    ROW(groups_retry, TEXT, "", 0),
     ROW(inherit, PROFILE, "", 0),
     ROW(ocsp_staple, UNREAD, "", 0),
     ROW(peer_fail, CHOICE, "reject tempfail note", 0),

@@ -61,12 +61,13 @@ static void tell_field(const struct telling *t, enum tls_field f, str value,
 
 /* Options that matter to a client, and what holds where nobody says anything. */
 static const enum tls_option options[] = {
-    TLS_OPTION_client_cert,  TLS_OPTION_client_key, TLS_OPTION_ca_file,
-    TLS_OPTION_ca_dir,       TLS_OPTION_ca_store,   TLS_OPTION_ca_system,
-    TLS_OPTION_fingerprint,  TLS_OPTION_preset,     TLS_OPTION_protocol_min,
-    TLS_OPTION_protocol_max, TLS_OPTION_ciphers,    TLS_OPTION_ciphersuites,
-    TLS_OPTION_groups,       TLS_OPTION_dhe,        TLS_OPTION_dh_params,
-    TLS_OPTION_provider,     TLS_OPTION_propquery,  TLS_OPTION_session_tickets,
+    TLS_OPTION_client_cert,     TLS_OPTION_client_key,   TLS_OPTION_ca_file,
+    TLS_OPTION_ca_dir,          TLS_OPTION_ca_store,     TLS_OPTION_ca_system,
+    TLS_OPTION_fingerprint,     TLS_OPTION_preset,       TLS_OPTION_protocol_min,
+    TLS_OPTION_protocol_max,    TLS_OPTION_ciphers,      TLS_OPTION_ciphersuites,
+    TLS_OPTION_groups,          TLS_OPTION_groups_retry, TLS_OPTION_dhe,
+    TLS_OPTION_dh_params,       TLS_OPTION_provider,     TLS_OPTION_propquery,
+    TLS_OPTION_session_tickets,
 };
 
 static const char *protocol_name(enum tls_protocol p)

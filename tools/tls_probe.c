@@ -263,6 +263,23 @@ static int tell_fault(const struct probe *p)
     return TOOL_NO;
 }
 
+/* As a delivery does: once more with other groups where the first try had no answer. */
+static void talk(struct probe *p, int fd, struct probe_found *found)
+{
+    probe_talk(&p->target, fd, p->arena, found);
+    if (found->stage == PROBE_HANDSHAKE && !found->facts.answered &&
+        tls_context_has_other_groups(p->target.context)) {
+        const struct probe_found first = *found;
+        p->target.other_groups = true;
+        fd = probe_connect(&p->target, found);
+        if (fd < 0) {
+            *found = first;
+        } else {
+            probe_talk(&p->target, fd, p->arena, found);
+        }
+    }
+}
+
 static int ask(struct probe *p)
 {
     unsigned seconds = p->in->options.timeout_s;
@@ -275,7 +292,7 @@ static int ask(struct probe *p)
     bool known = find_policy(p, found->ip);
     p->target.context = known ? make_context(p) : NULL;
     if (fd >= 0 && p->target.context) {
-        probe_talk(&p->target, fd, p->arena, found);
+        talk(p, fd, found);
         if (p->channel && found->tls) {
             ask_tls_access(p, found);
         }

@@ -32,6 +32,7 @@ struct probe_target {
     int64_t deadline_ms; /* of dial_now_ms() */
     dial_step_fn *step;
     struct tls_context *context; /* for probe_talk() */
+    bool other_groups;           /* with those of groups_retry */
 };
 
 struct probe_level {

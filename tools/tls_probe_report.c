@@ -119,8 +119,9 @@ static void print_tls(const struct probe_report *r)
     if (!f->tls) {
         return;
     }
-    row(r, "TLS", "%s, %s, %d bits, %s%s, in %llu ms", t->version, t->cipher, t->bits,
+    row(r, "TLS", "%s, %s, %d bits, %s%s%s, in %llu ms", t->version, t->cipher, t->bits,
         t->group[0] ? t->group : "no group", t->pq ? " (post-quantum)" : "",
+        r->target->other_groups ? ", by groups_retry" : "",
         (unsigned long long)(t->handshake_ns / 1000000));
     for (unsigned i = 0; i < f->chain_count; i++) {
         print_certificate(r, &f->chain[i], i == 0);
@@ -274,6 +275,7 @@ static void json_tls(const struct probe_report *r, struct record *out)
     record_int(out, "bits", t->bits);
     record_str(out, "group", text_or_null(t->group));
     record_bool(out, "pq", t->pq);
+    record_bool(out, "groups_retry", r->target->other_groups);
     record_uint(out, "handshake_ms", t->handshake_ns / 1000000);
     record_open(out, "certificates", '[');
     for (unsigned i = 0; i < f->chain_count; i++) {

@@ -226,7 +226,10 @@ static void note_tls(struct talk *t)
 static bool shake_hands(struct talk *t)
 {
     str host = str_from(t->target->host);
-    const struct tls_wish wish = {.host = host, .verify = TLS_VERIFY_NO, .names = {host}};
+    const struct tls_wish wish = {.host = host,
+                                  .verify = TLS_VERIFY_NO,
+                                  .names = {host},
+                                  .other_groups = t->target->other_groups};
     t->found->stage = PROBE_HANDSHAKE;
     t->target->step(t->target->host, "TLS", NULL);
     t->tls = tls_filter_new(t->target->context, &wish);
