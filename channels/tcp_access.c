@@ -130,7 +130,7 @@ bool session_let_in_tls(struct tcp_session *s)
     log_verdict(s, &answer.access);
     log_verdict(s, &answer.peer_access);
     if (answer.refusal != NULL) {
-        counter_add(&s->worker->counters.sessions_refused, 1);
+        counter_add(&s->worker->counters.tls_in_refused, 1);
         refuse(s, answer.refusal, true);
     } else if (answer.to != from) {
         s->channel = answer.to;

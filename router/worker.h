@@ -32,6 +32,7 @@ struct worker;
     X(recipients_refused, "recipients refused")                                          \
     X(tls_in, "TLS handshakes in")                                                       \
     X(tls_in_failed, "TLS handshakes in, failed")                                        \
+    X(tls_in_refused, "sessions refused by TLS_ACCESS and TLS_PEER_ACCESS")              \
     X(tls_out, "TLS handshakes out")                                                     \
     X(tls_out_failed, "TLS handshakes out, failed")                                      \
     X(tls_in_injected, "sessions with input injected behind STARTTLS")                   \

@@ -8,26 +8,18 @@
 #include "tools/setting.h"
 #include "tools/text.h"
 #include "tools/tls_report.h"
-
-struct telling {
-    const struct invocation *in;
-    const struct configuration *c;
-    const struct snapshot *s;
-    struct arena *arena;
-    const struct channel *channel;
-    struct tls_client_answer answer;
-    struct record *out; /* NULL: text */
-    int code;
-};
+#include "tools/tls_telling.h"
 
 /* ---- one field --------------------------------------------------------------------- */
 
+const char *telling_from(const struct telling *t, struct span at)
+{
+    return setting_from_name(setting_of(t->s, t->channel, at, "").from);
+}
+
 static const char *from_name(const struct telling *t, struct span at, bool mapped)
 {
-    if (mapped) {
-        return TLS_CLIENT_POLICY;
-    }
-    return setting_from_name(setting_of(t->s, t->channel, at, "").from);
+    return mapped ? TLS_CLIENT_POLICY : telling_from(t, at);
 }
 
 static str place_text(const struct telling *t, struct span at)
@@ -35,8 +27,8 @@ static str place_text(const struct telling *t, struct span at)
     return at.source == 0 ? STR("") : snapshot_where(t->arena, t->s, at);
 }
 
-static void tell(const struct telling *t, const char *name, str value, struct span at,
-                 const char *from)
+void telling_field(const struct telling *t, const char *name, str value, struct span at,
+                   const char *from)
 {
     if (t->out) {
         record_open(t->out, name, '{');
@@ -54,7 +46,7 @@ static void tell(const struct telling *t, const char *name, str value, struct sp
 static void tell_field(const struct telling *t, enum tls_field f, str value,
                        struct span at)
 {
-    tell(t, tls_field_name(f), value, at, from_name(t, at, t->answer.mapped[f]));
+    telling_field(t, tls_field_name(f), value, at, from_name(t, at, t->answer.mapped[f]));
 }
 
 /* ---- the profile ------------------------------------------------------------------- */
@@ -79,6 +71,7 @@ static const char *protocol_name(enum tls_protocol p)
 static const char *derived(const struct tls_profile *p, enum tls_option o)
 {
     static const char *const presets[] = {"intermediate", "modern", "old"};
+    static const char *const fails[] = {"reject", "tempfail", "note"};
     switch (o) {
     case TLS_OPTION_ca_system:
         return p->ca_system ? "yes" : "no";
@@ -90,6 +83,10 @@ static const char *derived(const struct tls_profile *p, enum tls_option o)
         return protocol_name(p->protocol_max);
     case TLS_OPTION_dhe:
         return p->dhe ? "yes" : "no";
+    case TLS_OPTION_send_ca_names:
+        return p->send_ca_names ? "yes" : "no";
+    case TLS_OPTION_peer_fail:
+        return fails[p->peer_fail];
     case TLS_OPTION_session_tickets:
         return p->session_tickets ? "yes" : "no";
     default:
@@ -124,17 +121,17 @@ static str shown(const struct telling *t, str text)
     return text_plain(t->arena, inside ? str_from_pos(text, folder.len + 1) : text);
 }
 
-static void tell_option(const struct telling *t, const struct tls_profile *p,
-                        enum tls_option o)
+void telling_option(const struct telling *t, const struct tls_profile *p,
+                    enum tls_option o)
 {
     const struct tls_setting *set = &p->settings[o];
     const char *name = tls_option_name(o), *value = derived(p, o);
     if (set->at.source == 0) {
         bool preset = follows_preset(o) && p->settings[TLS_OPTION_preset].at.source != 0;
         if (value != NULL) {
-            tell(t, name, str_from(value),
-                 preset ? p->settings[TLS_OPTION_preset].at : SPAN_NONE,
-                 preset ? "preset" : "built in");
+            telling_field(t, name, str_from(value),
+                          preset ? p->settings[TLS_OPTION_preset].at : SPAN_NONE,
+                          preset ? "preset" : "built in");
         }
         return;
     }
@@ -144,8 +141,8 @@ static void tell_option(const struct telling *t, const struct tls_profile *p,
         all = arena_printf(t->arena, "%.*s%s%.*s", STR_ARG(all), all.len > 0 ? ", " : "",
                            STR_ARG(shown(t, i->text)));
     }
-    tell(t, name, value != NULL ? str_from(value) : all, set->at,
-         arena_str(t->arena, from).ptr);
+    telling_field(t, name, value != NULL ? str_from(value) : all, set->at,
+                  arena_str(t->arena, from).ptr);
 }
 
 /* ---- the policy -------------------------------------------------------------------- */
@@ -165,8 +162,8 @@ static void tell_pinned(const struct telling *t)
 {
     const struct tls_client_answer *a = &t->answer;
     if (a->pinned || t->out) {
-        tell(t, "pinned", a->pinned ? STR("yes") : STR("no"), a->pinned_at,
-             a->pinned ? TLS_CLIENT_POLICY : "built in");
+        telling_field(t, "pinned", a->pinned ? STR("yes") : STR("no"), a->pinned_at,
+                      a->pinned ? TLS_CLIENT_POLICY : "built in");
     }
 }
 
@@ -181,9 +178,9 @@ static void tell_fallback(const struct telling *t)
     struct span at = f == TLS_FIELD_FALLBACK ? p->fallback_at
                      : level                 ? p->level_at
                                              : p->verify_at;
-    tell(t, tls_field_name(TLS_FIELD_FALLBACK),
-         tls_policy_falls_back(p) ? STR("yes") : STR("no"), at,
-         from_name(t, at, t->answer.mapped[f]));
+    telling_field(t, tls_field_name(TLS_FIELD_FALLBACK),
+                  tls_policy_falls_back(p) ? STR("yes") : STR("no"), at,
+                  from_name(t, at, t->answer.mapped[f]));
 }
 
 /* Not of the policy: it is what a channel does beside it. */
@@ -194,7 +191,7 @@ static void tell_remember(const struct telling *t)
     if (seconds > 0) {
         char text[32];
         int n = snprintf(text, sizeof text, "%u s", (unsigned)seconds);
-        tell(t, "remember", str_n(text, (size_t)n), at, from_name(t, at, false));
+        telling_field(t, "remember", str_n(text, (size_t)n), at, from_name(t, at, false));
     }
 }
 
@@ -202,14 +199,14 @@ static void tell_policy(const struct telling *t)
 {
     const struct tls_policy *p = &t->answer.policy;
     tell_field(t, TLS_FIELD_LEVEL, str_from(tls_level_name(p->level)), p->level_at);
-    tell(t, "implicit", p->implicit ? STR("yes") : STR("no"), p->implicit_at,
-         from_name(t, p->implicit_at, false));
+    telling_field(t, "implicit", p->implicit ? STR("yes") : STR("no"), p->implicit_at,
+                  from_name(t, p->implicit_at, false));
     tell_field(t, TLS_FIELD_VERIFY, str_from(tls_verify_name(p->verify)), p->verify_at);
     tell_fallback(t);
     tell_remember(t);
     tell_field(t, TLS_FIELD_PROFILE, p->profile->name, p->profile_at);
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
-        tell_option(t, p->profile, options[i]);
+        telling_option(t, p->profile, options[i]);
     }
     tell_pinned(t);
     tell_weakest(t);
@@ -323,12 +320,16 @@ static int explain_channel(struct telling *t)
     } else if (!t->out) {
         puts("  what goes there stays here");
     }
-    if (t->out) {
-        record_print(&record);
-    } else if (t->s->tls_client && tls_channel_sends(t->channel)) {
+    if (!t->out && t->s->tls_client && tls_channel_sends(t->channel)) {
         puts("  " TLS_CLIENT_POLICY
              " may say something else for a next hop: 'tls explain "
              "ADDRESS', 'tls audit'");
+    }
+    if (t->channel->type == CHANNEL_TCP) {
+        telling_server(t);
+    }
+    if (t->out) {
+        record_print(&record);
     }
     return TOOL_OK;
 }

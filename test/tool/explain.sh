@@ -28,6 +28,17 @@ site=$top_srcdir/test/tool/site-tls
 explains tls-verify 0 u@partner.test --from-ip 203.0.113.7 --tls
 explains tls-peer-clear 1 u@here.test --from-ip 203.0.113.7 --service STRICT
 explains tls-peer 0 u@here.test --from-ip 203.0.113.7 --service STRICT --tls
+site=$top_srcdir/test/tool/site-tls-access
+explains tls-access 1 u@partner.test --from-ip 192.0.2.5 --handshake subject=CN=relay1.partner
+explains tls-access-refused 1 u@here.test --from-ip 192.0.2.66 --tls
+explains tls-access-peer 0 u@here.test --from-ip 192.0.2.5 --handshake subject=CN=boss,O=Here \
+    --handshake issuer=CN=ca --handshake sni=x --handshake spki=sha256:ac
+explains tls-access-version 1 u@here.test --from-ip 192.0.2.5 --handshake version=TLSv1.2 --handshake cipher=X
+explains tls-access-blocked 0 u@here.test --from-ip 192.0.2.77 --service SMTPS
+explains tls-access-fault 1 u@here.test --from-ip 192.0.2.5 --handshake sni=nobody.here.test --json
+explains tls-access-inside 0 u@partner.test --from-ip 10.0.0.1 --handshake group=x
+expect 'no part of a handshake' 2 '' "of --handshake cannot be used: 'name=x'" \
+    explain -c "$site" u@here.test --from-ip 192.0.2.5 --handshake name=x
 site=$top_srcdir/test/tool/site
 explains name-not-given 0 u@hub.test --from-ip 203.0.113.7
 explains name-switch 0 u@hub.test --from-ip 203.0.113.7 --from-name a.clients.test

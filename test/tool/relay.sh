@@ -29,6 +29,10 @@ tells 'as JSON, nothing left out' site.json '{"channel"' -c "$site" --json
     python3 -c 'import json, sys; [json.loads(line) for line in sys.stdin]' 2>/dev/null
 ok $? 'JSON is JSON'
 
+# Sessions come by tables about TLS, too.
+tells 'tables about TLS' tls.out 'WHO MAY' -c "$top_srcdir/test/tool/site-tls-access"
+tells 'tables about TLS as JSON' tls.json '{"channel"' -c "$top_srcdir/test/tool/site-tls-access" --json
+
 # Access tables decide before the relay rule does.
 cp -r "$site" "$work/access"
 cat >"$work/access/mappings.more" <<'END'

@@ -24,6 +24,14 @@ tls explain-not-lowered 0 explain x@strict.test --mx mx.weak.test --ip 192.0.2.1
 tls explain-source 0 explain x@mixed.example --source-channel tcp_local
 tls explain-fault 1 explain x@fault.test
 
+site=$top_srcdir/test/tool/site-tls-access
+tls explain-clients 0 explain --channel tcp_in
+tls explain-clients-json 0 explain --json --channel tcp_partner
+tls explain-clients-switches 0 explain --json --channel tcp_in
+# mail can come from a channel that only a table leads to
+tls audit-switched 1 audit --require host --destination partner.test
+site=$top_srcdir/test/tool/tls/site
+
 tls audit 0 audit
 tls audit-json 0 audit --json
 tls audit-require 1 audit --require host
