@@ -129,6 +129,7 @@ static void run_passes(struct compile *c, const struct inputs *in,
     services_compile(c, in->beside[INPUT_SERVICES]);
     local_domains_compile(c, in->beside[INPUT_LOCALDOMAINS]);
     mapping_compile(c, in->beside[INPUT_MAPPINGS]);
+    tls_access_compile(c);
     tls_profiles_compile(c, in->beside[INPUT_TLS]);
     tls_client_compile(c);
     general_compile(c, in->beside[INPUT_GENERAL]);

@@ -72,7 +72,7 @@ static void lead_entry(const struct tls_access_entry *e, void *arg)
 }
 
 static void lead_sessions(const struct snapshot *s, const struct reach *reach,
-                          struct arena *a, struct leads *out)
+                          struct leads *out)
 {
     for (unsigned i = 0; i < s->channel_count; i++) {
         const struct service *v =
@@ -83,7 +83,7 @@ static void lead_sessions(const struct snapshot *s, const struct reach *reach,
         }
         lead_switch(from, from->tls_switch, from->opts.tlsswitchchannel_at, out);
         lead_switch(from, from->tls_peer_switch, from->opts.tlspeerswitchchannel_at, out);
-        tls_access_entries(s, from, a, lead_entry, &(struct leading){from, out});
+        tls_access_entries(s, from, lead_entry, &(struct leading){from, out});
     }
 }
 
@@ -93,5 +93,5 @@ void leads_find(const struct snapshot *s, const struct reach *reach, struct aren
     *out = (struct leads){.rule = arena_array(a, struct span, s->channel_count),
                           .session = arena_array(a, struct span, s->channel_count)};
     lead_rules(s, out);
-    lead_sessions(s, reach, a, out);
+    lead_sessions(s, reach, out);
 }

@@ -95,6 +95,7 @@ struct image_status {
 struct inputs;
 struct rule_table;
 struct tls_client_table;
+struct tls_access_table;
 
 struct snapshot {
     atomic_uint refs;
@@ -121,6 +122,7 @@ struct snapshot {
     unsigned tls_profile_count;
     const struct tls_client_table
         *tls_client;                   /* TLS_CLIENT_POLICY; NULL: there is none */
+    const struct tls_access_table *tls_access; /* TLS_ACCESS and TLS_PEER_ACCESS */
     const struct inputs *inputs;       /* what it was compiled from */
     struct image_status image;         /* FRESH: the snapshot comes from it */
     VEC(const struct slug *) silenced; /* warnings that nobody wants to see */

@@ -2,6 +2,7 @@
 #include "tables/tls_access.h"
 
 #include "tables/access_flags.h"
+#include "tables/compile.h"
 
 const char *tls_switch_name(enum tls_switch_by by)
 {
@@ -62,16 +63,20 @@ void tls_access_ask(const struct access_question *q, struct arena *a,
 
 /* ---- the entries ------------------------------------------------------------------- */
 
-/* Can the entry be for sessions on the channel? A '*' may stand for several fields. */
-static bool may_be_for(enum access_table t, const struct mapping_view *e,
-                       const struct channel *c)
+/* The part of the pattern that is for channels. A '*' may stand for several fields. */
+static str channel_part(enum access_table t, const struct mapping_view *e)
 {
     str parts[TLS_ACCESS_PARTS];
     unsigned n = mapping_fields(e->pattern, parts, TLS_ACCESS_PARTS);
     if (t == ACCESS_TLS_PEER) {
-        return mapping_may_match(parts[TLS_PEER_CHANNEL], c->name);
+        return parts[TLS_PEER_CHANNEL];
     }
-    return n != TLS_ACCESS_PARTS || mapping_may_match(parts[TLS_ACCESS_CHANNEL], c->name);
+    return n == TLS_ACCESS_PARTS ? parts[TLS_ACCESS_CHANNEL] : STR_NONE;
+}
+
+static bool may_be_for(str part, const struct channel *c)
+{
+    return part.ptr == NULL || mapping_may_match(part, c->name);
 }
 
 /* Where the entry leads, if that is always the same. */
@@ -87,29 +92,11 @@ static const struct channel *target(const struct snapshot *s, enum access_table 
     return v.channel;
 }
 
-static void each_entry(const struct snapshot *s, enum access_table t,
-                       const struct channel *from, struct arena *a,
-                       tls_access_entry_fn *each, void *arg)
+static bool can_switch(const struct mapping_view *e)
 {
-    const struct mapping *m = mapping_find(s, str_from(access_table_name(t)));
-    for (unsigned i = 0; m != NULL && i < mapping_entry_count(m); i++) {
-        struct mapping_view e = mapping_entry_view(m, i);
-        bool refuses = mapping_entry_says(&e, 'N') == MAPPING_SAYS_YES ||
-                       mapping_entry_says(&e, 'F') == MAPPING_SAYS_YES;
-        if (refuses || mapping_entry_says(&e, 'S') == MAPPING_SAYS_NOT ||
-            !may_be_for(t, &e, from)) {
-            continue;
-        }
-        struct tls_access_entry entry = {t, e, target(s, t, &e, a)};
-        each(&entry, arg);
-    }
-}
-
-void tls_access_entries(const struct snapshot *s, const struct channel *from,
-                        struct arena *a, tls_access_entry_fn *each, void *arg)
-{
-    each_entry(s, ACCESS_TLS, from, a, each, arg);
-    each_entry(s, ACCESS_TLS_PEER, from, a, each, arg);
+    return mapping_entry_says(e, 'N') != MAPPING_SAYS_YES &&
+           mapping_entry_says(e, 'F') != MAPPING_SAYS_YES &&
+           mapping_entry_says(e, 'S') != MAPPING_SAYS_NOT;
 }
 
 /* Is anything but wildcards in a field? */
@@ -123,18 +110,63 @@ static bool names_something(str field)
     return false;
 }
 
-bool tls_access_names_peers(const struct snapshot *s, const struct channel *c)
+static bool names_peer(const struct mapping_view *e, str *channel)
 {
-    const struct mapping *m = mapping_find(s, STR("TLS_PEER_ACCESS"));
     str parts[TLS_PEER_PARTS];
+    unsigned n = mapping_fields(e->pattern, parts, TLS_PEER_PARTS);
+    *channel = parts[TLS_PEER_CHANNEL];
+    return n == TLS_PEER_PARTS && (names_something(parts[TLS_PEER_SUBJECT]) ||
+                                   names_something(parts[TLS_PEER_SPKI]));
+}
+
+static void compile_table(struct compile *c, enum access_table t, struct map *named,
+                          struct tls_access_table *out)
+{
+    const struct mapping *m = mapping_find(c->s, str_from(access_table_name(t)));
+    struct arena *scratch = arena_new();
+    struct arena_mark mark = arena_mark(scratch);
     for (unsigned i = 0; m != NULL && i < mapping_entry_count(m); i++) {
         struct mapping_view e = mapping_entry_view(m, i);
-        if (mapping_fields(e.pattern, parts, TLS_PEER_PARTS) == TLS_PEER_PARTS &&
-            mapping_may_match(parts[TLS_PEER_CHANNEL], c->name) &&
-            (names_something(parts[TLS_PEER_SUBJECT]) ||
-             names_something(parts[TLS_PEER_SPKI]))) {
-            return true;
+        str channel;
+        if (can_switch(&e)) {
+            *vec_add(c->arena, &out->entries) = (struct tls_access_entry){
+                t, e, channel_part(t, &e), target(c->s, t, &e, scratch)};
+        }
+        if (t == ACCESS_TLS_PEER && names_peer(&e, &channel) &&
+            map_get(named, channel) == NULL) {
+            map_add(named, channel, out);
+            *vec_add(c->arena, &out->named) = channel;
+        }
+        arena_reset(scratch, mark);
+    }
+    arena_free(&scratch);
+}
+
+void tls_access_compile(struct compile *c)
+{
+    struct tls_access_table *t = arena_new_of(c->arena, struct tls_access_table);
+    struct map *named = map_new(c->arena, MAP_NOCASE);
+    *t = (struct tls_access_table){.entries = {0}};
+    compile_table(c, ACCESS_TLS, named, t);
+    compile_table(c, ACCESS_TLS_PEER, named, t);
+    c->s->tls_access = t;
+}
+
+void tls_access_entries(const struct snapshot *s, const struct channel *from,
+                        tls_access_entry_fn *each, void *arg)
+{
+    for (size_t i = 0; i < s->tls_access->entries.n; i++) {
+        if (may_be_for(s->tls_access->entries.at[i].channel, from)) {
+            each(&s->tls_access->entries.at[i], arg);
         }
     }
-    return false;
+}
+
+bool tls_access_names_peers(const struct snapshot *s, const struct channel *c)
+{
+    bool named = false;
+    for (size_t i = 0; i < s->tls_access->named.n && !named; i++) {
+        named = may_be_for(s->tls_access->named.at[i], c);
+    }
+    return named;
 }

@@ -6,6 +6,7 @@
 #ifndef TABLES_TLS_ACCESS_H
 #define TABLES_TLS_ACCESS_H
 
+#include "base/vec.h"
 #include "tables/access.h"
 #include "tables/mapping_view.h"
 
@@ -49,16 +50,25 @@ struct tls_access_answer {
 void tls_access_ask(const struct access_question *q, struct arena *a,
                     struct tls_access_answer *out);
 
-/* An entry that can switch sessions of a channel. */
+/* An entry that can switch sessions. */
 struct tls_access_entry {
     enum access_table table;
     struct mapping_view view;
+    str channel;              /* part of the pattern; ptr NULL: it may be for any */
     const struct channel *to; /* NULL: known only when a client comes */
 };
+/* What both tables can do, found when the configuration is loaded. */
+struct tls_access_table {
+    VEC(struct tls_access_entry) entries; /* those that can switch */
+    VEC(str)
+    named; /* channel parts of entries that tell clients apart by subject or
+              fingerprint, each once */
+};
+
 typedef void tls_access_entry_fn(const struct tls_access_entry *e, void *arg);
-/* Tells of all entries of both tables that can. */
+/* Tells of all entries of both tables that can switch sessions of the channel. */
 void tls_access_entries(const struct snapshot *s, const struct channel *from,
-                        struct arena *a, tls_access_entry_fn *each, void *arg);
+                        tls_access_entry_fn *each, void *arg);
 /* Does an entry of TLS_PEER_ACCESS tell the clients of the channel apart by their
  * subjects or fingerprints? */
 bool tls_access_names_peers(const struct snapshot *s, const struct channel *c);

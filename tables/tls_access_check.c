@@ -126,36 +126,31 @@ static void lint_entry(struct compile *c, const struct mapping_view *e,
     }
 }
 
-struct linting {
-    struct compile *c;
-    bool *told; /* by index of the target */
-};
-
-static void lint_target(const struct tls_access_entry *e, void *arg)
+static void lint_target(struct compile *c, const struct tls_access_entry *e, bool *told)
 {
-    struct linting *l = arg;
     const struct channel *to = e->to;
-    if (to == NULL || !to->opts.master_only || l->told[to->index]) {
+    if (to == NULL || !to->opts.master_only || told[to->index]) {
         return;
     }
-    l->told[to->index] = true;
+    told[to->index] = true;
     struct diag *d = diag_warning(
-        l->c->diags, e->view.at, "tls-switch-to-delivery",
+        c->diags, e->view.at, "tls-switch-to-delivery",
         "sessions would be switched to '%.*s', which only sends (master): switch them "
         "to a tcp_* channel of their own",
         STR_ARG(to->name));
-    diag_note(l->c->diags, d, to->opts.master_only_at, "because of this");
+    diag_note(c->diags, d, to->opts.master_only_at, "because of this");
 }
 
 void lint_tls_access(struct compile *c, const struct reach *reach)
 {
     const struct mapping *m = mapping_find(c->s, STR("TLS_PEER_ACCESS"));
-    struct linting l = {c, arena_array(c->arena, bool, c->s->channel_count)};
+    const struct tls_access_table *t = c->s->tls_access;
+    bool *told = arena_array(c->arena, bool, c->s->channel_count); /* by target */
     for (unsigned i = 0; m != NULL && i < m->count; i++) {
         struct mapping_view e = mapping_entry_view(m, i);
         lint_entry(c, &e, reach);
     }
-    for (unsigned i = 0; i < c->s->channel_count; i++) {
-        tls_access_entries(c->s, c->s->channels[i], c->arena, lint_target, &l);
+    for (size_t i = 0; i < t->entries.n; i++) {
+        lint_target(c, &t->entries.at[i], told);
     }
 }

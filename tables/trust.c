@@ -275,19 +275,29 @@ static struct trust_way *table_way(const struct table_finding *t,
                                        .stranger = t->before->stranger});
 }
 
+static void add_table_reason(const struct table_finding *t,
+                             const struct tls_access_entry *e, const struct channel *to)
+{
+    if (to != t->from) {
+        *vec_add(t->f->a, &table_way(t, to)->reasons) =
+            (struct trust_reason){.at = e->view.at,
+                                  .pattern = e->view.pattern,
+                                  .template = e->view.template,
+                                  .computed = !e->to};
+    }
+}
+
 static void add_entry(const struct tls_access_entry *e, void *arg)
 {
     const struct table_finding *t = arg;
 
+    if (e->to) {
+        add_table_reason(t, e, e->to);
+        return;
+    }
     for (unsigned i = 0; i < t->f->s->channel_count; i++) {
-        const struct channel *to = t->f->s->channels[i];
-        bool may = e->to ? e->to == to : to->type == CHANNEL_TCP;
-        if (may && to != t->from) {
-            *vec_add(t->f->a, &table_way(t, to)->reasons) =
-                (struct trust_reason){.at = e->view.at,
-                                      .pattern = e->view.pattern,
-                                      .template = e->view.template,
-                                      .computed = !e->to};
+        if (t->f->s->channels[i]->type == CHANNEL_TCP) {
+            add_table_reason(t, e, t->f->s->channels[i]);
         }
     }
 }
@@ -313,7 +323,7 @@ static void find_tls(struct finding *f)
             }
         }
         if (before[i].ways.n > 0 && turns_tls_on(f, from)) {
-            tls_access_entries(f->s, from, f->a, add_entry,
+            tls_access_entries(f->s, from, add_entry,
                                &(struct table_finding){f, from, &before[i]});
         }
     }

@@ -139,7 +139,7 @@ static void draw_tables(const struct drawing *d, const struct channel *from)
     for (int i = 0; i < 2; i++) {
         t.drawn[i] = arena_array(d->arena, bool, d->s->channel_count);
     }
-    tls_access_entries(d->s, from, d->arena, draw_entry, &t);
+    tls_access_entries(d->s, from, draw_entry, &t);
 }
 
 static void draw(const struct drawing *d)

@@ -41,7 +41,7 @@ static void tell_switches(struct telling *t)
     if (t->out) {
         record_open(t->out, "switches", '[');
     }
-    tls_access_entries(t->s, c, t->arena, tell_entry, t);
+    tls_access_entries(t->s, c, tell_entry, t);
     if (c->tls_peer_switch) {
         tell_switch(t, "tlspeerswitchchannel", c->tls_peer_switch->name,
                     c->opts.tlspeerswitchchannel_at);

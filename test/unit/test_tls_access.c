@@ -272,7 +272,7 @@ static void test_entries(void **state)
         struct snapshot *s = load(a, cases[i].entries, "");
         struct found f = {a, STR("")};
         assert_non_null(s);
-        tls_access_entries(s, snapshot_channel(s, str_from(cases[i].from)), a, note, &f);
+        tls_access_entries(s, snapshot_channel(s, str_from(cases[i].from)), note, &f);
         if (!str_eq(f.text, str_from(cases[i].expected))) {
             fail_msg("%s: '%.*s'", cases[i].entries, STR_ARG(f.text));
         }
