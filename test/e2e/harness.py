@@ -65,6 +65,11 @@ def wait_until(what, check, timeout=20):
         time.sleep(0.02)
 
 
+def tell(text):
+    """A line that run.py shows in any case."""
+    print('\n# ' + text, flush=True)
+
+
 def make_certificate(folder, name='router.test'):
     """A self-signed certificate; returns (certificate, key) paths."""
     cert, key = os.path.join(folder, 'server-pub.pem'), os.path.join(folder, 'server-priv.pem')

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 from harness import PEERS, free_port, make_certificate, wait_until
 
@@ -121,7 +122,7 @@ class Aiosmtpd:
     """aiosmtpd in a thread. tls: 'none' not offered, 'good', 'broken' (the handshake
     cannot succeed: the server only takes ciphers no client of today has), 'refused'
     (starttls_reply instead of a handshake). replies: verb or recipient -> reply.
-    received: (sender, recipients, bytes, tls) of each message; seen: EHLO, MAIL and
+    received: (sender, recipients, bytes, tls) of each message, times: when; seen: EHLO, MAIL and
     STARTTLS in their order; options: those of each MAIL."""
 
     def __init__(self, tls='good', port=None, host='127.0.0.1', answers=None,
@@ -129,7 +130,7 @@ class Aiosmtpd:
                  size_limit=1 << 30, certificate=None, version=None):
         from aiosmtpd.smtp import SMTP
         self.port = port or free_port()
-        self.received, self.seen, self.options = [], [], []
+        self.received, self.times, self.seen, self.options = [], [], [], []
         self.connections = 0
         self.replies = answers or {}
         self.folder = tempfile.mkdtemp(prefix='pointsman-peer-')
@@ -178,6 +179,7 @@ class Aiosmtpd:
             async def handle_DATA(self, server, session, envelope):
                 if 'DATA' in peer.replies:
                     return peer.replies['DATA']
+                peer.times.append(time.time())
                 peer.received.append((envelope.mail_from, list(envelope.rcpt_tos),
                                       envelope.original_content, bool(session.ssl)))
                 return '250 2.0.0 OK'

@@ -13,7 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-MODULE_TIMEOUT_S = 400
+MODULE_TIMEOUT_S = int(os.environ.get('POINTSMAN_MODULE_TIMEOUT', 400))
 
 
 def run_module(slot_and_name):
@@ -44,6 +44,9 @@ def main():
                   flush=True)
             if counts[1] or not counts[0]:
                 print(text, flush=True)
+            else:  # what a test wants told in any case
+                for line in re.findall(r'^# .*$', text, re.M):
+                    print('  ' + line, flush=True)
     print('%d passed, %d failed, %d skipped' % tuple(total))
     return 1 if total[1] or not total[0] else 0
 

@@ -8,7 +8,7 @@ import subprocess
 import unittest
 
 import kit
-from harness import USER, RouterTest, free_port, wait_until
+from harness import USER, RouterTest, free_port, tell, wait_until
 from peers import SmtpSink
 
 SMALL = 'x' * 70 + '\r\n'
@@ -60,7 +60,7 @@ class Disk(RouterTest):
 
     def start_limited(self, limit):
         """RLIMIT_FSIZE of that many octets: writes beyond fail with EFBIG."""
-        print('full disk: by a limit of %d KiB on the size of files' % (limit >> 10))
+        tell('full disk: by a limit of %d KiB on the size of files' % (limit >> 10))
         router = self.router(self.site(), arguments=['--retry-after', '1'])
 
         def prepare():
@@ -127,7 +127,7 @@ class Disk(RouterTest):
         os.mkdir(router.path('queue'), 0o700)
         done = subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=%dm,mode=0700' % size_mib,
                                'tmpfs', router.path('queue')], stderr=subprocess.PIPE)
-        print('full disk: a file system of %d MiB %s' % (
+        tell('full disk: a file system of %d MiB %s' % (
             size_mib, 'is mounted' if done.returncode == 0 else 'cannot be mounted here'))
         if done.returncode != 0:
             self.skipTest('mounting is not allowed here: %s' % done.stderr.decode().strip())
