@@ -130,7 +130,8 @@ void sqlite_close(struct queue_store **s)
 
 static bool sqlite_recover(struct queue_store *s, int64_t now_ms, struct queue_result *r)
 {
-    return store_do_number(s, SQL_VOID_CLAIMS, now_ms, r) && bodies_recover(s, r);
+    return check_quickly(s, r) && store_do_number(s, SQL_VOID_CLAIMS, now_ms, r) &&
+           bodies_recover(s, r);
 }
 
 /* --- transactions --- */

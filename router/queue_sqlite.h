@@ -94,12 +94,15 @@ static inline int64_t entry_position(int64_t id)
     X(DELETE_MESSAGE, "DELETE FROM messages WHERE number = ?1")                          \
     X(FREE_BYTES, "SELECT freelist_count * page_size"                                    \
                   " FROM pragma_freelist_count, pragma_page_size")                       \
+    X(DATABASE_BYTES, "SELECT page_count * page_size"                                    \
+                      " FROM pragma_page_count, pragma_page_size")                       \
     X(COUNT_MESSAGES, "SELECT count(*) FROM messages")                                   \
     X(OLDEST, "SELECT created_ms FROM messages ORDER BY number LIMIT 1")                 \
     X(COUNT_ENTRIES, "SELECT count(*), total(attempts > 0 AND state <> 2),"              \
                      " total(state = 2) FROM entries")                                   \
     X(VOID_CLAIMS, "UPDATE entries SET state = 0, next_try_ms = ?1 WHERE state = 1")     \
-    X(FILES, "SELECT number, body_file FROM messages WHERE body_file IS NOT NULL")       \
+    X(FILES, "SELECT number, body_file, size FROM messages"                              \
+             " WHERE body_file IS NOT NULL")                                             \
     X(HOLD_MESSAGE, "UPDATE entries SET state = 2, last_error = ?2 WHERE number = ?1")
 
 enum sqlite_statement {
@@ -109,6 +112,8 @@ enum sqlite_statement {
         SQL_COUNT
 };
 
+enum { STORE_BUSY_MS = 5000 }; /* how long others may keep the store waiting */
+
 struct queue_store {
     sqlite3 *db;
     sqlite3_stmt *statements[SQL_COUNT];
@@ -116,6 +121,7 @@ struct queue_store {
     /* Numbers whose body files go after the commit. */
     uint64_t *doomed;
     size_t doomed_count, doomed_cap, doomed_mark; /* mark: at the savepoint */
+    int log_wait_pages;     /* in the log file: then readers are waited for */
     uint64_t charged_bytes; /* what this transaction may make the disk fuller by */
 };
 
@@ -154,6 +160,18 @@ bool sqlite_settle(struct queue_store *s, const struct queue_settlement *t,
 
 void sqlite_close(struct queue_store **s);
 
+/* --- queue_sqlite_log.c --- */
+
+/* A sync that fails is the only one that tells: the kernel takes what it could not write
+ * for written, it still reads well, and the next sync has nothing to do. In the log file
+ * this would be a hole in front of all that is committed later, and after a loss of power
+ * SQLite would find nothing behind it. So a log that was left at `path`-wal, by a store
+ * that failed or by an earlier run, counts only when all of it was written once more. */
+bool log_rewrite(const char *path, struct queue_result *r);
+/* From now on the log file is moved into the database as it grows, in the place of
+ * SQLite's own way, which lets it grow for ever when somebody always reads. */
+void log_keep_small(struct queue_store *s);
+
 /* --- queue_sqlite_open.c --- */
 
 struct queue_store *sqlite_open(const struct queue_place *place, struct queue_result *r);
@@ -178,6 +196,19 @@ bool sqlite_claim(struct queue_store *s, struct queue_store_claim *c,
 
 bool sqlite_unhold(struct queue_store *s, uint64_t number, int64_t next_try_ms,
                    struct queue_touched *t, struct queue_result *r);
+
+/* --- queue_sqlite_offline.c --- */
+
+/* Opens an existing queue for reading into s->db. On failure s is to be closed, too. */
+bool reader_open(struct queue_store *s, const char *directory, struct queue_result *r);
+
+/* --- queue_sqlite_check.c --- */
+
+/* Reads the database through. False with the first thing wrong. */
+bool check_database(struct queue_store *s, struct queue_result *r);
+/* The same for one of up to 128 MiB; of a larger one it is only logged that it was not.
+ */
+bool check_quickly(struct queue_store *s, struct queue_result *r);
 
 /* --- queue_sqlite_bodies.c --- */
 

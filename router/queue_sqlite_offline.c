@@ -23,8 +23,7 @@ struct look {
     VEC(struct queue_seen) page;
 };
 
-static bool reader_open(struct queue_store *s, const char *directory,
-                        struct queue_result *r)
+bool reader_open(struct queue_store *s, const char *directory, struct queue_result *r)
 {
     int64_t version;
     char *path = sqlite3_mprintf("%s/queue.db", directory);

@@ -36,4 +36,22 @@ bool queue_look(const char *directory, bool held_only, queue_seen_fn fn, void *a
 bool queue_offline_unhold(const char *directory, uint64_t number, int64_t now_ms,
                           struct queue_touched *out, char *reason, size_t reason_size);
 
+struct queue_copied {
+    int64_t messages, bodies; /* in the copy; bodies: those in files */
+    uint64_t octets;          /* of all files */
+    int64_t gone;             /* messages dealt with while it was made, so not in it */
+};
+/* Makes `to`, which must not exist, a copy of the queue that stands by itself, whether a
+ * daemon works with it or not. While the database is copied the log file grows. What is
+ * made is called `to`.partial until it is complete and on the disk. False with a reason.
+ */
+bool queue_backup(const char *directory, const char *to, struct queue_copied *out,
+                  char *reason, size_t reason_size);
+
+/* Reads all of a queue and calls fn for each thing that is wrong with it; a daemon may
+ * work with it. False with a reason when it cannot be read. */
+typedef void (*queue_wrong_fn)(const char *text, void *arg);
+bool queue_check(const char *directory, queue_wrong_fn fn, void *arg, char *reason,
+                 size_t reason_size);
+
 #endif

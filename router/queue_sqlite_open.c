@@ -36,52 +36,16 @@ static bool database_open(struct queue_store *s, const char *path, struct queue_
     if (sqlite3_open_v2(path, &s->db, flags, NULL) != SQLITE_OK) {
         return s->db == NULL ? queue_result_fail(r, "out of memory") : store_fail(s, r);
     }
-    sqlite3_busy_timeout(s->db, 5000); /* somebody inspects the queue */
+    sqlite3_busy_timeout(s->db, STORE_BUSY_MS); /* somebody inspects the queue */
     if (sqlite3_exec(s->db, settings, NULL, NULL, NULL) != SQLITE_OK) {
         return store_fail(s, r);
     }
+    log_keep_small(s);
     return true;
 }
 
-/* Writes what the file has once more, and syncs it. Returns 0 or errno. */
-static int rewrite(int fd)
-{
-    static const size_t chunk = 256 * 1024;
-    char *data = malloc(chunk);
-    check(data != NULL);
-    off_t at = 0;
-    ssize_t n, done = 0;
-    while ((n = pread(fd, data, chunk, at)) > 0 &&
-           (done = pwrite(fd, data, (size_t)n, at)) > 0) {
-        at += done;
-    }
-    int error = n < 0 || done < 0 ? errno : n > 0 ? ENOSPC : 0;
-    free(data);
-    return error != 0 ? error : fsync(fd) == 0 ? 0 : errno;
-}
-
-/* A sync that fails is the only one that tells: the kernel takes what it could not write
- * for written, it still reads well, and the next sync has nothing to do. In the log file
- * this would be a hole in front of all that is committed later, and after a loss of power
- * SQLite would find nothing behind it. So a log that was left, by a store that failed or
- * by an earlier run, counts only when all of it was written once more. */
-static bool log_rewrite(const char *path, struct queue_result *r)
-{
-    char *name = sqlite3_mprintf("%s-wal", path);
-    check(name != NULL);
-    int fd = open(name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-    int error = fd >= 0 ? rewrite(fd) : errno == ENOENT ? 0 : errno;
-    if (fd >= 0) {
-        close(fd);
-    }
-    if (error != 0) {
-        queue_result_fail(r, "cannot write %s again: %s", name, strerror(error));
-    }
-    sqlite3_free(name);
-    return error == 0;
-}
-
-/* SQLite syncs the folder when it has made the log file, but lets a failure of that go. */
+/* SQLite syncs the folder when it has made the log file, but lets a failure of that go.
+ */
 static bool names_sync(const char *directory, struct queue_result *r)
 {
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

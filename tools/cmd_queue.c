@@ -5,6 +5,7 @@
 #include "router/control_client.h"
 #include "router/queue_sqlite_offline.h"
 #include "tools/daemon_place.h"
+#include "tools/queue_keeping.h"
 #include "tools/record.h"
 #include "tools/text.h"
 
@@ -190,12 +191,24 @@ static int queue_release_one(struct queueing *q)
 
 /* ---- the command --------------------------------------------------------------- */
 
+static int queue_backup_one(struct queueing *q)
+{
+    return queue_keeping_backup(q->in, daemon_queue(q->arena, q->in).ptr);
+}
+
+static int queue_check_one(struct queueing *q)
+{
+    return queue_keeping_check(q->in, daemon_queue(q->arena, q->in).ptr);
+}
+
 static const struct queue_command {
-    const char *name, *argument; /* NULL: it takes none */
+    const char *name, *argument; /* NULL: it takes none; in brackets: it may */
     int (*run)(struct queueing *q);
 } commands[] = {
     {"list", NULL, queue_list},
     {"release", "ID", queue_release_one},
+    {"backup", "DIR", queue_backup_one},
+    {"check", "[DIR]", queue_check_one},
 };
 
 static const struct queue_command *command_named(const char *name)
@@ -207,7 +220,7 @@ static const struct queue_command *command_named(const char *name)
     }
     fprintf(stderr, "pointsman: queue: there is no command '%s'; there are", name);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
-        fprintf(stderr, "%s %s", i > 0 ? " and" : "", commands[i].name);
+        fprintf(stderr, "%s %s", i > 0 ? "," : "", commands[i].name);
     }
     fputc('\n', stderr);
     return NULL;
@@ -216,12 +229,13 @@ static const struct queue_command *command_named(const char *name)
 int cmd_queue(const struct invocation *in)
 {
     const struct queue_command *c = command_named(in->args[0]);
-    int wanted = c && c->argument ? 2 : 1;
+    int most = c && c->argument ? 2 : 1;
+    int least = c && c->argument && c->argument[0] != '[' ? 2 : 1;
 
     if (!c) {
         return TOOL_USAGE;
     }
-    if (in->arg_count != wanted) {
+    if (in->arg_count < least || in->arg_count > most) {
         fprintf(stderr, "pointsman: queue %s takes %s\n", c->name,
                 c->argument ? c->argument : "no argument");
         return TOOL_USAGE;

@@ -117,13 +117,17 @@ static const struct command commands[] = {
      "  pointsman print -c etc/demo > before.txt\n"
      "  pointsman print -o canonical\n",
      TAKES_ALLOW | TAKES_OUTPUT, 0, 0, cmd_print},
-    {"queue", "list|release [ID]", "what is in the queue; let go what is held",
+    {"queue", "list|release|backup|check [ID|DIR]",
+     "what is in the queue; let go what is held; copy it",
      "list shows each delivery that is not made yet: id, age, state, channel, sender,\n"
      "recipients, and why it waits or is held. release ID makes what is held of a\n"
      "message due at once, through the daemon, or in the queue itself when none runs.\n"
-     "Exit: 0, 1 it is not held, or the daemon refused, 2 it cannot be read or changed.\n",
+     "backup DIR makes a copy of the queue that stands by itself, check [DIR] reads all\n"
+     "of the queue, or of a copy, and tells what is wrong: both also while it is used.\n"
+     "Exit: 0, 1 it is not held, the daemon refused, or something is wrong,\n"
+     "2 it cannot be read or changed.\n",
      "  pointsman queue list --held\n"
-     "  pointsman queue release 7F3K2\n",
+     "  pointsman queue backup /var/backups/pointsman-queue\n",
      TAKES_HELD | TAKES_SOCKET | TAKES_JSON, 1, 2, cmd_queue},
     {"status", "", "ask the running daemon how it does",
      "Exit: 0, 1 the daemon said no, 2 it cannot be reached.\n",
