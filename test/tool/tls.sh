@@ -51,6 +51,35 @@ expect 'a level for each outcome' 0 '^0 of 1 below tls' '' \
     tls audit -c "$site" --require tls --destination legacy.bank.test
 expect 'clear is always reached' 0 '^0 of .* below clear' '' tls audit -c "$site" --require clear
 
+# What fallback is, and entries with more than one outcome.
+mkdir "$work/site"
+cat >"$work/site/pointsman.cnf" <<'END'
+calm.test   $U%$D@tcp-calm
+.           $U%$H@tcp-brave
+
+l
+here.test
+
+tcp_calm smtp mx maytlsclient tlsverifyhost notlsfallback
+tcp-calm
+
+tcp_brave smtp mx musttlsclient tlsverifyhost
+tcp-brave
+END
+cat >"$work/site/mappings" <<'END'
+TLS_CLIENT_POLICY
+
+  tcp_brave|falls.test|*|*|*|*   $Yfallback=yes,lower
+  tcp_brave|dice.test|*|*|*|*    $?1?$Ylevel=may,lower
+  tcp_brave|ends.test|*|*|*|*    $Yverify=host$E
+  tcp_brave|*.test|*|*|*|*       $Yverify=ca,lower
+  tcp_brave|ends.test|*|*|*|*    $Ylevel=no,lower
+END
+for case in calm:clear falls:ca dice:clear ends:host others:ca; do
+    expect "the least of ${case%:*}.test" 0 "^  tcp_.* ${case%:*}.test  *${case#*:}[* ]" '' \
+        tls audit -c "$work/site" --destination "${case%:*}.test"
+done
+
 expect 'no such command' 2 '' "there is no command 'explane'; there are audit, contexts, explain, probe and reload" \
     tls explane
 expect 'neither address nor channel' 2 '' 'takes an address, or --channel' tls explain -c "$site"
