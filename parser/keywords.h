@@ -212,6 +212,8 @@ struct keyword_ages {
  *   enum mx_mode mx;  enum channel_protocol protocol;  bool logging, master_only;
  *   enum immediate immediate;  enum deferred_mode deferred;  enum filesplit filesplit;
  *   unsigned after;        seconds
+ *   unsigned maxjobs;      1000000000: no limit; 0 stands for 1
+ *   unsigned threaddepth;  at least 1
  *   unsigned addrsperfile; 0: not given
  *   enum ident_mode ident;  enum forward_check forward_check;
  *   bool received_for, received_from, reverse;

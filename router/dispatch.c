@@ -296,6 +296,27 @@ void dispatch_pump_soon(struct dispatch *d)
     }
 }
 
+static void on_pump_task(struct worker *w, struct task *t)
+{
+    free(t);
+    if (w->dispatch != NULL) {
+        dispatch_pump_soon(w->dispatch);
+    }
+}
+
+void dispatch_pump_others(struct dispatch *d)
+{
+    struct daemon *daemon = d->worker->daemon;
+    for (unsigned i = 0; i < daemon->worker_count; i++) {
+        if (&daemon->workers[i] != d->worker) {
+            struct task *t = calloc(1, sizeof *t);
+            check(t != NULL);
+            t->run = on_pump_task;
+            worker_post(&daemon->workers[i], t);
+        }
+    }
+}
+
 uint32_t dispatch_random(struct dispatch *d)
 {
     d->random ^= d->random << 13; /* xorshift64 */

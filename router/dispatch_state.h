@@ -57,6 +57,8 @@ struct dispatch {
 /* --- dispatch.c --- */
 /* Start what may start, soon, in another turn of the loop. */
 void dispatch_pump_soon(struct dispatch *d);
+/* A place in a channel became free for which other workers may wait: they look again. */
+void dispatch_pump_others(struct dispatch *d);
 /* Something falls due at at_ms: look at the queue then at the latest. */
 void dispatch_due_at(struct dispatch *d, int64_t at_ms);
 /* Call settle_retry() in a few seconds. */

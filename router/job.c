@@ -3,8 +3,11 @@
 
 #include "base/check.h"
 #include "router/dispatch_state.h"
+#include "router/gates.h"
 #include "router/runtime.h"
 #include "tables/route.h"
+
+enum { JOBS_UNLIMITED = 1000000000 }; /* as built in */
 
 static struct delivery *delivery_of(struct job *job)
 {
@@ -32,18 +35,34 @@ static bool common_host(const struct channel *c, const struct queue_entry *e, st
     return e->recipient_count > 0;
 }
 
+/* What the configuration in force says of the channel; NULL: there is none. */
+static struct scheduler_rules channel_rules(struct daemon *daemon,
+                                            const struct channel *c)
+{
+    struct scheduler_rules rules = {0};
+    if (c != NULL) {
+        rules.depth = c->opts.threaddepth;
+    }
+    if (c != NULL && c->opts.maxjobs < JOBS_UNLIMITED) {
+        rules.gate = channel_gate(daemon, c->name);
+        rules.gate->limit = c->opts.maxjobs > 0 ? c->opts.maxjobs : 1;
+    }
+    return rules;
+}
+
 void delivery_add(struct delivery *d, bool claimed)
 {
     const struct queue_entry *e = d->entry;
-    const struct snapshot *s = d->dispatch->worker->current->snapshot;
-    const struct channel *c = claimed ? snapshot_channel(s, e->channel) : NULL;
+    struct worker *w = d->dispatch->worker;
+    const struct channel *c = snapshot_channel(w->current->snapshot, e->channel);
+    struct scheduler_rules rules = channel_rules(w->daemon, c);
     str host;
-    if (c == NULL || c->type != CHANNEL_TCP || !common_host(c, e, &host)) {
+    if (!claimed || c == NULL || c->type != CHANNEL_TCP || !common_host(c, e, &host)) {
         host = e->host;
     }
     bool changed = !str_ieq(host, e->host);
     d->job.host = changed ? arena_str(d->parcel->message->arena, host) : e->host;
-    scheduler_add(d->dispatch->scheduler, &d->item, e->channel, d->job.host);
+    scheduler_add(d->dispatch->scheduler, &d->item, e->channel, d->job.host, &rules);
 }
 
 /* --- starting --- */
@@ -95,6 +114,9 @@ static void delivery_end(struct delivery *d)
     d->running = false;
     counter_add(&d->job.worker->counters.deliveries_open, -1);
     scheduler_finish(d->dispatch->scheduler, &d->item);
+    if (scheduler_gate_freed(d->dispatch->scheduler)) {
+        dispatch_pump_others(d->dispatch);
+    }
     delivery_settle(d);
 }
 

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "router/control.h"
 #include "router/dispatch.h"
+#include "router/gates.h"
 #include "router/dns.h"
 #include "router/queue.h"
 #include "router/reload.h"
@@ -411,6 +412,7 @@ static bool loop_free(struct loop *l)
     clean = worker_free(&l->main) && clean;
     if (clean) {
         session_counts_free(d);
+        channel_gates_free(d);
         free(d->workers);
         free(l->lives);
         d->workers = NULL;

@@ -1,6 +1,6 @@
-/* scheduler: lanes in a hash table, and two rings of those that may start something:
- * `fresh` (nothing running there) and `busy`. A lane is in at most one ring; one that
- * is at its limit, or has nothing ready, is in none. */
+/* scheduler: lanes in a hash table, and for each channel two rings of those that may
+ * start something: `fresh` (nothing running there) and `busy`. A lane is in at most one
+ * ring; one that is at its limit, or has nothing ready, is in none. */
 #include "router/scheduler.h"
 
 #include <stdlib.h>
@@ -14,20 +14,32 @@ struct ring {
     struct scheduler_lane *first, *last;
 };
 
+/* The lanes of one channel. */
+struct group {
+    struct group *before, *after; /* in the order of their turns */
+    struct ring fresh, busy;
+    struct scheduler_rules rules;
+    unsigned lanes; /* of it; forgotten with the last */
+    size_t name_len;
+    char name[];
+};
+
 struct scheduler_lane {
     struct scheduler_lane *same_bucket;
+    struct group *group;
     struct ring *ring; /* NULL: in none */
     struct scheduler_lane *before, *after;
     struct scheduler_item *first, *last; /* ready */
     unsigned ready, running;
-    size_t channel_len, host_len;
-    char key[]; /* channel, then host */
+    size_t host_len;
+    char host[];
 };
 
 struct scheduler {
     struct scheduler_limits limits;
-    struct ring fresh, busy;
+    struct group *first, *last; /* the one whose turn it is, first */
     unsigned ready, running;
+    bool gate_freed;
     unsigned held_entries;
     size_t held_bytes;
     unsigned lanes;
@@ -118,12 +130,20 @@ static void ring_append(struct ring *ring, struct scheduler_lane *lane)
     ring->last = lane;
 }
 
+/* How many connections are worth it: threaddepth. */
+static unsigned lane_limit(const struct scheduler *s, const struct scheduler_lane *lane)
+{
+    unsigned depth = lane->group->rules.depth > 0 ? lane->group->rules.depth : 1;
+    unsigned wanted = (lane->ready + lane->running - 1) / depth + 1;
+    return wanted < s->limits.per_lane ? wanted : s->limits.per_lane;
+}
+
 /* Puts the lane where its counts say; at the end, when that is a new place. */
 static void lane_place(struct scheduler *s, struct scheduler_lane *lane)
 {
     struct ring *want = NULL;
-    if (lane->ready > 0 && lane->running < s->limits.per_lane) {
-        want = lane->running == 0 ? &s->fresh : &s->busy;
+    if (lane->ready > 0 && lane->running < lane_limit(s, lane)) {
+        want = lane->running == 0 ? &lane->group->fresh : &lane->group->busy;
     }
     if (lane->ring == want) {
         return;
@@ -136,16 +156,96 @@ static void lane_place(struct scheduler *s, struct scheduler_lane *lane)
     }
 }
 
-/* --- lanes --- */
+/* --- groups --- */
 
-static str lane_channel(const struct scheduler_lane *lane)
+static str group_name(const struct group *g)
 {
-    return str_n(lane->key, lane->channel_len);
+    return str_n(g->name, g->name_len);
 }
+
+static void group_unlink(struct scheduler *s, struct group *g)
+{
+    *(g->before ? &g->before->after : &s->first) = g->after;
+    *(g->after ? &g->after->before : &s->last) = g->before;
+}
+
+static void group_append(struct scheduler *s, struct group *g)
+{
+    g->before = s->last;
+    g->after = NULL;
+    *(s->last ? &s->last->after : &s->first) = g;
+    s->last = g;
+}
+
+/* There are few: one for each channel with mail. */
+static struct group *group_get(struct scheduler *s, str channel)
+{
+    for (struct group *g = s->first; g; g = g->after) {
+        if (str_ieq(group_name(g), channel)) {
+            return g;
+        }
+    }
+    struct group *g = calloc(1, sizeof *g + channel.len);
+    check(g != NULL);
+    g->name_len = channel.len;
+    memcpy(g->name, channel.ptr, channel.len);
+    group_append(s, g);
+    return g;
+}
+
+/* --- gates --- */
+
+/* Whoever is refused has said before that it waits, so nobody who leaves can miss it. */
+static bool gate_open(struct scheduler_gate *gate)
+{
+    unsigned limit = gate != NULL ? gate->limit : 0;
+    if (limit == 0) {
+        return true;
+    }
+    if (gate->running >= limit) {
+        gate->wanted = true;
+    }
+    return gate->running < limit;
+}
+
+static bool gate_enter(struct scheduler_gate *gate)
+{
+    unsigned limit = gate != NULL ? gate->limit : 0;
+    if (gate == NULL) {
+        return true;
+    }
+    unsigned running = gate->running;
+    while (limit == 0 || running < limit || gate_open(gate)) {
+        if (atomic_compare_exchange_weak(&gate->running, &running, running + 1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void gate_leave(struct scheduler *s, struct scheduler_item *item)
+{
+    struct scheduler_gate *gate = item->gate;
+    item->gate = NULL;
+    if (gate != NULL) {
+        check(gate->running > 0);
+        gate->running--;
+        s->gate_freed = atomic_exchange(&gate->wanted, false) || s->gate_freed;
+    }
+}
+
+bool scheduler_gate_freed(struct scheduler *s)
+{
+    bool freed = s->gate_freed;
+    s->gate_freed = false;
+    return freed;
+}
+
+/* --- lanes --- */
 
 static str lane_host(const struct scheduler_lane *lane)
 {
-    return str_n(lane->key + lane->channel_len, lane->host_len);
+    return str_n(lane->host, lane->host_len);
 }
 
 static struct scheduler_lane **lane_bucket(struct scheduler *s, str channel, str host)
@@ -153,26 +253,24 @@ static struct scheduler_lane **lane_bucket(struct scheduler *s, str channel, str
     return &s->buckets[(str_ihash(host) * 31 + str_ihash(channel)) % BUCKETS];
 }
 
-static struct scheduler_lane *lane_get(struct scheduler *s, str channel, str host)
+static struct scheduler_lane *lane_get(struct scheduler *s, struct group *g, str host)
 {
-    struct scheduler_lane **bucket = lane_bucket(s, channel, host);
+    struct scheduler_lane **bucket = lane_bucket(s, group_name(g), host);
     for (struct scheduler_lane *lane = *bucket; lane; lane = lane->same_bucket) {
-        if (str_ieq(lane_host(lane), host) && str_ieq(lane_channel(lane), channel)) {
+        if (lane->group == g && str_ieq(lane_host(lane), host)) {
             return lane;
         }
     }
-    struct scheduler_lane *lane = calloc(1, sizeof *lane + channel.len + host.len);
+    struct scheduler_lane *lane = calloc(1, sizeof *lane + host.len);
     check(lane != NULL);
-    lane->channel_len = channel.len;
+    lane->group = g;
     lane->host_len = host.len;
-    if (channel.len > 0) {
-        memcpy(lane->key, channel.ptr, channel.len);
-    }
     if (host.len > 0) {
-        memcpy(lane->key + channel.len, host.ptr, host.len);
+        memcpy(lane->host, host.ptr, host.len);
     }
     lane->same_bucket = *bucket;
     *bucket = lane;
+    g->lanes++;
     s->lanes++;
     return lane;
 }
@@ -184,13 +282,18 @@ static void lane_leave(struct scheduler *s, struct scheduler_lane *lane)
     if (lane->ready > 0 || lane->running > 0) {
         return;
     }
-    struct scheduler_lane **at = lane_bucket(s, lane_channel(lane), lane_host(lane));
+    struct group *g = lane->group;
+    struct scheduler_lane **at = lane_bucket(s, group_name(g), lane_host(lane));
     while (*at != lane) {
         at = &(*at)->same_bucket;
     }
     *at = lane->same_bucket;
     s->lanes--;
     free(lane);
+    if (--g->lanes == 0) {
+        group_unlink(s, g);
+        free(g);
+    }
 }
 
 static unsigned large_lane(const struct scheduler *s)
@@ -218,11 +321,14 @@ static struct scheduler_item *lane_run(struct scheduler *s, struct scheduler_lan
     struct scheduler_item *item = lane_pop(s, lane);
     lane->running++;
     s->running++;
-    /* The lane goes to the end of its ring: the next turn is another one's. */
+    /* The lane goes to the end of its ring, the channel to the end of all: the next turn
+     * is another one's. */
     if (lane->ring) {
         ring_remove(lane);
     }
     lane_place(s, lane);
+    group_unlink(s, lane->group);
+    group_append(s, lane->group);
     return item;
 }
 
@@ -257,10 +363,12 @@ struct scheduler_item *scheduler_evict(struct scheduler *s)
 /* --- order --- */
 
 void scheduler_add(struct scheduler *s, struct scheduler_item *item, str channel,
-                   str host)
+                   str host, const struct scheduler_rules *rules)
 {
     check(item->lane == NULL);
-    struct scheduler_lane *lane = lane_get(s, channel, host);
+    struct group *g = group_get(s, channel);
+    struct scheduler_lane *lane = lane_get(s, g, host);
+    g->rules = rules != NULL ? *rules : (struct scheduler_rules){0};
     item->lane = lane;
     item->next = NULL;
     *(lane->last ? &lane->last->next : &lane->first) = item;
@@ -278,40 +386,77 @@ static unsigned busy_limit(const struct scheduler *s)
     return s->limits.per_worker - s->limits.per_worker / 4;
 }
 
-/* The lane whose turn it is, or NULL. */
-static struct scheduler_lane *next_lane(const struct scheduler *s)
+/* The lane of that group which may start next, as far as only the worker is asked. */
+static struct scheduler_lane *group_lane(const struct scheduler *s, const struct group *g,
+                                         bool fresh)
 {
-    if (s->running >= s->limits.per_worker) {
-        return NULL;
-    }
-    if (s->fresh.first) {
-        return s->fresh.first;
-    }
-    return s->running < busy_limit(s) ? s->busy.first : NULL;
+    return fresh ? g->fresh.first : s->running < busy_limit(s) ? g->busy.first : NULL;
 }
 
 bool scheduler_can_start(const struct scheduler *s)
 {
-    return next_lane(s) != NULL;
+    if (s->running >= s->limits.per_worker) {
+        return false;
+    }
+    for (const struct group *g = s->first; g; g = g->after) {
+        if ((group_lane(s, g, true) || group_lane(s, g, false)) &&
+            gate_open(g->rules.gate)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 struct scheduler_item *scheduler_start(struct scheduler *s)
 {
-    struct scheduler_lane *lane = next_lane(s);
-    return lane ? lane_run(s, lane) : NULL;
+    for (int pass = 0; pass < 2 && s->running < s->limits.per_worker; pass++) {
+        for (struct group *g = s->first; g; g = g->after) {
+            struct scheduler_lane *lane = group_lane(s, g, pass == 0);
+            struct scheduler_gate *gate = g->rules.gate;
+            if (lane && gate_enter(gate)) {
+                struct scheduler_item *item = lane_run(s, lane);
+                item->gate = gate;
+                return item;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* Does another lane wait in one of these rings? One of a channel at its own limit does
+ * not wait for our places. */
+static bool others_wait(const struct scheduler *s, const struct scheduler_lane *lane,
+                        bool fresh)
+{
+    for (const struct group *g = s->first; g; g = g->after) {
+        const struct ring *ring = fresh ? &g->fresh : &g->busy;
+        bool other = ring->first && (ring->first != lane || ring->last != lane);
+        if (other && (g == lane->group || gate_open(g->rules.gate))) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Has the lane more than its share of the places, while another one waits for them? A
  * lane within its share keeps its connections; one above gives one up each time. */
 static bool lane_owes(const struct scheduler *s, const struct scheduler_lane *lane)
 {
-    const struct ring *busy = &s->busy;
-    bool busy_waits = busy->first && (busy->first != lane || busy->last != lane);
-    bool full = s->running >= s->limits.per_worker && (s->fresh.first || busy_waits);
-    if (!full && !(s->running >= busy_limit(s) && busy_waits)) {
+    struct scheduler_gate *gate = lane->group->rules.gate;
+    unsigned share = busy_limit(s) / s->lanes, limit = gate != NULL ? gate->limit : 0;
+    bool crowded = s->running >= busy_limit(s), full = s->running >= s->limits.per_worker;
+    if (limit > 0 && gate->running >= limit) {
+        /* the channel is full: one of its lanes may want the place */
+        const struct group *g = lane->group;
+        bool waits = g->fresh.first ||
+                     (g->busy.first && (g->busy.first != lane || g->busy.last != lane));
+        return waits && lane->running > limit / g->lanes;
+    }
+    if (!crowded ||
+        !((full && others_wait(s, lane, true)) || others_wait(s, lane, false))) {
         return false;
     }
-    return lane->running > busy_limit(s) / s->lanes;
+    return lane->running > share;
 }
 
 struct scheduler_item *scheduler_take(struct scheduler *s, struct scheduler_item *running)
@@ -321,7 +466,10 @@ struct scheduler_item *scheduler_take(struct scheduler *s, struct scheduler_item
     if (lane->ready == 0 || lane_owes(s, lane)) {
         return NULL;
     }
-    return lane_run(s, lane);
+    struct scheduler_item *item = lane_run(s, lane);
+    item->gate = running->gate; /* its place in the channel is handed on */
+    running->gate = NULL;
+    return item;
 }
 
 void scheduler_finish(struct scheduler *s, struct scheduler_item *item)
@@ -329,6 +477,7 @@ void scheduler_finish(struct scheduler *s, struct scheduler_item *item)
     struct scheduler_lane *lane = item->lane;
     check(lane != NULL && lane->running > 0);
     item->lane = NULL;
+    gate_leave(s, item);
     lane->running--;
     s->running--;
     lane_place(s, lane);
@@ -340,7 +489,10 @@ struct scheduler_item *scheduler_drop(struct scheduler *s)
     if (s->ready == 0) {
         return NULL;
     }
-    struct scheduler_lane *lane = s->fresh.first ? s->fresh.first : s->busy.first;
+    struct scheduler_lane *lane = NULL;
+    for (struct group *g = s->first; lane == NULL && g; g = g->after) {
+        lane = g->fresh.first ? g->fresh.first : g->busy.first;
+    }
     for (size_t i = 0; lane == NULL && i < BUCKETS; i++) {
         for (lane = s->buckets[i]; lane && lane->ready == 0; lane = lane->same_bucket) {
             continue;

@@ -1,10 +1,11 @@
 /* scheduler: which entry of one worker may start now. Entries are kept in lanes, one per
  * (channel, next hop); lanes take turns, so that one slow destination never delays the
- * others. Pure: no clock, no I/O; what an entry is, only
- * dispatch.c knows. */
+ * others. A channel's limits (maxjobs) hold for all workers together: gates. Pure: no
+ * clock, no I/O; what an entry is, only dispatch.c knows. */
 #ifndef ROUTER_SCHEDULER_H
 #define ROUTER_SCHEDULER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,10 +15,26 @@
 struct scheduler;
 struct scheduler_lane;
 
+/* How many may run at a time, on all workers: shared by their schedulers, all zero at
+ * first but for the limit. */
+struct scheduler_gate {
+    _Atomic unsigned limit; /* 0: none */
+    _Atomic unsigned running;
+    _Atomic bool wanted; /* somebody waits for a place */
+};
+
+/* What the configuration says of the channel an item is for. */
+struct scheduler_rules {
+    unsigned depth; /* messages that wait for each connection to a next hop before another
+                       one is made; 0: 1 */
+    struct scheduler_gate *gate; /* NULL: no limit */
+};
+
 /* Embedded in what is scheduled; all zero at first. */
 struct scheduler_item {
     struct scheduler_lane *lane; /* NULL: not in the scheduler */
     struct scheduler_item *next; /* in its lane, while ready */
+    struct scheduler_gate *gate; /* the one it holds a place of, while running */
 };
 
 struct scheduler_limits {
@@ -51,12 +68,14 @@ struct scheduler_item *scheduler_evict(struct scheduler *s);
 /* --- order --- */
 
 /* The item is ready, last in its lane. channel and host are copied, compared case-blind.
- */
+ * The rules hold for the whole channel from now on; NULL: none. Gates must outlive the
+ * scheduler. */
 void scheduler_add(struct scheduler *s, struct scheduler_item *item, str channel,
-                   str host);
+                   str host, const struct scheduler_rules *rules);
 /* The next one to start; it counts as running. Lanes where nothing runs yet come first,
- * then the others, each in turn. A quarter of all places is kept for the former, so that
- * ten dead hosts cannot take them all. NULL when nothing may start. */
+ * then the others; channels take turns, and so do the lanes of each. A quarter of all
+ * places is kept for the former, so that ten dead hosts cannot take them all. NULL when
+ * nothing may start. */
 struct scheduler_item *scheduler_start(struct scheduler *s);
 /* Another ready one of the lane in which `running` is, for the same connection; counts
  * as running. NULL when there is none, or when the lane has more than its share of the
@@ -67,8 +86,11 @@ struct scheduler_item *scheduler_take(struct scheduler *s,
 void scheduler_finish(struct scheduler *s, struct scheduler_item *item);
 /* Takes any ready one out, for shutdown. NULL when none is left. */
 struct scheduler_item *scheduler_drop(struct scheduler *s);
-/* Would scheduler_start() return one? */
+/* Would scheduler_start() return one, unless another worker is faster? */
 bool scheduler_can_start(const struct scheduler *s);
+/* True once after a place of a gate that others may wait for became free: their workers
+ * are to look again. */
+bool scheduler_gate_freed(struct scheduler *s);
 unsigned scheduler_ready(const struct scheduler *s);
 unsigned scheduler_running(const struct scheduler *s);
 

@@ -27,7 +27,7 @@ static void add(struct fixture *f, const char *hosts)
     for (; *hosts; hosts++) {
         assert_true(f->used < ITEMS);
         f->host[f->used] = *hosts;
-        scheduler_add(f->s, &f->items[f->used], STR("tcp_local"), str_n(hosts, 1));
+        scheduler_add(f->s, &f->items[f->used], STR("tcp_local"), str_n(hosts, 1), NULL);
         f->used++;
     }
 }
@@ -230,7 +230,7 @@ static void test_many_lanes(void **state)
         for (unsigned i = 0; i < 200; i++) {
             char host[40];
             snprintf(host, sizeof host, "mx%u.test", round * 200 + i);
-            scheduler_add(s, &items[i], STR("tcp_local"), str_from(host));
+            scheduler_add(s, &items[i], STR("tcp_local"), str_from(host), NULL);
         }
         for (unsigned i = 0; i < 200; i++) {
             assert_ptr_equal(scheduler_start(s), &items[i]);
@@ -243,13 +243,108 @@ static void test_many_lanes(void **state)
     scheduler_free(&s);
 }
 
+/* threaddepth: a connection takes so many messages before another one is worth it. */
+static void test_depth(void **state)
+{
+    static const struct {
+        unsigned depth, ready, per_lane, started;
+    } cases[] = {{0, 5, 20, 5},           {1, 5, 20, 5},   {2, 5, 20, 3},
+                 {10, 10, 20, 1},         {10, 11, 20, 2}, {3, 300, 20, 20},
+                 {1000000000, 300, 20, 1}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fixture f;
+        char out[ITEMS + 1];
+        struct scheduler_rules rules = {.depth = cases[i].depth};
+        start_up(&f, cases[i].per_lane, 100);
+        for (unsigned n = 0; n < cases[i].ready; n++) {
+            f.host[f.used] = 'a';
+            scheduler_add(f.s, &f.items[f.used++], STR("tcp_local"), STR("a"), &rules);
+        }
+        assert_int_equal(strlen(start_all(&f, out)), cases[i].started);
+        /* the others are for the same connections */
+        if (cases[i].depth == 2) {
+            assert_ptr_equal(scheduler_take(f.s, &f.items[0]), &f.items[3]);
+            scheduler_finish(f.s, &f.items[0]);
+            assert_null(scheduler_start(f.s));
+        }
+        clean_up(&f);
+    }
+}
+
+/* maxjobs: one limit for a channel, whatever the hosts and workers; others go on. */
+static void test_gate(void **state)
+{
+    struct scheduler_gate gate = {.limit = 3};
+    struct scheduler_rules rules = {.gate = &gate};
+    struct fixture f[2];
+    char out[ITEMS + 1];
+    (void)state;
+    for (unsigned w = 0; w < 2; w++) {
+        start_up(&f[w], 20, 100);
+        for (unsigned n = 0; n < 4; n++) {
+            f[w].host[f[w].used] = (char)('a' + n % 2);
+            scheduler_add(f[w].s, &f[w].items[f[w].used++], STR("tcp_gate"),
+                          n % 2 ? STR("b") : STR("a"), &rules);
+        }
+    }
+    assert_string_equal(start_all(&f[0], out), "aba");
+    assert_string_equal(start_all(&f[1], out), "");
+    assert_false(scheduler_can_start(f[1].s));
+    add(&f[1], "cd"); /* another channel does not wait for it */
+    assert_string_equal(start_all(&f[1], out), "cd");
+
+    /* a message that takes over the connection takes over the place */
+    assert_ptr_equal(scheduler_take(f[0].s, &f[0].items[1]), &f[0].items[3]);
+    assert_int_equal(gate.running, 3);
+    scheduler_finish(f[0].s, &f[0].items[1]);
+    assert_false(scheduler_gate_freed(f[0].s));
+    assert_int_equal(gate.running, 3);
+
+    /* a place that becomes free is told to the one that waits, once */
+    scheduler_finish(f[0].s, &f[0].items[3]);
+    assert_true(scheduler_gate_freed(f[0].s));
+    assert_false(scheduler_gate_freed(f[0].s));
+    assert_string_equal(start_all(&f[1], out), "a");
+    gate.limit = 5; /* the configuration was changed */
+    assert_string_equal(start_all(&f[1], out), "ba");
+    gate.limit = 0;
+    assert_string_equal(start_all(&f[1], out), "b");
+    clean_up(&f[0]);
+    clean_up(&f[1]);
+    assert_int_equal(gate.running, 0);
+}
+
+/* Channels take turns, so that one with many hosts leaves places to one with few. */
+static void test_channels_take_turns(void **state)
+{
+    struct fixture f;
+    char out[ITEMS + 1];
+    (void)state;
+    start_up(&f, 20, 100);
+    add(&f, "abcdef");
+    f.host[f.used] = 'x';
+    scheduler_add(f.s, &f.items[f.used++], STR("l"), STR("x"), NULL);
+    f.host[f.used] = 'y';
+    scheduler_add(f.s, &f.items[f.used++], STR("l"), STR("y"), NULL);
+    assert_string_equal(start_all(&f, out), "axbycdef");
+    clean_up(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),     cmocka_unit_test(test_place_becomes_free),
-        cmocka_unit_test(test_reserve),   cmocka_unit_test(test_take),
-        cmocka_unit_test(test_take_owes), cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_evict),     cmocka_unit_test(test_many_lanes),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_place_becomes_free),
+        cmocka_unit_test(test_reserve),
+        cmocka_unit_test(test_take),
+        cmocka_unit_test(test_take_owes),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_evict),
+        cmocka_unit_test(test_many_lanes),
+        cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_gate),
+        cmocka_unit_test(test_channels_take_turns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
