@@ -11,6 +11,7 @@ static void tcp_retire(void *state)
     struct tcp_state *t = state;
     tls_contexts_free(&t->tls);
     tls_memory_unref(&t->memory);
+    tcp_dead_unref(&t->dead);
     free(t);
 }
 
@@ -20,6 +21,7 @@ static bool tcp_prepare(const struct snapshot *s, void *before, void **state,
     const struct tcp_state *old = before;
     struct tcp_state *t = calloc(1, sizeof *t);
     check(t);
+    t->dead = old ? tcp_dead_ref(old->dead) : tcp_dead_new();
     t->tls = tls_contexts_new(s, old ? old->tls : NULL, d);
     t->memory = old ? tls_memory_ref(old->memory) : tls_memory_new();
     bool anchor = dns_check_anchor(s, d);

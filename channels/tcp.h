@@ -3,6 +3,7 @@
 #ifndef CHANNELS_TCP_H
 #define CHANNELS_TCP_H
 
+#include "channels/tcp_dead.h"
 #include "channels/tls.h"
 #include "channels/tls_memory.h"
 #include "router/channel.h"
@@ -12,6 +13,7 @@
 struct tcp_state {
     struct tls_contexts *tls;
     struct tls_memory *memory; /* one for all configurations */
+    struct tcp_dead *dead; /* one reference; outlives the configuration */
 };
 
 extern const struct channel_kind kind_tcp;

@@ -8,13 +8,15 @@
 #include <sys/un.h>
 
 #include "base/check.h"
+#include "router/dispatch.h"
 #include "channels/tcp_delivery.h"
 #include "tables/shown.h"
 
 enum {
     CONNECT_TIMEOUT_MS = 30 * 1000,
     CLOSE_LINGER_MS = 5000,
-    CHUNK = 64 * 1024, /* body octets given to the machine at a time */
+    DEAD_MAX_MS = 5 * 60 * 1000, /* a host that cannot be reached is left alone so long */
+    CHUNK = 64 * 1024,           /* body octets given to the machine at a time */
     OUTPUT_HIGH_WATER = 256 * 1024,
     MESSAGES_PER_CONNECTION = 100, /* unless the channel's option file says otherwise */
     ADDRESSES_TRIED_MAX = 16       /* in one attempt; the rest waits for the next */
@@ -125,6 +127,60 @@ static bool nothing_settled(const struct tcp_delivery *d)
         if (d->recipients[i].outcome.class != OUTCOME_DEFERRED) {
             return false;
         }
+    }
+    return true;
+}
+
+/* --- hosts that cannot be reached --- */
+
+static int64_t loop_ms(const struct tcp_delivery *d)
+{
+    return (int64_t)uv_now(&d->worker->loop);
+}
+
+static bool remembers_failures(const struct tcp_delivery *d)
+{
+    enum cache_mode mode = d->channel->opts.cache;
+    return mode == CACHE_EVERYTHING || mode == CACHE_FAILURES;
+}
+
+/* Nobody is there. Not for longer than half of the shortest wait of the channel, so that
+ * a message is not put off twice by one failure. */
+static void note_dead(struct tcp_delivery *d, const char *reason)
+{
+    if (!remembers_failures(d)) {
+        return;
+    }
+    int64_t for_ms = dispatch_retry_ms(d->worker, d->channel) / 2;
+    for_ms = for_ms < DEAD_MAX_MS ? for_ms : DEAD_MAX_MS;
+    tcp_dead_note(d->state->dead, (const struct sockaddr *)&d->address, loop_ms(d),
+                  for_ms, reason);
+}
+
+static void note_answer(struct tcp_delivery *d)
+{
+    if (!d->answered && smtp_client_replies(d->machine) > 0) {
+        d->answered = true;
+        tcp_dead_clear(d->state->dead, (const struct sockaddr *)&d->address);
+    }
+}
+
+/* True: the address is not tried, because another delivery has just found nobody there.
+ */
+static bool pass_over(struct tcp_delivery *d)
+{
+    char why[TCP_DEAD_TEXT_MAX];
+    if (!remembers_failures(d) ||
+        !tcp_dead_check(d->state->dead, (const struct sockaddr *)&d->address, loop_ms(d),
+                        CONNECT_TIMEOUT_MS, why)) {
+        return false;
+    }
+    d->passed_over = true;
+    d->all_refused_for_good = false;
+    for (unsigned i = 0; i < d->job->recipient_count; i++) {
+        struct outcome *o = &d->job->recipients[i].outcome;
+        outcome_set(o, OUTCOME_DEFERRED, 0, 4, 4, 1, "not tried: %s", why);
+        delivery_note_speaker(d, o);
     }
     return true;
 }
@@ -317,6 +373,7 @@ static void delivery_run(struct tcp_delivery *d, const char *data, size_t len)
         enum smtp_step step = smtp_client_feed(d->machine, data, len);
         data = "";
         len = 0;
+        note_answer(d);
         progress = delivery_flush(d) || progress;
         if (step == STEP_CLOSE) {
             delivery_close(d);
@@ -374,6 +431,9 @@ static void on_end(struct stream *stream, const char *reason, void *arg)
     (void)stream;
     snprintf(text, sizeof text, "%s: %s",
              d->connected ? "connection lost" : "cannot connect", reason);
+    if (!d->answered) {
+        note_dead(d, text);
+    }
     smtp_client_lost(d->machine, text);
     delivery_close(d);
 }
@@ -450,13 +510,14 @@ static void delivery_connect(struct tcp_delivery *d)
     take_message(d, d->job);
     d->machine = smtp_client_new(&o, &d->message);
     d->messages = 1;
-    d->connected = false;
+    d->connected = d->answered = false;
     d->stream = stream_connect(d->worker, (const struct sockaddr *)&d->address,
                                d->channel->opts.interfaceaddress, CONNECT_TIMEOUT_MS,
                                &delivery_events, d, &error);
     if (d->stream) {
         return;
     }
+    note_dead(d, uv_strerror(error));
     smtp_client_lost(d->machine, uv_strerror(error));
     delivery_log_attempt(d, smtp_client_host_outcome(d->machine));
     d->clear = d->retry_fresh = false;
@@ -534,7 +595,7 @@ static void on_address(const struct sockaddr *address, const char *name,
                        const struct outcome *why, void *arg)
 {
     struct tcp_delivery *d = arg;
-    bool begun = d->addresses_tried > 0;
+    bool begun = d->addresses_tried > 0 || d->passed_over;
     bool enough = d->addresses_tried >= ADDRESSES_TRIED_MAX || d->worker->stopping;
     if (!address && (!begun || tcp_hosts_ended(d->hosts))) {
         fail_all(d, why);
@@ -550,10 +611,14 @@ static void on_address(const struct sockaddr *address, const char *name,
         delivery_give_up(d, address != NULL && !refused);
         return;
     }
-    d->addresses_tried++;
     d->other_groups = false;
     memcpy(&d->address, address, address_size(address));
     snprintf(d->name, sizeof d->name, "%s", name);
+    if (pass_over(d)) {
+        tcp_hosts_next(d->hosts, on_address, d);
+        return;
+    }
+    d->addresses_tried++;
     if (find_policy(d)) {
         delivery_connect(d);
     } else {

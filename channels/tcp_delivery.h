@@ -22,6 +22,7 @@ struct tcp_delivery {
     struct job *job; /* NULL once it was given back */
     struct tcp_hosts *hosts;
     unsigned addresses_tried;
+    bool passed_over;          /* a host that could not be reached just before */
     bool all_refused_for_good; /* each host tried so far said no for ever (521) */
 
     /* the address being tried */
@@ -41,6 +42,7 @@ struct tcp_delivery {
     struct smtp_client *machine;
     unsigned messages; /* begun on this connection */
     bool connected, retry_fresh;
+    bool answered; /* it has said something */
 
     /* the message on it */
     struct arena *arena; /* its addresses in the form of the channel */

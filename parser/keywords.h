@@ -55,6 +55,9 @@ enum immediate {
 };
 /* Is the field Deferred-delivery of mail from a channel obeyed, or of mail to it? */
 enum deferred_mode { DEFERRED_NO, DEFERRED_SOURCE, DEFERRED_DESTINATION, DEFERRED_BOTH };
+/* What deliveries leave to later ones: addresses that could not be reached, and
+ * connections. */
+enum cache_mode { CACHE_NOTHING, CACHE_FAILURES, CACHE_SUCCESSES, CACHE_EVERYTHING };
 /* Which recipients of a message share an entry of the queue. */
 enum filesplit {
     FILESPLIT_HOST,   /* those with the same next hop */
@@ -211,6 +214,7 @@ struct keyword_ages {
  *   enum ip_switch ip_switch;
  *   enum mx_mode mx;  enum channel_protocol protocol;  bool logging, master_only;
  *   enum immediate immediate;  enum deferred_mode deferred;  enum filesplit filesplit;
+ *   enum cache_mode cache;
  *   unsigned after;        seconds
  *   unsigned maxjobs;      1000000000: no limit; 0 stands for 1
  *   unsigned threaddepth;  at least 1

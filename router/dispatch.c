@@ -8,6 +8,7 @@
 #include "router/body.h"
 #include "router/dispatch_state.h"
 #include "router/runtime.h"
+#include "tables/snapshot.h"
 
 enum {
     CLAIM_MAX = 100,             /* entries asked for at a time */
@@ -370,6 +371,15 @@ void dispatch_start(struct worker *w)
 void dispatch_set_retry(struct worker *w, int64_t retry_ms)
 {
     w->dispatch->retry_ms = retry_ms;
+}
+
+int64_t dispatch_retry_ms(const struct worker *w, const struct channel *c)
+{
+    int64_t least = c->retry[0].backoff_ms[0];
+    for (unsigned i = 1; i < RETRY_CLASSES; i++) {
+        least = c->retry[i].backoff_ms[0] < least ? c->retry[i].backoff_ms[0] : least;
+    }
+    return w->dispatch->retry_ms > 0 ? w->dispatch->retry_ms : least;
 }
 
 void dispatch_stop(struct worker *w, void (*on_idle)(struct worker *w))

@@ -9,12 +9,16 @@
 #include "router/scheduler.h"
 #include "router/worker.h"
 
+struct channel;
+
 /* Starts dispatching on w (w->dispatch); claims what is due at once. w->current is set.
  */
 void dispatch_start(struct worker *w);
 /* From now on what is deferred is tried again after so long, whatever its channel says;
  * 0: as the channel says. On w's loop, or before it runs. */
 void dispatch_set_retry(struct worker *w, int64_t retry_ms);
+/* The shortest wait before something that was deferred on c is tried again. */
+int64_t dispatch_retry_ms(const struct worker *w, const struct channel *c);
 /* Takes over a committed message whose entries this worker has claimed. */
 void dispatch_add(struct worker *w, struct queue_message *m);
 /* No new deliveries; running ones may finish. What is only waiting is given back to the

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "base/vec.h"
+#include "parser/channel_opts.h"
 #include "tables/lint.h"
 
 struct builder {
@@ -95,8 +96,7 @@ static struct channel *build_channel(struct builder *b, str line)
     assert_true(str_word(&line, &c->name));
     c->span = span_of(b, c->name);
     c->index = (unsigned)b->channels.n;
-    c->opts.port = 25;
-    c->opts.ip_switch = IP_SWITCH_ALLOW;
+    channel_opts_init(&c->opts);
     for (unsigned i = 0; i < RETRY_CLASSES; i++) {
         c->retry[i] = retry_policy_default;
     }

@@ -1,0 +1,200 @@
+"""What runs beside what: limits of channels, which recipients share a transaction, first
+attempts that wait, hosts that cannot be reached, connections that are used again, and that
+a dead, a slow or a tarpitting next hop keeps a healthy one from nothing."""
+import socket
+import threading
+import time
+
+import kit
+from harness import Router, RouterTest, free_port, wait_until
+from peers import Scripted
+
+
+class Counting(Scripted):
+    """Takes messages; knows how many connections and transactions were open at the same
+    time, and holds each transaction open for a while."""
+
+    def __init__(self, hold=0.0, **replies):
+        self.lock, self.hold = threading.Lock(), hold
+        self.open = self.most = 0
+        self.recipients, self.own = [], threading.local()
+        super().__init__(**replies)
+
+    def talk(self, connection):
+        with self.lock:
+            self.open += 1
+            self.most = max(self.most, self.open)
+        try:
+            super().talk(connection)
+        finally:
+            with self.lock:
+                self.open -= 1
+
+    def answer(self, connection, verb, line=b''):
+        if verb == 'MAIL':
+            time.sleep(self.hold)
+            self.own.recipients = []
+            self.recipients.append(self.own.recipients)
+        if verb == 'RCPT':
+            self.own.recipients.append(self.address(line))
+        return super().answer(connection, verb, line)
+
+
+class Limits(RouterTest):
+    def start(self, words, peer, rules=('. $U%$H@tcp-out',), arguments=(), **more):
+        self.port = free_port()
+        router = self.router(kit.site(
+            list(rules),
+            ['tcp_in smtp allowswitchchannel\ntcp-in',
+             'tcp_out smtp logging daemon [127.0.0.1] port %d %s\ntcp-out' % (peer.port, words)],
+            [kit.service('SMTP', 'tcp_in', self.port)], localdomains=['far.test', '.far.test'],
+            **more), arguments=arguments)
+        return router.start()
+
+    def send(self, count, to='u%d@far.test', **more):
+        for i in range(count):
+            kit.send(self.port, to % i if '%' in to else to, **more)
+
+    def test_maxjobs(self):
+        peer = self.peer(Counting(hold=0.05))
+        self.start('maxjobs 2', peer)
+        self.send(30)
+        wait_until('all', lambda: len(peer.messages) == 30)
+        self.assertLessEqual(peer.most, 2)
+
+    def test_without_maxjobs(self):
+        """More than one at a time, or the case above says nothing."""
+        peer = self.peer(Counting(hold=0.3))
+        self.start('', peer)
+        self.send(10)
+        wait_until('all', lambda: len(peer.messages) == 10)
+        self.assertGreater(peer.most, 2)
+
+    def test_threaddepth(self):
+        peer = self.peer(Counting(hold=0.1))
+        self.start('threaddepth 1000', peer)
+        self.send(20)
+        wait_until('all', lambda: len(peer.messages) == 20)
+        self.assertLessEqual(peer.most, 2)  # at most one on each of two workers
+
+    def test_addrsperfile(self):
+        peer = self.peer(Counting())
+        self.start('addrsperfile 3', peer)
+        kit.send(self.port, ['u%d@far.test' % i for i in range(7)])
+        wait_until('all', lambda: len(peer.messages) == 3)
+        self.assertEqual(sorted(map(len, peer.recipients)), [1, 3, 3])
+
+    def test_single(self):
+        peer = self.peer(Counting())
+        self.start('single', peer)
+        kit.send(self.port, ['u%d@far.test' % i for i in range(4)])
+        wait_until('all', lambda: len(peer.messages) == 4)
+        self.assertEqual(sorted(map(len, peer.recipients)), [1, 1, 1, 1])
+
+    def test_single_sys(self):
+        peer = self.peer(Counting())
+        self.start('single_sys', peer)
+        kit.send(self.port, ['a@x.far.test', 'b@y.far.test', 'c@x.far.test'])
+        wait_until('all', lambda: len(peer.messages) == 2)
+        self.assertEqual(sorted(map(sorted, peer.recipients)),
+                         [['a@x.far.test', 'c@x.far.test'], ['b@y.far.test']])
+
+    def test_multiple(self):
+        peer = self.peer(Counting())
+        self.start('multiple', peer)
+        kit.send(self.port, ['a@x.far.test', 'b@y.far.test', 'c@x.far.test'])
+        wait_until('all', lambda: len(peer.messages) == 1)
+        self.assertEqual(len(peer.recipients[0]), 3)
+
+    def test_after(self):
+        peer = self.peer(Counting())
+        self.start('after 3', peer)
+        began = time.monotonic()
+        self.send(1)
+        wait_until('it', lambda: peer.messages)
+        self.assertGreater(time.monotonic() - began, 2.5)
+
+    def test_periodic_and_priority(self):
+        """Urgent mail goes at once, the rest after a period of its backoff; a restart in
+        between loses neither the time nor the priority."""
+        peer = self.peer(Counting())
+        router = self.start('immurgent normalbackoff PT4S nonurgentbackoff PT1H', peer)
+        began = time.monotonic()
+        for priority in ('urgent', 'normal', 'non-urgent'):
+            kit.send(self.port, 'u@far.test',
+                     body='Priority: %s\r\nSubject: x\r\n\r\nx\r\n' % priority)
+        wait_until('urgent', lambda: peer.messages, 3)
+        self.assertIn(b'Priority: urgent', peer.messages[0])
+        self.assertEqual(router.stop(), 0)
+        router.start()
+        wait_until('normal', lambda: len(peer.messages) == 2)
+        self.assertIn(b'Priority: normal', peer.messages[1])
+        self.assertGreater(time.monotonic() - began, 3.5)
+        self.assertEqual(len(peer.messages), 2)
+
+    def test_backoff(self):
+        """Attempts come as far apart as the channel says."""
+        peer = self.peer(Counting(MAIL=b'450 4.2.0 later\r\n'))
+        router = self.start('backoff PT1S PT3S', peer)
+        self.send(1)
+        wait_until('three', lambda: len(router.events('deliver', outcome='deferred')) >= 3)
+        times = [int(e['delay_ms']) for e in router.events('deliver', outcome='deferred')]
+        self.assertTrue(800 <= times[1] - times[0] <= 1800, times)
+        self.assertTrue(2600 <= times[2] - times[1] <= 4200, times)
+
+
+class DeadHosts(RouterTest):
+    def start(self, words='', arguments=()):
+        self.port, self.dead = free_port(), free_port()
+        router = self.router(kit.site(
+            ['. $U%$H@tcp-out'],
+            ['tcp_in smtp\ntcp-in', 'tcp_out smtp logging daemon [127.0.0.1] port %d %s\ntcp-out'
+             % (self.dead, words)],
+            [kit.service('SMTP', 'tcp_in', self.port)], localdomains=['far.test']),
+            arguments=arguments)
+        return router.start()
+
+    def deferred(self, router, count):
+        return wait_until('%d deferred' % count, lambda: (lambda e: len(e) >= count and e)(
+            router.events('deliver', outcome='deferred')))
+
+    def test_not_tried_by_each(self):
+        router = self.start()
+        kit.send(self.port, 'u@far.test')
+        self.deferred(router, 1)
+        for _ in range(20):
+            kit.send(self.port, 'u@far.test')
+        events = self.deferred(router, 21)
+        self.assertEqual(len(router.events('attempt')), 1)
+        self.assertIn('not tried: cannot connect: connection refused', events[5]['text'])
+        self.assertEqual(events[5]['status'], '4.4.1')
+
+    def test_nocache(self):
+        router = self.start('nocache')
+        for _ in range(5):
+            kit.send(self.port, 'u@far.test')
+        self.deferred(router, 5)
+        self.assertEqual(len(router.events('attempt')), 5)
+
+    def test_comes_back(self):
+        """Once it answers, everything that waits goes out, and nothing is remembered."""
+        router = self.start('backoff PT2S')
+        for _ in range(10):
+            kit.send(self.port, 'u@far.test')
+        self.deferred(router, 10)
+        peer = self.peer(Scripted(port=self.dead))
+        wait_until('all', lambda: len(peer.messages) == 10)
+        attempts = len(router.events('attempt'))
+        kit.send(self.port, 'u@far.test')
+        wait_until('one more', lambda: len(peer.messages) == 11, 3)
+        self.assertEqual(len(router.events('attempt')), attempts)
+
+    def test_outlives_a_reload(self):
+        router = self.start()
+        kit.send(self.port, 'u@far.test')
+        self.deferred(router, 1)
+        router.hang_up()
+        router.wait_event('reload')
+        kit.send(self.port, 'u@far.test')
+        self.deferred(router, 2)
+        self.assertEqual(len(router.events('attempt')), 1)
