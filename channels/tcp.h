@@ -13,7 +13,7 @@
 struct tcp_state {
     struct tls_contexts *tls;
     struct tls_memory *memory; /* one for all configurations */
-    struct tcp_dead *dead; /* one reference; outlives the configuration */
+    struct tcp_dead *dead;     /* one reference; outlives the configuration */
 };
 
 extern const struct channel_kind kind_tcp;
