@@ -7,6 +7,12 @@ peers_prepare() {
     peer_unpack aiosmtpd python3-aiosmtpd python3-public python3-attr python3-typing-extensions \
         python3-pkg-resources
     peer_unpack nsd nsd $(packages_missing libevent-2.1-7 libfstrm0 libprotobuf-c1)
+    peer_unpack dovecot dovecot-core dovecot-lmtpd $(packages_missing libapparmor1 libbz2-1.0 \
+        libcap2 libexttextcat-2.0-0 libicu72 liblua5.4-0 liblz4-1 libpam0g libsodium23 \
+        libstemmer0d libsystemd0 libtirpc3 libunwind8 libwrap0 libzstd1)
+    peer_unpack opensmtpd opensmtpd $(packages_missing libdb5.3 libevent-2.1-7 libpam0g)
+    peer_unpack exim exim4-daemon-light $(packages_missing libdb5.3 libgnutls-dane0 libgnutls30 \
+        libidn12 libidn2-0 libnsl2 libpam0g libpcre2-8-0 libtirpc3 libunbound8)
     peer_unpack mails libpython3.11-testsuite
 }
 
