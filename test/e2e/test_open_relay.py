@@ -103,7 +103,7 @@ COMMANDS = [
     'RCPT TO:eve@{t}', 'RCPT TO: <eve@{t}>', 'RCPT TO:<eve@{t}', 'RCPT TO:eve@{t}>',
     'RCPT TO:<<eve@{t}>>', 'RCPT TO:<ann@{o}><eve@{t}>', 'RCPT TO:<ann@{o}>,<eve@{t}>',
     'RCPT TO:<ann@{o}> <eve@{t}>', 'RCPT TO:Eve <eve@{t}>',
-    'RCPT TO:<ann@{o}> ORCPT=rfc822;eve@{t}', 'RCPT TO:<eve@{t}> ORCPT=rfc822;ann@{o}',
+    'RCPT TO:<ann@{o}> ORCPT=eve@{t}', 'RCPT TO:<eve@{t}> ORCPT=rfc822;ann@{o}',
     'RCPT TO:<eve@{t}> NOTIFY=NEVER', 'RCPT TO:<ann@{o}> eve@{t}', 'RCPT TO:<"ann@{o}>"<eve@{t}>',
     'RCPT TO:<ann@{o}>eve@{t}', 'RCPT <eve@{t}>', 'RCPT eve@{t}', 'RCPT TO:<>', 'RCPT TO',
     'RCPT FROM:<eve@{t}>', 'RCPT TO:<eve@{t}> RELAY=YES', 'rcpt to:<eve@{t}>',
@@ -154,7 +154,8 @@ class OpenRelay:
 
     def arrived(self):
         """What the next hop got: [(recipients, message)]."""
-        return [(re.findall(rb'^X-Rcpt-Args: <(.*)>$', m, re.M), m) for m in self.sink.messages()]
+        told = re.compile(rb'^X-Rcpt-Args: <(.*)>(?: ORCPT=\S+)?$', re.M)
+        return [(told.findall(m), m) for m in self.sink.messages()]
 
     def wire(self, tls=False, sender='eve@{t}'):
         wire = kit.Wire(self.ports[self.port], source='127.0.0.77')

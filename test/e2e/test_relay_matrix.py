@@ -79,7 +79,8 @@ class Matrix(SharedRouterTest):
 
     def told(self, word):
         """The recipients of the message with that word, as the next hop was told."""
-        return [re.findall(rb'^X-Rcpt-Args: <(.*)>$', m, re.M) for m in self.sink.messages()
+        told = re.compile(rb'^X-Rcpt-Args: <(.*)>(?: ORCPT=\S+)?$', re.M)
+        return [told.findall(m) for m in self.sink.messages()
                 if word.encode() in m]
 
     def offer(self, source, to):
