@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/str.h"
 #include "router/outcome.h"
+#include "tables/report_texts.h"
 
 enum {
     BOUNCE_HEADER_MAX = 65536, /* octets of the returned header */
@@ -33,15 +34,6 @@ struct bounce_recipient {
     const struct outcome *outcome;
     enum bounce_action action;
     str orcpt; /* ORCPT= as given; ptr NULL: not given */
-};
-
-/* Texts of the site in the place of the built-in one. Sequences: %R the recipients, %H
- * the header, %C, %L and %F the age, what is left and the whole of the time a message may
- * wait, %U and %u its unit, %S and %s the letter of a plural, %% a percent sign. */
-struct bounce_text {
-    str charset;  /* "us-ascii", "utf-8" or another; what stands in them is of it */
-    str language; /* of Content-Language; empty: not said */
-    str prefix, body, suffix; /* lines end in LF */
 };
 
 struct bounce {
@@ -68,7 +60,7 @@ struct bounce {
                       * known
                       */
     bool hours;      /* times in texts are hours, not days */
-    const struct bounce_text *text; /* NULL: the built-in one */
+    const struct report_text *text; /* NULL: the built-in one */
 };
 
 /* The header lines at the beginning of a message, of which `start` holds the first

@@ -10,6 +10,7 @@
 #include "router/bounce.h"
 #include "router/dispatch_state.h"
 #include "router/report_envelope.h"
+#include "router/report_language.h"
 #include "router/runtime.h"
 
 /* Of a message that is to be returned whole; a larger one returns its header. */
@@ -258,6 +259,29 @@ static void fill_bounce(struct report *r, struct bounce *b)
     b->hide_final = job->channel != NULL && job->channel->opts.suppress_final;
 }
 
+/* The site's words, or ours. */
+static void choose_words(const struct report *r, struct bounce *b)
+{
+    const struct job *job = &r->delivery->job;
+    struct report_language q = {.snapshot = job->runtime->snapshot,
+                                .source_channel =
+                                    r->delivery->parcel->message->source_channel,
+                                .sender = b->sender,
+                                .header = b->header,
+                                .recipients = b->recipients,
+                                .count = b->count};
+    const char *why;
+    b->text = report_language_text(&q, r->message->arena, &why);
+    if (why != NULL) {
+        struct log_line line;
+        log_begin(&line, job->worker->daemon->log, LOG_ERROR);
+        log_cstr(&line, "what", "language of a notification not found");
+        log_str(&line, "id", job->message_id);
+        log_cstr(&line, "reason", why);
+        log_end(&line);
+    }
+}
+
 /* start: the beginning of the message, or all; ptr NULL when it could not be read. */
 static void text_write(struct report *r, str start)
 {
@@ -273,6 +297,7 @@ static void text_write(struct report *r, str start)
             wants_content(r) && start.len == body_size(job->body) ? start : STR_NONE;
     }
     buf_clear(&r->text);
+    choose_words(r, &b);
     bool fits = bounce_write(&b, &r->text);
     r->message->eight_bit = bounce_eight_bit(&b);
     free(list);

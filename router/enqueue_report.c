@@ -4,6 +4,7 @@
 #include "router/bounce.h"
 #include "router/enqueue_state.h"
 #include "router/report_envelope.h"
+#include "router/report_language.h"
 
 static void list_recipients(struct enqueue *e, struct bounce_recipient *list)
 {
@@ -43,6 +44,14 @@ static struct body *text_make(struct enqueue *e, str header, struct queue_messag
             bounce_header(str_sub(header, 0, LIST_REPORT_HEADER_MAX), &b.header_cut);
         b.header_cut = header.len > LIST_REPORT_HEADER_MAX;
     }
+    struct report_language q = {.snapshot = s,
+                                .source_channel = m->source_channel,
+                                .sender = m->sender,
+                                .header = b.header,
+                                .recipients = list,
+                                .count = b.count};
+    const char *why; /* what cannot be used is told with reports of deliveries */
+    b.text = report_language_text(&q, e->arena, &why);
     buf_init(&text, BOUNCE_MAX);
     if (bounce_write(&b, &text)) {
         report_headers(report, s, buf_slice(&text));

@@ -9,6 +9,7 @@
 #include "tables/image.h"
 #include "tables/image_format.h"
 #include "tables/inputs.h"
+#include "tables/report_texts.h"
 #include "tables/retry.h"
 #include "tables/rewrite.h"
 
@@ -136,6 +137,7 @@ static void run_passes(struct compile *c, const struct inputs *in,
     reverse_compile(c, in->beside[INPUT_REVERSE]);
     alias_compile(c, in);
     forward_compile(c, in->beside[INPUT_FORWARD]);
+    report_texts_compile(c);
     if (s->channel_count > 0) {
         lint_snapshot(c, rules == NULL);
     }
@@ -192,6 +194,7 @@ static struct snapshot *snapshot_new(void)
     s->mappings = map_new(a, MAP_NOCASE);
     s->aliases = map_new(a, MAP_NOCASE);
     s->forward = map_new(a, MAP_NOCASE);
+    s->languages = map_new(a, MAP_NOCASE);
     return s;
 }
 

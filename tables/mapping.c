@@ -97,12 +97,8 @@ static void check_asked(struct compile *c, const struct mapping *t)
                             "table %.*s is not honoured yet: what it refuses would be "
                             "accepted",
                             STR_ARG(t->name));
-    } else if (str_ieq(t->name, STR("NOTIFICATION_LANGUAGE"))) {
-        diag_warning(c->diags, t->at, "unhonoured-mapping",
-                     "table %.*s is compiled, and 'pointsman map' runs it, but nobody asks "
-                     "it yet: notifications have one language",
-                     STR_ARG(t->name));
-    } else if (is_asked(t->name) && !str_ieq(t->name, STR("REVERSE"))) {
+    } else if (is_asked(t->name) && !str_ieq(t->name, STR("REVERSE")) &&
+               !str_ieq(t->name, STR("NOTIFICATION_LANGUAGE"))) {
         diag_warning(c->diags, t->at, "unhonoured-mapping",
                      "table %.*s is not honoured yet: nothing is mapped by it",
                      STR_ARG(t->name));

@@ -93,6 +93,7 @@ struct image_status {
 };
 
 struct inputs;
+struct report_texts;
 struct rule_table;
 struct tls_client_table;
 struct tls_access_table;
@@ -123,6 +124,8 @@ struct snapshot {
     const struct tls_client_table
         *tls_client;                   /* TLS_CLIENT_POLICY; NULL: there is none */
     const struct tls_access_table *tls_access; /* TLS_ACCESS and TLS_PEER_ACCESS */
+    const struct report_texts *texts; /* the site's words for notifications */
+    struct map *languages; /* case-blind name of a folder -> the words there */
     const struct inputs *inputs;       /* what it was compiled from */
     struct image_status image;         /* FRESH: the snapshot comes from it */
     VEC(const struct slug *) silenced; /* warnings that nobody wants to see */
