@@ -113,7 +113,8 @@ static void outcome_errno(struct outcome *out, const char *what, int error)
 }
 
 /* A folder in `parent`, made with its entry synced when it is missing and `make` is set.
- * -1 with errno. */
+ * One whose entry could not be synced goes again: the next delivery would take it for one
+ * that is on the disk. -1 with errno. */
 static int folder_open(int parent, const char *name, bool make)
 {
     int fd = openat(parent, name, OPEN_FOLDER);
@@ -123,7 +124,13 @@ static int folder_open(int parent, const char *name, bool make)
     if (mkdirat(parent, name, 0700) != 0 && errno != EEXIST) {
         return -1;
     }
-    return fsync(parent) == 0 ? openat(parent, name, OPEN_FOLDER) : -1;
+    if (fsync(parent) != 0) {
+        int error = errno;
+        unlinkat(parent, name, AT_REMOVEDIR);
+        errno = error;
+        return -1;
+    }
+    return openat(parent, name, OPEN_FOLDER);
 }
 
 struct folders {

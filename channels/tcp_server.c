@@ -66,11 +66,22 @@ static void session_end(struct tcp_session *s, const char *text, const char *rea
     session_close(s, reason);
 }
 
+static void session_shut(struct tcp_session *s)
+{
+    session_end(s, "4.3.2 service is shutting down", "shutdown");
+}
+
+/* A client whose message is being stored is told what became of it first: else it would
+ * send again what is ours. */
 static void on_shut(struct worker *w, struct worker_session *link)
 {
     struct tcp_session *s = (struct tcp_session *)link; /* link is the first member */
     (void)w;
-    session_end(s, "4.3.2 service is shutting down", "shutdown");
+    if (!s->closing && s->greeted && smtp_server_ask(s->machine) == ASK_COMMIT) {
+        s->shut_later = true;
+    } else {
+        session_shut(s);
+    }
 }
 
 static void on_closed(struct stream *stream, void *arg)
@@ -245,7 +256,9 @@ static void on_committed(struct enqueue *e, const struct outcome *o, void *arg)
     }
     s->delay_ms = enqueue_delay_ms(e);
     enqueue_abort(&s->txn);
-    if (!session_delay(s)) {
+    if (s->shut_later) {
+        session_shut(s);
+    } else if (!session_delay(s)) {
         session_run(s, "", 0);
     }
 }

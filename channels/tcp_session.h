@@ -28,6 +28,7 @@ struct tcp_session {
     bool implicit_tls;
     bool greeted;      /* the 220 is on its way */
     bool waiting;      /* an answer is outstanding */
+    bool shut_later;   /* the service is shutting down: when the commit is answered */
     unsigned delay_ms; /* before the answer just given is sent; 0: at once */
     struct tcp_delay *delay;
     bool sender_waits; /* for the client's name: MAIL is not answered yet */

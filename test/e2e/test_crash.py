@@ -20,6 +20,7 @@ from peers import Aiosmtpd, SmtpSink
 KILLS = int(os.environ.get('POINTSMAN_KILLS', 40))
 ROUND = 50  # kills, then all that was accepted must be delivered before it goes on
 SENDERS = 6
+STOPS = 8
 BIG = ('x' * 70 + '\r\n') * 1500  # above the threshold for bodies inside the database
 LATE_S = 0.5  # a peer may read what was sent before a kill so long after it
 
@@ -157,6 +158,28 @@ class Crash(RouterTest):
                 self.load.stop()
             self.check(kills)
 
+    def test_stop_under_load(self):
+        """SIGTERM in the midst of it: what is under way ends, the store is closed (its log
+        file is gone then), no client is left without the answer to its message, and nothing
+        is delivered twice."""
+        chance = random.Random(11)
+        self.daemon.start()
+        self.load.start()
+        try:
+            for _ in range(STOPS):
+                time.sleep(chance.uniform(0.3, 1.2))
+                began = time.monotonic()
+                self.assertEqual(self.daemon.stop(), 0, self.daemon.log_text()[-3000:])
+                self.assertLess(time.monotonic() - began, 9)
+                states = [event['state'] for event in self.daemon.events('stop')]
+                self.assertEqual(states, ['stopping', 'stopped'])
+                self.assertFalse(os.path.exists(self.daemon.path('queue', 'queue.db-wal')))
+                self.assertEqual(self.daemon.tool('queue', 'check').returncode, 0)
+                self.daemon.start()
+        finally:
+            self.load.stop()
+        self.assertEqual(self.check(Kills(self.daemon)), 0)
+
     def copies(self):
         """(recipient, time, mail) of everything that was delivered."""
         for user in ('ann', 'bob'):
@@ -175,7 +198,7 @@ class Crash(RouterTest):
 
     def check(self, kills):
         load = self.load
-        self.assertGreater(len(load.acknowledged), 5 * len(kills.times))
+        self.assertGreater(len(load.acknowledged), 100 + 5 * len(kills.times))
         wait_until('an empty queue', lambda: self.daemon.status()['queue_messages'] == 0, 60)
         self.assertEqual(self.daemon.status()['queue_held'], 0)
         found, torn = defaultdict(list), 0
@@ -199,3 +222,4 @@ class Crash(RouterTest):
                  extra - unexplained, unexplained, load.errors))
         self.assertEqual(sorted(missing), [])
         self.assertEqual((torn, unexplained), (0, 0))
+        return unanswered

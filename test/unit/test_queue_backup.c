@@ -201,13 +201,31 @@ static void test_damaged(void **state)
     fixture_end(&f);
 }
 
+/* One that is too large to be read through at each start is opened, and the log says so.
+ */
+static void test_large(void **state)
+{
+    (void)state;
+    struct lab l;
+    lab_start(&l);
+    assert_true(fixture_open(&l.f));
+    assert_false(fixture_logged(&l.f, "what=not_checked"));
+    fixture_sql(&l.f,
+                "INSERT INTO bodies (number, data) VALUES (1, zeroblob(135000000))");
+    fixture_close(&l.f);
+    assert_true(fixture_open(&l.f));
+    assert_true(fixture_logged(&l.f, "what=not_checked"));
+    assert_int_equal(wrongs(l.f.directory), 1); /* it belongs to nothing */
+    fixture_close(&l.f);
+    lab_end(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_beside),
-        cmocka_unit_test(test_gone),
-        cmocka_unit_test(test_wrongs),
-        cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_beside), cmocka_unit_test(test_gone),
+        cmocka_unit_test(test_wrongs), cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_large),
     };
     return cmocka_run_group_tests_name("queue_backup", tests, NULL, NULL);
 }
