@@ -535,6 +535,7 @@ static void delivery_give_up(struct tcp_delivery *d, bool left)
         last.class = OUTCOME_DEFERRED;
     }
     delivery_note_connection(d, d->job);
+    d->job->nobody_there = d->passed_over && d->addresses_tried == 0;
     fail_all(d, &last);
 }
 

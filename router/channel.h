@@ -63,6 +63,7 @@ struct job {
     struct job_recipient *recipients;
     unsigned recipient_count;
     /* Filled in by the driver for the log and the user. */
+    bool nobody_there; /* no address was tried: each could not be reached just before */
     struct job_tls tls;
     char peer[128]; /* "mx1.example.com[192.0.2.1]:25", or a file path */
 };

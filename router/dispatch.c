@@ -14,6 +14,9 @@ enum {
     CLAIM_MAX = 100,             /* entries asked for at a time */
     CLAIM_EVERY_MS = 60 * 1000,  /* another worker may have given something back */
     CLAIM_SOONEST_MS = 10,       /* never spin */
+    CLAIM_BEHIND_MS = 500,       /* what is due stands back */
+    BACKLOG = CLAIM_MAX,         /* so many ready for a next hop are enough */
+    CLOSED_MS = 30 * 1000,       /* nobody is there: so long it stands back */
     CLAIM_AFTER_ERROR_MS = 5000, /* the store failed */
     CLAIM_ERRORS_LOGGED = 12,    /* one line a minute while it goes on failing */
     SETTLE_EVERY_MS = 3000,
@@ -180,16 +183,70 @@ static void on_claimed(struct worker *w, struct queue_message **messages, unsign
         return;
     }
     d->claim_errors = 0;
-    d->more = count == d->claim_limit;
+    d->more = d->lane_count > 0 ? count > 0 : count == d->claim_limit;
     for (unsigned i = 0; i < count; i++) {
         take_in(d, messages[i], true);
     }
     claim_in(d, CLAIM_EVERY_MS);
-    if (next_due_ms > 0 && !d->more) {
+    if (next_due_ms > 0 && !d->more && d->lane_count > 0) {
+        claim_in(d, CLAIM_BEHIND_MS); /* what is due may be passed over */
+    } else if (next_due_ms > 0 && !d->more) {
         dispatch_due_at(d, next_due_ms);
     }
     if (d->claim_again) {
         dispatch_wake(w);
+    }
+}
+
+static int64_t loop_ms(const struct dispatch *d)
+{
+    return (int64_t)uv_now(&d->worker->loop);
+}
+
+void dispatch_close_lane(struct dispatch *d, const struct queue_entry *e)
+{
+    struct closed_lane *at = &d->closed[0];
+    for (unsigned i = 0; i < LANES_BEHIND_MAX; i++) {
+        struct closed_lane *c = &d->closed[i];
+        if (str_ieq(str_from(c->channel), e->channel) &&
+            str_ieq(str_from(c->host), e->host)) {
+            at = c;
+            break;
+        }
+        at = c->until_ms < at->until_ms ? c : at;
+    }
+    if (e->channel.len < sizeof at->channel && e->host.len < sizeof at->host) {
+        snprintf(at->channel, sizeof at->channel, "%.*s", STR_ARG(e->channel));
+        snprintf(at->host, sizeof at->host, "%.*s", STR_ARG(e->host));
+        at->until_ms = loop_ms(d) + CLOSED_MS;
+    }
+}
+
+static void lane_behind(struct dispatch *d, str channel, str host, bool last)
+{
+    struct queue_lane *l = &d->lanes[d->lane_count++];
+    l->channel = arena_str(d->lane_arena, channel);
+    l->host = arena_str(d->lane_arena, host);
+    l->last = last;
+}
+
+/* Which next hops stand back: those with enough in memory, and those where nobody is. */
+static void lanes_behind(struct dispatch *d)
+{
+    struct scheduler_item *first[LANES_BEHIND_MAX];
+    unsigned n = scheduler_backlogs(d->scheduler, BACKLOG, first, LANES_BEHIND_MAX);
+    arena_free(&d->lane_arena);
+    d->lane_arena = arena_new();
+    d->lane_count = 0;
+    for (unsigned i = 0; i < n; i++) {
+        const struct queue_entry *e = ((struct delivery *)first[i])->entry;
+        lane_behind(d, e->channel, e->host, false);
+    }
+    for (unsigned i = 0; i < LANES_BEHIND_MAX; i++) {
+        const struct closed_lane *c = &d->closed[i];
+        if (c->until_ms > loop_ms(d)) {
+            lane_behind(d, str_from(c->channel), str_from(c->host), true);
+        }
     }
 }
 
@@ -203,8 +260,9 @@ static void claim_now(struct dispatch *d)
     }
     d->claiming = true;
     d->claim_again = false;
-    queue_claim(d->worker->daemon->queue, d->worker, d->claim_limit,
-                worker_now_ms(d->worker), on_claimed, d);
+    lanes_behind(d);
+    queue_claim_beside(d->worker->daemon->queue, d->worker, d->claim_limit,
+                       worker_now_ms(d->worker), d->lanes, d->lane_count, on_claimed, d);
 }
 
 void dispatch_wake(struct worker *w)
@@ -414,6 +472,7 @@ void dispatch_free(struct worker *w)
     check(!d->claiming && d->settling == 0);
     w->dispatch = NULL;
     scheduler_free(&d->scheduler);
+    arena_free(&d->lane_arena);
     uv_close((uv_handle_t *)&d->claim_timer, on_timer_closed);
     uv_close((uv_handle_t *)&d->pump_timer, on_timer_closed);
     uv_close((uv_handle_t *)&d->retry_timer, on_timer_closed);

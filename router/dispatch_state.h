@@ -32,6 +32,14 @@ struct parcel {
     struct delivery deliveries[];
 };
 
+enum { LANES_BEHIND_MAX = 32 };
+
+/* A next hop where nobody is, as the last delivery has found. */
+struct closed_lane {
+    char channel[40], host[256];
+    int64_t until_ms; /* loop time; 0: none */
+};
+
 struct dispatch {
     struct worker *worker;
     struct scheduler *scheduler;
@@ -44,6 +52,10 @@ struct dispatch {
     bool claim_again;     /* it was asked for meanwhile */
     bool more;            /* the queue has more that is due */
     unsigned claim_limit; /* of the outstanding claim */
+    struct closed_lane closed[LANES_BEHIND_MAX];
+    struct queue_lane lanes[2 * LANES_BEHIND_MAX]; /* of the outstanding claim */
+    unsigned lane_count;
+    struct arena *lane_arena; /* their texts */
     unsigned claim_errors;
     unsigned settling; /* deliveries between job_done() and the queue's answer */
     struct delivery *unsettled, **unsettled_last;
@@ -61,6 +73,8 @@ void dispatch_pump_soon(struct dispatch *d);
 void dispatch_pump_others(struct dispatch *d);
 /* Something falls due at at_ms: look at the queue then at the latest. */
 void dispatch_due_at(struct dispatch *d, int64_t at_ms);
+/* Nobody is there now: what waits for it in the queue stands back behind all else. */
+void dispatch_close_lane(struct dispatch *d, const struct queue_entry *e);
 /* Call settle_retry() in a few seconds. */
 void dispatch_settle_later(struct dispatch *d);
 uint32_t dispatch_random(struct dispatch *d);

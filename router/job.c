@@ -114,6 +114,9 @@ static void delivery_end(struct delivery *d)
     d->running = false;
     counter_add(&d->job.worker->counters.deliveries_open, -1);
     scheduler_finish(d->dispatch->scheduler, &d->item);
+    if (d->job.nobody_there) {
+        dispatch_close_lane(d->dispatch, d->entry);
+    }
     if (scheduler_gate_freed(d->dispatch->scheduler)) {
         dispatch_pump_others(d->dispatch);
     }

@@ -510,10 +510,19 @@ void queue_commit(struct queue *q, struct worker *w, struct queue_message *m,
 void queue_claim(struct queue *q, struct worker *w, unsigned limit, int64_t now_ms,
                  queue_claim_cb cb, void *arg)
 {
+    queue_claim_beside(q, w, limit, now_ms, NULL, 0, cb, arg);
+}
+
+void queue_claim_beside(struct queue *q, struct worker *w, unsigned limit, int64_t now_ms,
+                        const struct queue_lane *lanes, unsigned lane_count,
+                        queue_claim_cb cb, void *arg)
+{
     struct request *k = request_new(REQUEST_CLAIM, w, arg);
     struct queue_store_claim *c = &k->u.claim.claim;
     c->limit = limit < CLAIM_MAX ? limit : CLAIM_MAX;
     c->now_ms = now_ms;
+    c->lanes = lanes;
+    c->lane_count = lane_count;
     c->messages = calloc(c->limit + 1, sizeof(struct queue_message *));
     check(c->messages != NULL);
     k->u.claim.cb = cb;

@@ -147,6 +147,19 @@ struct queue_attempt {
     unsigned delivered, deferred, failed; /* recipients */
 };
 
+/* The entries of one channel and next hop, as stored. */
+struct queue_lane {
+    str channel, host; /* compared case-blind */
+    bool last;         /* only when nothing else is due; else never */
+};
+/* As queue_claim(), but what is due for those lanes stays behind what is due for all
+ * others: they have enough in memory, or nobody is there. Then other lanes take turns,
+ * each with a few of its entries, and count may be below limit although there are more.
+ * The lanes are borrowed until the callback. */
+void queue_claim_beside(struct queue *q, struct worker *w, unsigned limit, int64_t now_ms,
+                        const struct queue_lane *lanes, unsigned lane_count,
+                        queue_claim_cb cb, void *arg);
+
 /* What became of one claimed entry; all in one transaction. */
 struct queue_settlement {
     int64_t entry_id;

@@ -54,6 +54,17 @@ static inline int64_t entry_position(int64_t id)
            " FROM entries e JOIN messages m ON m.number = e.number"                      \
            " WHERE e.state = 0 AND e.next_try_ms <= ?1"                                  \
            " ORDER BY e.next_try_ms, e.number, e.position LIMIT ?2")                     \
+    X(DUE_OF_LANE,                                                                       \
+      "SELECT e.number, e.position, e.channel, e.host, e.attempts, m.created_ms,"        \
+      " m.sender, m.source_channel, m.eight_bit, m.size, m.body_file,"                   \
+      " e.sender, e.header, e.returns, e.notices, m.ret, m.envid,"                       \
+      " e.priority"                                                                      \
+      " FROM entries e JOIN messages m ON m.number = e.number"                           \
+      " WHERE e.state = 0 AND e.channel = ?3 AND e.host = ?4 AND e.next_try_ms <= ?1"    \
+      " ORDER BY e.next_try_ms, e.number, e.position LIMIT ?2")                          \
+    X(NEXT_LANE, "SELECT channel, host FROM entries INDEXED BY entries_lane"             \
+                 " WHERE state = 0 AND (channel, host) > (?1, ?2)"                       \
+                 " ORDER BY channel, host LIMIT 1")                                      \
     X(BODY, "SELECT data FROM bodies WHERE number = ?1")                                 \
     X(HEADER, "SELECT replaces, data FROM headers WHERE number = ?1 AND header = ?2")    \
     X(RECIPIENTS, "SELECT address, notify, orcpt FROM recipients"                        \
@@ -114,6 +125,8 @@ enum sqlite_statement {
 
 enum { STORE_BUSY_MS = 5000 }; /* how long others may keep the store waiting */
 
+enum { QUEUE_LANE_CHANNEL_MAX = 64, QUEUE_LANE_HOST_MAX = 1100 };
+
 struct queue_store {
     sqlite3 *db;
     sqlite3_stmt *statements[SQL_COUNT];
@@ -121,7 +134,9 @@ struct queue_store {
     /* Numbers whose body files go after the commit. */
     uint64_t *doomed;
     size_t doomed_count, doomed_cap, doomed_mark; /* mark: at the savepoint */
-    int log_wait_pages;     /* in the log file: then readers are waited for */
+    int log_wait_pages; /* in the log file: then readers are waited for */
+    /* The lane whose turn was last; queue_claim_beside(). */
+    char lane_channel[QUEUE_LANE_CHANNEL_MAX], lane_host[QUEUE_LANE_HOST_MAX];
     uint64_t charged_bytes; /* what this transaction may make the disk fuller by */
 };
 

@@ -5,8 +5,15 @@
 
 #include <uv.h>
 
+#include <stdio.h>
+
 #include "base/check.h"
 #include "base/vec.h"
+
+enum {
+    LANES_PER_CLAIM = 500, /* looked at, where some are passed over */
+    LANE_SHARE = 20        /* entries of each */
+};
 
 static str column_str(struct arena *a, sqlite3_stmt *q, int column)
 {
@@ -214,25 +221,117 @@ struct due {
     str file;
 };
 
-/* Reads the rows first: they are changed below, and a changed index must not be
- * walked. */
-static bool read_due(struct queue_store *s, struct queue_store_claim *c, struct due *due,
-                     unsigned *count, struct queue_result *r)
+/* Reads the rows of q, whose time and limit are still to be bound, behind those there
+ * are. */
+static bool read_rows(struct queue_store *s, sqlite3_stmt *q, int64_t now_ms,
+                      unsigned limit, struct due *due, unsigned *count,
+                      struct queue_result *r)
 {
-    sqlite3_stmt *q = store_statement(s, SQL_DUE, r);
     int rc;
-    *count = 0;
-    if (q == NULL) {
-        return false;
-    }
-    sqlite3_bind_int64(q, 1, c->now_ms);
-    sqlite3_bind_int64(q, 2, c->limit);
+    sqlite3_bind_int64(q, 1, now_ms);
+    sqlite3_bind_int64(q, 2, limit);
     while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
         struct due *d = &due[(*count)++];
         d->message = message_from_row(q, &d->size, &d->file);
     }
     bool good = rc == SQLITE_DONE || store_fail(s, r);
     sqlite3_reset(q);
+    return good;
+}
+
+/* Reads the rows first: they are changed below, and a changed index must not be
+ * walked. */
+static bool read_due(struct queue_store *s, struct queue_store_claim *c, struct due *due,
+                     unsigned *count, struct queue_result *r)
+{
+    sqlite3_stmt *q = store_statement(s, SQL_DUE, r);
+    return q != NULL && read_rows(s, q, c->now_ms, c->limit, due, count, r);
+}
+
+static bool read_lane(struct queue_store *s, struct queue_store_claim *c, str channel,
+                      str host, unsigned limit, struct due *due, unsigned *count,
+                      struct queue_result *r)
+{
+    sqlite3_stmt *q = store_statement(s, SQL_DUE_OF_LANE, r);
+    if (q == NULL) {
+        return false;
+    }
+    sqlite3_bind_text(q, 3, channel.ptr, (int)channel.len, SQLITE_STATIC);
+    sqlite3_bind_text(q, 4, host.len > 0 ? host.ptr : "", (int)host.len, SQLITE_STATIC);
+    return read_rows(s, q, c->now_ms, limit, due, count, r);
+}
+
+/* The lane behind the one whose turn was last, or false: that was the last one, and the
+ * first has its turn again. */
+static bool next_lane(struct queue_store *s, struct queue_result *r, bool *good)
+{
+    sqlite3_stmt *q = store_statement(s, SQL_NEXT_LANE, r);
+    *good = q != NULL;
+    if (q == NULL) {
+        return false;
+    }
+    sqlite3_bind_text(q, 1, s->lane_channel, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_text(q, 2, s->lane_host, -1, SQLITE_TRANSIENT);
+    int rc = sqlite3_step(q);
+    bool found = rc == SQLITE_ROW;
+    snprintf(s->lane_channel, sizeof s->lane_channel, "%s",
+             found ? (const char *)sqlite3_column_text(q, 0) : "");
+    snprintf(s->lane_host, sizeof s->lane_host, "%s",
+             found ? (const char *)sqlite3_column_text(q, 1) : "");
+    *good = found || rc == SQLITE_DONE || store_fail(s, r);
+    sqlite3_reset(q);
+    return found;
+}
+
+static bool lane_listed(const struct queue_store_claim *c, str channel, str host)
+{
+    for (unsigned i = 0; i < c->lane_count; i++) {
+        if (str_ieq(c->lanes[i].channel, channel) && str_ieq(c->lanes[i].host, host)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Some of each lane in turn but for those that are listed; then of the listed ones that
+ * may come last. */
+static bool read_lanes(struct queue_store *s, struct queue_store_claim *c,
+                       struct due *due, unsigned *count, struct queue_result *r)
+{
+    bool good = true, around = false;
+    char channel_before[sizeof s->lane_channel], host_before[sizeof s->lane_host];
+    memcpy(channel_before, s->lane_channel, sizeof channel_before);
+    memcpy(host_before, s->lane_host, sizeof host_before);
+    for (unsigned i = 0; good && i < LANES_PER_CLAIM && *count < c->limit; i++) {
+        if (!next_lane(s, r, &good)) {
+            if (around || channel_before[0] == '\0') {
+                break;
+            }
+            around = true;
+            continue;
+        }
+        int order = strcmp(s->lane_channel, channel_before);
+        order = order != 0 ? order : strcmp(s->lane_host, host_before);
+        if (around && order > 0) {
+            /* all had their turn */
+            memcpy(s->lane_channel, channel_before, sizeof s->lane_channel);
+            memcpy(s->lane_host, host_before, sizeof s->lane_host);
+            break;
+        }
+        str channel = str_from(s->lane_channel), host = str_from(s->lane_host);
+        unsigned left = c->limit - *count;
+        if (good && !lane_listed(c, channel, host)) {
+            good = read_lane(s, c, channel, host, left < LANE_SHARE ? left : LANE_SHARE,
+                             due, count, r);
+        }
+    }
+    bool nothing_else = *count == 0;
+    for (unsigned i = 0; good && nothing_else && i < c->lane_count; i++) {
+        const struct queue_lane *l = &c->lanes[i];
+        if (l->last && *count < c->limit) {
+            good = read_lane(s, c, l->channel, l->host, c->limit - *count, due, count, r);
+        }
+    }
     return good;
 }
 
@@ -258,8 +357,9 @@ bool sqlite_claim(struct queue_store *s, struct queue_store_claim *c,
 {
     struct arena *scratch = arena_new();
     struct due *due = arena_array(scratch, struct due, c->limit);
-    unsigned count;
-    bool good = read_due(s, c, due, &count, r);
+    unsigned count = 0;
+    bool good = c->lane_count == 0 ? read_due(s, c, due, &count, r)
+                                   : read_lanes(s, c, due, &count, r);
     c->count = 0;
     for (unsigned i = 0; i < count; i++) {
         struct due *d = &due[i];

@@ -87,6 +87,9 @@ static const char *const STEPS[] = {
 
     /* Whose retry times and notices it goes by. */
     "ALTER TABLE entries ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;",
+
+    /* What waits for one next hop, so that the others need not wait behind it. */
+    "CREATE INDEX entries_lane ON entries (channel, host, next_try_ms) WHERE state = 0;",
 };
 enum { SCHEMA_VERSION = sizeof STEPS / sizeof *STEPS };
 

@@ -24,6 +24,8 @@ struct queue_place {
 struct queue_store_claim {
     unsigned limit;
     int64_t now_ms;
+    const struct queue_lane *lanes; /* see queue_claim_beside() */
+    unsigned lane_count;
     struct queue_message *
         *messages; /* room for limit; filled in and owned by the asker */
     unsigned count;

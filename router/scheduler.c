@@ -360,6 +360,21 @@ struct scheduler_item *scheduler_evict(struct scheduler *s)
     return item;
 }
 
+unsigned scheduler_backlogs(const struct scheduler *s, unsigned least,
+                            struct scheduler_item **first, unsigned max)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < BUCKETS && s->ready >= least; i++) {
+        for (struct scheduler_lane *lane = s->buckets[i]; lane && n < max;
+             lane = lane->same_bucket) {
+            if (lane->ready >= least) {
+                first[n++] = lane->first;
+            }
+        }
+    }
+    return n;
+}
+
 /* --- order --- */
 
 void scheduler_add(struct scheduler *s, struct scheduler_item *item, str channel,

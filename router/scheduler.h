@@ -65,6 +65,11 @@ void scheduler_unhold(struct scheduler *s, unsigned entries, size_t bytes);
  * others out. NULL when there is no such lane. */
 struct scheduler_item *scheduler_evict(struct scheduler *s);
 
+/* The first ready item of each lane that has at least `least` of them, up to max; how
+ * many there are. */
+unsigned scheduler_backlogs(const struct scheduler *s, unsigned least,
+                            struct scheduler_item **first, unsigned max);
+
 /* --- order --- */
 
 /* The item is ready, last in its lane. channel and host are copied, compared case-blind.

@@ -7,7 +7,7 @@ import time
 
 import kit
 from harness import Router, RouterTest, free_port, wait_until
-from peers import Scripted
+from peers import Nsd, Scripted
 
 
 class Counting(Scripted):
@@ -198,3 +198,98 @@ class DeadHosts(RouterTest):
         kit.send(self.port, 'u@far.test')
         self.deferred(router, 2)
         self.assertEqual(len(router.events('attempt')), 1)
+
+
+class Slow(Scripted):
+    """Takes the message octet by octet, one a second."""
+
+    def talk(self, connection):
+        connection.settimeout(None)
+        connection.sendall(self.replies['greeting'])
+        buffer = b''
+        while True:
+            data = connection.recv(1)
+            if not data:
+                return
+            buffer += data
+            if buffer.endswith(b'\r\n'):
+                verb = buffer.split(b' ')[0].strip().decode('latin-1').upper()
+                self.seen.append((verb, False))
+                connection.sendall(self.replies.get(verb, b'250 ok\r\n'))
+                buffer = b''
+                while verb == 'DATA':
+                    time.sleep(1)
+                    if not connection.recv(1):
+                        return
+
+
+class Tarpit(Scripted):
+    """Says its greeting octet by octet, one a second, and never comes to its end."""
+
+    def talk(self, connection):
+        connection.sendall(b'220-')
+        while True:
+            connection.sendall(b'x')
+            time.sleep(1)
+
+
+class Silent:
+    """A host that does not even take connections: its queue of them is full."""
+
+    def __init__(self, host, port):
+        self.listener = socket.socket()
+        self.listener.bind((host, port))
+        self.listener.listen(0)
+        self.fill = []
+        for _ in range(4):
+            s = socket.socket()
+            s.setblocking(False)
+            s.connect_ex((host, port))
+            self.fill.append(s)
+
+    def stop(self):
+        for s in self.fill + [self.listener]:
+            s.close()
+
+
+class Fairness(RouterTest):
+    COUNT = 60  # more than the places of one next hop
+
+    def send(self, port, name):
+        with kit.Wire(port) as wire:
+            wire.ehlo()
+            for i in range(self.COUNT):
+                wire.mail('u%d@%s.test' % (i, name))
+
+    def test_a_healthy_host_drains(self):
+        """Beside hosts that are down, silent, slow and tarpitting, on the same channel and
+        with more mail for each: it gets all of its mail, while they hold theirs."""
+        port, inside = free_port(), free_port()
+        good = self.peer(Scripted(host='127.0.0.11', port=port))
+        slow = self.peer(Slow(host='127.0.0.12', port=port))
+        self.peer(Tarpit(host='127.0.0.13', port=port))
+        self.peer(Silent('127.0.0.14', port))
+        names = ['good', 'slow', 'tarpit', 'silent', 'down']
+        nsd = self.peer(Nsd({'test': ''.join(
+            '%s.test. A 127.0.0.%d\n' % (name, 11 + i) for i, name in enumerate(names))}))
+        router = self.router(kit.site(
+            ['.test $U%$H$D@tcp-out'],
+            ['tcp_in smtp\ntcp-in',
+             'tcp_out smtp logging port %d nameservers 127.0.0.1@%d\ntcp-out' % (port, nsd.port)],
+            [kit.service('SMTP', 'tcp_in', inside)], localdomains=['.test'])).start()
+        clients = [threading.Thread(target=self.send, args=(inside, name))
+                   for name in names[1:] + names[:1]]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+        wait_until('all for the healthy one', lambda: len(good.messages) == self.COUNT, 30)
+        delivered = [e['to'] for e in router.events('deliver', outcome='delivered')]
+        self.assertTrue(all(to.endswith('@good.test') for to in delivered))
+        self.assertIn(('DATA', False), slow.seen)
+        # all the rest is still there, and what is down was not asked by each
+        left = router.status()
+        self.assertEqual(left['queue_entries'],
+                         4 * self.COUNT)
+        down = [e for e in router.events('attempt') if e.get('host') == 'down.test']
+        self.assertLess(len(down), 60)

@@ -492,8 +492,16 @@ static void on_claim(struct worker *w, struct queue_message **messages, unsigned
 
 void fixture_claim(struct fixture *f, unsigned limit, int64_t now_ms, struct claimed *out)
 {
+    fixture_claim_beside(f, limit, now_ms, NULL, 0, out);
+}
+
+void fixture_claim_beside(struct fixture *f, unsigned limit, int64_t now_ms,
+                          const struct queue_lane *lanes, unsigned lane_count,
+                          struct claimed *out)
+{
     out->done = false;
-    queue_claim(f->daemon.queue, f->w, limit, now_ms, on_claim, out);
+    queue_claim_beside(f->daemon.queue, f->w, limit, now_ms, lanes, lane_count, on_claim,
+                       out);
     fixture_wait(f->w, &out->done);
 }
 

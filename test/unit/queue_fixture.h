@@ -75,6 +75,9 @@ struct claimed {
     struct queue_result result;
     bool done;
 };
+void fixture_claim_beside(struct fixture *f, unsigned limit, int64_t now_ms,
+                          const struct queue_lane *lanes, unsigned lane_count,
+                          struct claimed *out);
 void fixture_claim(struct fixture *f, unsigned limit, int64_t now_ms,
                    struct claimed *out);
 void claimed_free(struct claimed *c);

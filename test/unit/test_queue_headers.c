@@ -171,7 +171,7 @@ static void test_migration(void **state)
     fixture_close(&f);
     make_version_1(&f);
     assert_true(fixture_open(&f));
-    assert_int_equal(fixture_sql(&f, "PRAGMA user_version"), 5);
+    assert_int_equal(fixture_sql(&f, "PRAGMA user_version"), 6);
     fixture_claim(&f, 10, LATER, &c);
     assert_int_equal(c.count, 1);
     const struct queue_message *m = c.messages[0];

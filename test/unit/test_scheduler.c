@@ -243,6 +243,23 @@ static void test_many_lanes(void **state)
     scheduler_free(&s);
 }
 
+/* Lanes with so much in memory that no more of theirs is wanted. */
+static void test_backlogs(void **state)
+{
+    struct fixture f;
+    struct scheduler_item *first[2];
+    (void)state;
+    start_up(&f, 1, 1);
+    add(&f, "aaabbbc");
+    assert_int_equal(scheduler_backlogs(f.s, 4, first, 2), 0);
+    assert_int_equal(scheduler_backlogs(f.s, 3, first, 2), 2);
+    assert_int_equal(host_of(&f, first[0]) + host_of(&f, first[1]), 'a' + 'b');
+    assert_int_equal(scheduler_backlogs(f.s, 1, first, 2), 2);
+    assert_non_null(scheduler_start(f.s)); /* one of a runs */
+    assert_int_equal(scheduler_backlogs(f.s, 3, first, 2), 1);
+    clean_up(&f);
+}
+
 /* threaddepth: a connection takes so many messages before another one is worth it. */
 static void test_depth(void **state)
 {
@@ -334,17 +351,12 @@ static void test_channels_take_turns(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),
-        cmocka_unit_test(test_place_becomes_free),
-        cmocka_unit_test(test_reserve),
-        cmocka_unit_test(test_take),
-        cmocka_unit_test(test_take_owes),
-        cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_evict),
-        cmocka_unit_test(test_many_lanes),
-        cmocka_unit_test(test_depth),
-        cmocka_unit_test(test_gate),
-        cmocka_unit_test(test_channels_take_turns),
+        cmocka_unit_test(test_order),     cmocka_unit_test(test_place_becomes_free),
+        cmocka_unit_test(test_reserve),   cmocka_unit_test(test_take),
+        cmocka_unit_test(test_take_owes), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_evict),     cmocka_unit_test(test_many_lanes),
+        cmocka_unit_test(test_depth),     cmocka_unit_test(test_backlogs),
+        cmocka_unit_test(test_gate),      cmocka_unit_test(test_channels_take_turns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

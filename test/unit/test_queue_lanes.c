@@ -1,0 +1,101 @@
+/* queue_claim_beside(): what is due for some next hops stands back behind all else. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "test/unit/queue_fixture.h"
+
+enum { MESSAGES = 30, LATER = 2000000 };
+
+/* Each message has an entry for host0.test, host1.test and host2.test; all are due, those
+ * of host0 first. */
+static void start(struct fixture *f)
+{
+    fixture_start(f);
+    for (unsigned i = 0; i < MESSAGES; i++) {
+        struct queue_message *m = fixture_message(f, 10, 3);
+        assert_true(fixture_commit(f, m).ok);
+        for (unsigned j = 0; j < 3; j++) {
+            queue_release(f->daemon.queue, m->entries[j].id, 1000 * (j + 1) + i);
+        }
+        queue_message_free(&m);
+    }
+}
+
+/* How many of each host came with a claim, as "0 20 20". */
+static const char *claim(struct fixture *f, const struct queue_lane *lanes, unsigned n,
+                         unsigned limit)
+{
+    static char text[60];
+    struct claimed c;
+    unsigned count[3] = {0};
+    fixture_claim_beside(f, limit, LATER, lanes, n, &c);
+    assert_true(c.result.ok);
+    for (unsigned i = 0; i < c.count; i++) {
+        char digit = c.messages[i]->entries->host.ptr[4];
+        assert_in_range(digit, '0', '2');
+        count[digit - '0']++;
+        assert_true(fixture_body_good(c.messages[i], 10));
+    }
+    claimed_free(&c);
+    snprintf(text, sizeof text, "%u %u %u", count[0], count[1], count[2]);
+    return text;
+}
+
+#define LANE(in, name, at_last)                                                          \
+    {                                                                                    \
+        .channel = STR(in), .host = STR(name), .last = at_last                           \
+    }
+
+static void test_enough_in_memory(void **state)
+{
+    const struct queue_lane full[] = {LANE("TCP_0", "HOST0.test", false)};
+    struct fixture f;
+    (void)state;
+    start(&f);
+    assert_string_equal(claim(&f, full, 1, 100), "0 20 20");
+    assert_string_equal(claim(&f, full, 1, 100), "0 10 10");
+    assert_string_equal(claim(&f, full, 1, 100), "0 0 0"); /* never */
+    assert_string_equal(claim(&f, NULL, 0, 100), "30 0 0");
+    fixture_end(&f);
+}
+
+static void test_nobody_there(void **state)
+{
+    const struct queue_lane dead[] = {LANE("tcp_0", "host0.test", true),
+                                      LANE("tcp_2", "host2.test", true)};
+    struct fixture f;
+    (void)state;
+    start(&f);
+    assert_string_equal(claim(&f, dead, 2, 100), "0 20 0");
+    assert_string_equal(claim(&f, dead, 2, 100), "0 10 0");
+    assert_string_equal(claim(&f, dead, 2, 100),
+                        "30 0 30"); /* when nothing else is due */
+    fixture_end(&f);
+}
+
+/* With a small limit lanes have their turns over several claims. */
+static void test_turns(void **state)
+{
+    const struct queue_lane full[] = {LANE("tcp_0", "nobody.test", false)};
+    struct fixture f;
+    (void)state;
+    start(&f);
+    assert_string_equal(claim(&f, full, 1, 10), "10 0 0");
+    assert_string_equal(claim(&f, full, 1, 10), "0 10 0");
+    assert_string_equal(claim(&f, full, 1, 10), "0 0 10");
+    assert_string_equal(claim(&f, full, 1, 10), "10 0 0");
+    fixture_end(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_enough_in_memory),
+        cmocka_unit_test(test_nobody_there),
+        cmocka_unit_test(test_turns),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
