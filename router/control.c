@@ -14,9 +14,11 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "router/control_queue.h"
 #include "router/control_status.h"
 #include "router/control_tls.h"
 #include "router/dispatch.h"
+#include "router/runtime.h"
 #include "base/json.h"
 
 enum {
@@ -153,21 +155,18 @@ static void on_reloaded(bool ok, str text, void *arg)
     connection_reply(arg, ok, text, STR_NONE);
 }
 
-static void command_reload(struct connection *x, str none)
+static void command_reload(struct connection *x)
 {
-    (void)none;
     reload_request(x->control->setup.reload, "control", on_reloaded, x);
 }
 
-static void command_tls_reload(struct connection *x, str none)
+static void command_tls_reload(struct connection *x)
 {
-    (void)none;
     renewal_request(x->control->setup.renewal, "control", on_reloaded, x);
 }
 
-static void command_tls_contexts(struct connection *x, str none)
+static void command_tls_contexts(struct connection *x)
 {
-    (void)none;
     struct buf text, fields;
     buf_init(&text, CONTROL_TLS_MAX);
     buf_init(&fields, CONTROL_TLS_MAX);
@@ -178,9 +177,8 @@ static void command_tls_contexts(struct connection *x, str none)
     buf_free(&fields);
 }
 
-static void command_stop(struct connection *x, str none)
+static void command_stop(struct connection *x)
 {
-    (void)none;
     struct control_setup *s = &x->control->setup;
     connection_reply(x, true, STR("stopping\n"), STR_NONE);
     s->stop(s->arg);
@@ -201,55 +199,120 @@ static void on_counted(struct worker *w, const struct queue_counts *counts,
     buf_free(&fields);
 }
 
-static void command_status(struct connection *x, str none)
+static void command_status(struct connection *x)
 {
-    (void)none;
     struct worker *main = x->control->setup.main;
     queue_count(main->daemon->queue, main, on_counted, x);
 }
 
-static void on_unheld(struct worker *w, const struct queue_touched *t,
-                      const struct queue_result *r, void *arg)
+/* --- orders about the queue --- */
+
+/* Which action a command asks for; QUEUE_ACTIONS: none. */
+static enum queue_action order_action(str command)
 {
-    struct connection *x = arg;
-    const struct daemon *d = w->daemon;
-    char text[256], fields[64];
-    bool good = r->ok && t->changed > 0;
-    if (good) {
-        dispatch_wake_soon(&d->workers[x->control->wakes++ % d->worker_count]);
+    if (!str_starts(command, STR("queue "))) {
+        return QUEUE_ACTIONS;
     }
-    snprintf(text, sizeof text,
-             !r->ok            ? "the queue could not be changed: %s\n"
-             : t->entries == 0 ? "there is no such message in the queue%s\n"
-             : t->changed == 0 ? "the message is not held%s\n"
-                               : "released%s\n",
-             r->ok ? "" : r->reason);
-    snprintf(fields, sizeof fields, ",\"released\":%u", r->ok ? t->changed : 0);
-    connection_reply(x, good, str_from(text), str_from(fields));
+    return queue_action_named(str_sub(command, 6, command.len));
 }
 
-static void command_queue_release(struct connection *x, str id)
+/* An order that waits for its step. */
+struct waiting_order {
+    struct connection *connection;
+    struct queue_order order; /* its texts are in the arena */
+    struct arena *arena;
+};
+
+/* What is due, or was claimed when it was changed, concerns the workers. */
+static void tell_workers(struct control *c, const struct queue_order *o,
+                         const struct queue_step *step)
 {
-    struct worker *main = x->control->setup.main;
-    uint64_t number;
-    if (!queue_id_parse(id, &number)) {
-        connection_refuse(x, "that is no id of a message%s\n", "");
+    struct daemon *d = c->setup.main->daemon;
+    if (o->dry_run || step->changed == 0) {
         return;
     }
-    queue_unhold(main->daemon->queue, main, number, worker_now_ms(main), on_unheld, x);
+    if (step->active > 0 || o->action == QUEUE_STOP) {
+        str channel = o->action == QUEUE_STOP ? o->filter.channel : STR_NONE;
+        dispatch_recall(d, step->claimed, step->active, channel);
+    } else if (o->action != QUEUE_HOLD && o->action != QUEUE_DELETE) {
+        dispatch_wake_soon(&d->workers[c->wakes++ % d->worker_count]);
+    }
 }
 
-/* A command may have one argument, a string, as a member of that name. */
+static void on_ordered(struct worker *w, const struct queue_step *step,
+                       const struct queue_result *r, void *arg)
+{
+    struct waiting_order *waiting = arg;
+    struct connection *x = waiting->connection;
+    struct buf text, fields;
+    (void)w;
+    buf_init(&text, CONTROL_QUEUE_MAX);
+    buf_init(&fields, CONTROL_QUEUE_MAX);
+    if (r->ok) {
+        tell_workers(x->control, &waiting->order, step);
+        control_order_answer(&waiting->order, step, &text, &fields);
+    } else {
+        buf_printf(&text, "the queue could not be changed: %s\n", r->reason);
+    }
+    connection_reply(x, r->ok, buf_slice(&text), buf_slice(&fields));
+    buf_free(&text);
+    buf_free(&fields);
+    arena_free(&waiting->arena);
+    free(waiting);
+}
+
+/* The configuration in force must have what mail is sent to. */
+static const char *order_refused(const struct snapshot *s, const struct queue_order *o)
+{
+    const struct channel *to =
+        o->channel.ptr != NULL ? snapshot_channel(s, o->channel) : NULL;
+    if (o->channel.ptr != NULL && to == NULL) {
+        return "there is no channel of that name to redirect to";
+    }
+    if (to != NULL && o->host.ptr != NULL && to->type != CHANNEL_TCP) {
+        return "mail for that channel has no next hop";
+    }
+    if (o->action == QUEUE_STOP && snapshot_channel(s, o->filter.channel) == NULL) {
+        return "there is no channel of that name";
+    }
+    return NULL;
+}
+
+/* Takes over the arena, in which the request is. */
+static void order_run(struct connection *x, struct arena *a, enum queue_action action,
+                      const struct json_object *o)
+{
+    struct worker *main = x->control->setup.main;
+    struct waiting_order *waiting = calloc(1, sizeof *waiting);
+    struct queue_cursor at;
+    check(waiting != NULL);
+    waiting->connection = x;
+    waiting->arena = a;
+    waiting->order.action = action;
+    waiting->order.now_ms = worker_now_ms(main);
+    const char *wrong = control_order_read(o, &waiting->order, &at);
+    if (wrong == NULL) {
+        wrong = order_refused(reload_runtime(x->control->setup.reload)->snapshot,
+                              &waiting->order);
+    }
+    if (wrong != NULL) {
+        connection_refuse(x, "%s\n", wrong);
+        arena_free(&waiting->arena);
+        free(waiting);
+        return;
+    }
+    queue_order(main->daemon->queue, main, &waiting->order, at, on_ordered, waiting);
+}
+
 static const struct command {
-    const char *name, *argument;
-    void (*run)(struct connection *x, str argument);
+    const char *name;
+    void (*run)(struct connection *x);
 } COMMANDS[] = {
-    {"status", NULL, command_status},
-    {"reload", NULL, command_reload},
-    {"stop", NULL, command_stop},
-    {"queue release", "id", command_queue_release},
-    {"tls contexts", NULL, command_tls_contexts},
-    {"tls reload", NULL, command_tls_reload},
+    {"status", command_status},
+    {"reload", command_reload},
+    {"stop", command_stop},
+    {"tls contexts", command_tls_contexts},
+    {"tls reload", command_tls_reload},
 };
 
 static const struct command *command_find(str name)
@@ -264,78 +327,83 @@ static const struct command *command_find(str name)
 
 /* A request, taken apart. */
 struct request {
-    str name;
+    str name, id, channel;
     const struct command *command; /* NULL: there is none of that name */
-    str argument;
+    enum queue_action action;      /* of the queue; QUEUE_ACTIONS: none */
+    struct json_object object;
 };
+
+static str member_text(const struct json_object *o, const char *name)
+{
+    const struct json_member *m = json_get(o, name, JSON_STRING);
+    return m != NULL ? m->text : STR_NONE;
+}
 
 static void log_request(struct connection *x, const struct request *r, const char *error)
 {
     struct log_line line;
     log_begin(&line, x->control->setup.main->daemon->log, LOG_CONTROL);
     log_str(&line, "command", r->name);
-    log_str(&line, "id", r->argument);
+    if (r->id.ptr != NULL) {
+        log_str(&line, "id", r->id);
+    }
+    if (r->channel.ptr != NULL) {
+        log_str(&line, "channel", r->channel);
+    }
     log_int(&line, "uid", x->uid);
     log_int(&line, "pid", x->pid);
     log_cstr(&line, "error", error);
     log_end(&line);
 }
 
-/* Reads what the command takes besides its name, and no more. */
-static const char *read_argument(const struct json_object *o, struct request *out)
-{
-    const char *name = out->command->argument;
-    const struct json_member *m = name != NULL ? json_get(o, name, JSON_STRING) : NULL;
-    if (name != NULL && m == NULL) {
-        return "the argument of the command is missing";
-    }
-    out->argument = m != NULL ? m->text : STR_NONE;
-    return o->count == (m != NULL ? 3 : 2) ? NULL : "there are members too many";
-}
-
 /* NULL when it is well-formed, else what is wrong. */
 static const char *parse_request(struct arena *a, str line, struct request *out)
 {
-    struct json_object o;
+    struct json_object *o = &out->object;
     const char *reason = NULL;
-    if (!json_parse(a, line, &o, &reason)) {
+    if (!json_parse(a, line, o, &reason)) {
         return reason;
     }
-    const struct json_member *v = json_get(&o, "v", JSON_INTEGER);
-    const struct json_member *command = json_get(&o, "command", JSON_STRING);
+    const struct json_member *v = json_get(o, "v", JSON_INTEGER);
+    out->name = member_text(o, "command");
     if (v == NULL || v->integer != CONTROL_VERSION) {
         return "this daemon speaks version 1: \"v\":1";
     }
-    if (command == NULL || str_empty(command->text)) {
+    if (str_empty(out->name)) {
         return "\"command\" is missing";
     }
-    out->name = command->text;
     out->command = command_find(out->name);
-    return out->command != NULL ? read_argument(&o, out) : NULL;
+    out->action = order_action(out->name);
+    if (out->action < QUEUE_ACTIONS) {
+        out->id = member_text(o, "id");
+        out->channel = member_text(o, "channel");
+    }
+    return out->command == NULL || o->count == 2 ? NULL : "there are members too many";
 }
 
 static void connection_run(struct connection *x, str line)
 {
     struct arena *a = arena_new();
-    struct request r = {.name = STR_NONE, .argument = STR_NONE};
+    struct request r = {.action = QUEUE_ACTIONS};
     x->busy = true;
     uv_timer_stop(&x->timer);
     const char *reason = parse_request(a, line, &r);
+    bool known = r.command != NULL || r.action < QUEUE_ACTIONS;
+    log_request(x, &r, reason != NULL ? reason : known ? NULL : "unknown command");
     if (reason != NULL) {
-        log_request(x, &r, reason);
         connection_refuse(x, "malformed request: %s\n", reason);
-    } else if (r.command == NULL) {
-        log_request(x, &r, "unknown command");
-        connection_refuse(
-            x,
-            "unknown command; there are status, reload, stop, queue release, tls contexts "
-            "and tls reload%s\n",
-            "");
+    } else if (!known) {
+        connection_refuse(x,
+                          "unknown command; there are status, reload, stop, queue with "
+                          "an action, tls contexts and tls reload%s\n",
+                          "");
     } else if (x->control->stopped) {
         connection_refuse(x, "the daemon is stopping%s\n", "");
+    } else if (r.command != NULL) {
+        r.command->run(x);
     } else {
-        log_request(x, &r, NULL);
-        r.command->run(x, r.argument);
+        order_run(x, a, r.action, &r.object);
+        return;
     }
     arena_free(&a);
 }

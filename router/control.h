@@ -1,7 +1,8 @@
 /* control: the Unix socket of the running daemon, for `pointsman status`, `reload`,
- * `stop`, `queue` and `tls`. One request and one reply a connection, each one line of JSON:
+ * `stop`, `queue` and `tls`. One request and one reply a connection, each one line of
+ * JSON:
  *   {"v":1,"command":"status"}
- *   {"v":1,"command":"queue release","id":"7F3K2"}
+ *   {"v":1,"command":"queue release","id":"7F3K2"}      (members: control_queue.h)
  *   {"v":1,"ok":true,"text":"for a human",...}
  * The socket has mode 0600; only root and the daemon's own user are answered. Main
  * loop only. */

@@ -47,19 +47,13 @@ static int open_client(str path, char *reason, size_t reason_size)
     return -1;
 }
 
-static bool put_argument(struct buf *b, const struct control_request *r)
-{
-    return r->name == NULL ||
-           (buf_printf(b, ",\"%s\":", r->name) && json_put_string(b, r->argument));
-}
-
 static bool send_request(int fd, const struct control_request *r, char *reason,
                          size_t reason_size)
 {
     struct buf b;
     buf_init(&b, 4096);
     bool good = buf_puts(&b, "{\"v\":1,\"command\":") &&
-                json_put_string(&b, str_from(r->command)) && put_argument(&b, r) &&
+                json_put_string(&b, str_from(r->command)) && buf_str(&b, r->members) &&
                 buf_puts(&b, "}\n") &&
                 send(fd, b.data, b.len, MSG_NOSIGNAL) == (ssize_t)b.len;
     if (!good) {

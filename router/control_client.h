@@ -16,12 +16,11 @@ struct control_reply {
     struct json_object object; /* and taken apart */
 };
 
-/* A command ("status", "reload", "stop", "queue release") and its argument, a string with
- * a name; name NULL: none. */
+/* A command ("status", "reload", "stop", "queue release") and its members, as JSON with a
+ * comma before each; empty: none. */
 struct control_request {
     const char *command;
-    const char *name;
-    str argument;
+    str members;
 };
 
 /* Sends the request to the daemon at path and waits at most

@@ -60,7 +60,7 @@ void dispatch_forget(struct delivery *delivery)
     }
 }
 
-static void give_back(struct delivery *delivery)
+void dispatch_give_back(struct delivery *delivery)
 {
     struct worker *w = delivery->dispatch->worker;
     queue_release(w->daemon->queue, delivery->entry->id, worker_now_ms(w));
@@ -78,7 +78,7 @@ static bool make_room(struct dispatch *d, unsigned n, size_t bytes)
         if (item == NULL) {
             return false;
         }
-        give_back((struct delivery *)item);
+        dispatch_give_back((struct delivery *)item);
         d->more = true;
     }
     return true;
@@ -99,10 +99,11 @@ static void take_in(struct dispatch *d, struct queue_message *m, bool claimed)
     scheduler_hold(d->scheduler, n, p->bytes);
     for (unsigned i = 0; i < n; i++) {
         struct delivery *delivery = &p->deliveries[i];
-        if (room) {
-            delivery_add(delivery, claimed);
+        if (!room ||
+            queue_channel_stopped(d->worker->daemon->queue, delivery->entry->channel)) {
+            dispatch_give_back(delivery);
         } else {
-            give_back(delivery);
+            delivery_add(delivery, claimed);
         }
     }
     if (!room) {
@@ -449,7 +450,7 @@ void dispatch_stop(struct worker *w, void (*on_idle)(struct worker *w))
     uv_timer_stop(&d->claim_timer);
     struct scheduler_item *item;
     while ((item = scheduler_drop(d->scheduler)) != NULL) {
-        give_back((struct delivery *)item);
+        dispatch_give_back((struct delivery *)item);
     }
     settle_retry(d); /* the last time: what fails now is found again at the next start */
     dispatch_pump_soon(d);

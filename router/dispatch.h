@@ -28,6 +28,10 @@ void dispatch_stop(struct worker *w, void (*on_idle)(struct worker *w));
 /* Frees it, after on_idle; w->dispatch is NULL then. The loop must turn once more to
  * close its timers. */
 void dispatch_free(struct worker *w);
+/* Gives entries back to the queue that wait for their turn here, on all workers: those of
+ * ids, and all of the channel (ptr NULL: none). Those that are being delivered stay. For
+ * an operator whose order is stored; from any thread. */
+void dispatch_recall(struct daemon *d, const int64_t *ids, unsigned count, str channel);
 /* Look at the queue again now (an operator released or retried something). */
 void dispatch_wake(struct worker *w);
 /* The same, from any thread, as soon as w's loop turns. */

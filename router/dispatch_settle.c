@@ -170,6 +170,7 @@ static void fill_settlement(struct settling *st)
     }
     st->s.hold = keep_failed && st->deferred == 0;
     st->s.keep = st->keep;
+    st->s.returned = st->delivery->entry->returned;
     st->s.entry_id = st->delivery->entry->id;
     st->s.number = st->delivery->parcel->message->number;
 }

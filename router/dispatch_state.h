@@ -81,6 +81,8 @@ uint32_t dispatch_random(struct dispatch *d);
 /* The delivery is no longer ours (settled, or given back): frees it and, with its last
  * one, the parcel. */
 void dispatch_forget(struct delivery *d);
+/* Not now: due again at once, by whoever claims it. It waits in no lane. */
+void dispatch_give_back(struct delivery *d);
 
 /* --- job.c --- */
 /* Puts it into the scheduler. A claimed one gets its next hop from the configuration in

@@ -1,4 +1,5 @@
 /* job: one running delivery, between the scheduler's choice and job_done(). */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -57,7 +58,8 @@ void delivery_add(struct delivery *d, bool claimed)
     const struct channel *c = snapshot_channel(w->current->snapshot, e->channel);
     struct scheduler_rules rules = channel_rules(w->daemon, c);
     str host;
-    if (!claimed || c == NULL || c->type != CHANNEL_TCP || !common_host(c, e, &host)) {
+    if (!claimed || c == NULL || c->type != CHANNEL_TCP || e->redirected ||
+        !common_host(c, e, &host)) {
         host = e->host;
     }
     bool changed = !str_ieq(host, e->host);
@@ -135,23 +137,40 @@ static void channel_gone(struct delivery *d)
     delivery_end(d);
 }
 
-/* It was accepted because of its other recipients: these fail, and the sender is told. */
-static void refuse_size(struct delivery *d)
+static void fail_all(struct delivery *d, unsigned subject, unsigned detail,
+                     const char *text)
 {
     for (unsigned i = 0; i < d->job.recipient_count; i++) {
-        outcome_set(&d->job.recipients[i].outcome, OUTCOME_FAILED, 0, 5, 3, 4,
-                    "the message is larger than its way to the recipient allows (%s)",
-                    d->entry->too_large);
+        outcome_set(&d->job.recipients[i].outcome, OUTCOME_FAILED, 0, 5, subject, detail,
+                    "%s", text);
     }
     delivery_end(d);
+}
+
+/* What fails without being tried, so that its sender is told: an operator wants it, or it
+ * is larger than its way allows and was accepted because of its other recipients. */
+static bool failed_early(struct delivery *d)
+{
+    char text[160];
+    if (d->entry->returned) {
+        fail_all(d, 0, 0, "returned by the administrator of this system");
+        return true;
+    }
+    if (d->entry->too_large == NULL) {
+        return false;
+    }
+    snprintf(text, sizeof text,
+             "the message is larger than its way to the recipient allows (%s)",
+             d->entry->too_large);
+    fail_all(d, 3, 4, text);
+    return true;
 }
 
 void delivery_start(struct delivery *d)
 {
     struct worker *w = d->dispatch->worker;
     job_fill(d, w->current);
-    if (d->entry->too_large != NULL) {
-        refuse_size(d);
+    if (failed_early(d)) {
         return;
     }
     if (d->job.channel == NULL) {
@@ -204,10 +223,9 @@ struct job *job_next(struct job *job)
         struct delivery *next = (struct delivery *)item;
         job_fill(next, job->runtime);
         check(next->job.channel != NULL);
-        if (next->entry->too_large == NULL) {
+        if (!failed_early(next)) {
             return &next->job;
         }
-        refuse_size(next);
     }
     return NULL;
 }

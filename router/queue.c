@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -27,8 +28,16 @@ enum request_kind {
     REQUEST_CLAIM,
     REQUEST_SETTLE,
     REQUEST_RELEASE,
-    REQUEST_UNHOLD,
+    REQUEST_ORDER,
     REQUEST_COUNT
+};
+
+/* A step of an order with all it needs. */
+struct ordering {
+    struct arena *arena; /* of the order's texts */
+    struct queue_order order;
+    struct queue_step step;
+    struct queue_cursor at; /* where it begins: a step may be tried twice */
 };
 
 struct request {
@@ -55,11 +64,9 @@ struct request {
             int64_t entry_id, next_try_ms;
         } release;
         struct {
-            uint64_t number;
-            int64_t now_ms;
-            struct queue_touched touched;
-            queue_touched_cb cb;
-        } unhold;
+            struct ordering *ordering; /* owned */
+            queue_order_cb cb;
+        } order;
         struct {
             struct queue_counts counts;
             queue_counts_cb cb;
@@ -90,6 +97,7 @@ struct queue {
     uv_cond_t wake;
     struct request *first, **last;
     bool closing, raise;
+    struct stopped *stopped;
     /* The store thread's own. */
     uv_thread_t thread;
     struct queue_store *store; /* NULL: to be opened again */
@@ -156,9 +164,10 @@ static bool request_run(struct queue *q, struct request *k)
     case REQUEST_RELEASE:
         return q->engine->release(q->store, k->u.release.entry_id,
                                   k->u.release.next_try_ms, r);
-    case REQUEST_UNHOLD:
-        return q->engine->unhold(q->store, k->u.unhold.number, k->u.unhold.now_ms,
-                                 &k->u.unhold.touched, r);
+    case REQUEST_ORDER:
+        k->u.order.ordering->step.at = k->u.order.ordering->at;
+        return q->engine->order(q->store, &k->u.order.ordering->order,
+                                &k->u.order.ordering->step, r);
     case REQUEST_COUNT:
         return q->engine->count(q->store, &k->u.count.counts, r);
     }
@@ -200,7 +209,7 @@ static void amend_request(struct queue *q, const struct request *k)
     case REQUEST_RELEASE: /* nobody else would repeat it */
         amend_add(q, AMEND_RELEASE, k->u.release.entry_id, 0, k->u.release.next_try_ms);
         break;
-    case REQUEST_UNHOLD: /* what an operator wants; asked again, it finds it done */
+    case REQUEST_ORDER: /* asked again, it finds it done */
     case REQUEST_COUNT:
         break;
     }
@@ -219,7 +228,75 @@ static bool amend_run(struct queue *q, const struct amend *a, struct queue_resul
     return false;
 }
 
+/* --- channels that are stopped --- */
+
+struct stopped {
+    struct stopped *next;
+    size_t len;
+    char channel[];
+};
+
+static struct stopped **stopped_find(struct queue *q, str channel)
+{
+    struct stopped **at = &q->stopped;
+    while (*at != NULL && !str_ieq(str_n((*at)->channel, (*at)->len), channel)) {
+        at = &(*at)->next;
+    }
+    return at;
+}
+
+/* Under the lock, or before there are other threads. */
+static void stopped_add(str channel, void *arg)
+{
+    struct queue *q = arg;
+    struct stopped **at = stopped_find(q, channel);
+    if (*at == NULL) {
+        *at = calloc(1, sizeof **at + channel.len);
+        check(*at != NULL);
+        (*at)->len = channel.len;
+        memcpy((*at)->channel, channel.ptr, channel.len);
+    }
+}
+
+static void stopped_remove(struct queue *q, str channel)
+{
+    struct stopped **at = stopped_find(q, channel), *gone = *at;
+    if (gone != NULL) {
+        *at = gone->next;
+        free(gone);
+    }
+}
+
+bool queue_channel_stopped(struct queue *q, str channel)
+{
+    uv_mutex_lock(&q->lock);
+    bool stopped = *stopped_find(q, channel) != NULL;
+    uv_mutex_unlock(&q->lock);
+    return stopped;
+}
+
+/* The order is in the store: workers are to see it before its answer. */
+static void stopped_change(struct queue *q, const struct queue_order *o)
+{
+    if (o->dry_run || (o->action != QUEUE_STOP && o->action != QUEUE_START)) {
+        return;
+    }
+    uv_mutex_lock(&q->lock);
+    if (o->action == QUEUE_STOP) {
+        stopped_add(o->filter.channel, q);
+    } else {
+        stopped_remove(q, o->filter.channel);
+    }
+    uv_mutex_unlock(&q->lock);
+}
+
 /* --- answers --- */
+
+static void ordering_free(struct ordering *o)
+{
+    arena_free(&o->arena);
+    free(o);
+}
 
 static void answer(struct worker *w, struct task *task)
 {
@@ -237,8 +314,9 @@ static void answer(struct worker *w, struct task *task)
     case REQUEST_SETTLE:
         k->u.settle.cb(w, r, k->arg);
         break;
-    case REQUEST_UNHOLD:
-        k->u.unhold.cb(w, &k->u.unhold.touched, r, k->arg);
+    case REQUEST_ORDER:
+        k->u.order.cb(w, &k->u.order.ordering->step, r, k->arg);
+        ordering_free(k->u.order.ordering);
         break;
     case REQUEST_COUNT:
         k->u.count.cb(w, &k->u.count.counts, r, k->arg);
@@ -257,7 +335,7 @@ static void bodies_adopt(const struct queue_message *m)
 }
 
 /* What the store thread still has to do once the fate of k is known. */
-static void request_finish(struct request *k)
+static void request_finish(struct queue *q, struct request *k)
 {
     struct queue_store_claim *c = &k->u.claim.claim;
     bool good = k->result.ok;
@@ -272,6 +350,9 @@ static void request_finish(struct request *k)
         c->count = 0;
         c->next_due_ms = 0;
     }
+    if (k->kind == REQUEST_ORDER && good) {
+        stopped_change(q, &k->u.order.ordering->order);
+    }
     if (k->worker == NULL) {
         free(k);
     } else {
@@ -279,11 +360,11 @@ static void request_finish(struct request *k)
     }
 }
 
-static void list_finish(struct request *list)
+static void list_finish(struct queue *q, struct request *list)
 {
     while (list != NULL) {
         struct request *next = list->next;
-        request_finish(list);
+        request_finish(q, list);
         list = next;
     }
 }
@@ -320,7 +401,7 @@ static void batch_fail(struct queue *q, struct request *list, const char *reason
     if (q->store != NULL) {
         q->engine->close(&q->store);
     }
-    list_finish(list);
+    list_finish(q, list);
 }
 
 /* Puts right what failed commits may have left. One transaction; on failure all of it
@@ -417,7 +498,7 @@ static struct request *batch_run(struct queue *q, struct request *list)
         return rest;
     }
     atomic_store(&q->bound, bound);
-    list_finish(list);
+    list_finish(q, list);
     return NULL;
 }
 
@@ -546,13 +627,29 @@ void queue_release(struct queue *q, int64_t entry_id, int64_t next_try_ms)
     submit(q, k);
 }
 
-void queue_unhold(struct queue *q, struct worker *w, uint64_t number, int64_t now_ms,
-                  queue_touched_cb cb, void *arg)
+static str copied(struct arena *a, str text)
 {
-    struct request *k = request_new(REQUEST_UNHOLD, w, arg);
-    k->u.unhold.number = number;
-    k->u.unhold.now_ms = now_ms;
-    k->u.unhold.cb = cb;
+    return text.ptr == NULL ? STR_NONE : arena_str(a, text);
+}
+
+void queue_order(struct queue *q, struct worker *w, const struct queue_order *o,
+                 struct queue_cursor at, queue_order_cb cb, void *arg)
+{
+    struct request *k = request_new(REQUEST_ORDER, w, arg);
+    struct ordering *g = calloc(1, sizeof *g);
+    check(g != NULL);
+    struct queue_filter *f = &g->order.filter;
+    g->arena = arena_new();
+    g->order = *o;
+    g->order.channel = copied(g->arena, o->channel);
+    g->order.host = copied(g->arena, o->host);
+    f->channel = copied(g->arena, f->channel);
+    f->host = copied(g->arena, f->host);
+    f->from = copied(g->arena, f->from);
+    f->to = copied(g->arena, f->to);
+    g->at = at;
+    k->u.order.ordering = g;
+    k->u.order.cb = cb;
     submit(q, k);
 }
 
@@ -573,7 +670,8 @@ static bool store_start(struct queue *q, struct queue_result *r)
     if (q->store == NULL || !q->engine->recover(q->store, clock_now_ms(q->clock), r) ||
         !q->engine->begin(q->store, r) || !q->engine->load_bound(q->store, &bound, r) ||
         !q->engine->save_bound(q->store, bound + NUMBER_BLOCK, r) ||
-        !q->engine->commit(q->store, r)) {
+        !q->engine->commit(q->store, r) ||
+        !q->engine->stopped(q->store, stopped_add, q, r)) {
         return false;
     }
     atomic_store(&q->next_number, bound);
@@ -587,6 +685,11 @@ static void queue_free(struct queue *q)
         struct amend *next = q->amends->next;
         free(q->amends);
         q->amends = next;
+    }
+    while (q->stopped != NULL) {
+        struct stopped *next = q->stopped->next;
+        free(q->stopped);
+        q->stopped = next;
     }
     if (q->store != NULL) {
         q->engine->close(&q->store);

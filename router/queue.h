@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "router/body.h"
+#include "router/queue_filter.h"
 #include "router/dsn.h"
 #include "router/worker.h"
 #include "tables/retry.h"
@@ -54,6 +55,8 @@ struct queue_entry {
      * (0: at once). Nobody claims such an entry as it is committed. */
     const char *hold;
     int64_t not_before_ms;
+    bool returned;   /* an operator wants it to fail now; claimed ones only */
+    bool redirected; /* likewise: host is the next hop, whatever the channel says */
     /* A keyword: the channel does not take a message of this size, so the entry fails at
      * its first attempt. Known while the message is in memory only. */
     const char *too_large;
@@ -170,6 +173,7 @@ struct queue_settlement {
     bool hold;              /* keep them, but set aside until an operator acts */
     const char *last_error; /* one line, NULL: leave */
     unsigned notices;       /* warnings sent so far, this report included */
+    bool returned;          /* the entry was, and it was tried to tell its sender */
     const struct queue_attempt *attempt; /* what to remember of it; NULL: nothing */
     struct queue_message *report; /* a notification committed together with this, or NULL;
                                      others may hang on it. Their entries are born claimed
@@ -186,17 +190,64 @@ void queue_settle(struct queue *q, struct worker *w, const struct queue_settleme
 /* Gives claims back untouched (shutdown, memory limit): due again at next_try_ms. */
 void queue_release(struct queue *q, int64_t entry_id, int64_t next_try_ms);
 
-/* What an operator's request about one message found and did. */
-struct queue_touched {
-    unsigned entries; /* of the message; 0: there is no such message */
-    unsigned changed;
+/* --- what an operator wants --- */
+
+/* What becomes of the entries that are meant. One that is being delivered goes through
+ * its attempt first; what was wanted of it is stored and done when the attempt ends, also
+ * when the daemon dies before. */
+enum queue_action {
+    QUEUE_HOLD,     /* set aside until released */
+    QUEUE_UNHOLD,   /* `release`: what is held becomes due */
+    QUEUE_RETRY,    /* what waits becomes due */
+    QUEUE_RETURN,   /* fails at its next attempt, made at once: its sender is told */
+    QUEUE_DELETE,   /* removed; nobody is told */
+    QUEUE_REDIRECT, /* another channel, or another next hop, or both */
+    QUEUE_STOP,     /* the channel of the filter: nothing is tried until QUEUE_START */
+    QUEUE_START,
+    QUEUE_ACTIONS
 };
-typedef void (*queue_touched_cb)(struct worker *w, const struct queue_touched *t,
-                                 const struct queue_result *r, void *arg);
-/* Makes the held entries of a message due at now_ms: an operator has looked at it. Nobody
- * is told that they are; see dispatch_wake(). */
-void queue_unhold(struct queue *q, struct worker *w, uint64_t number, int64_t now_ms,
-                  queue_touched_cb cb, void *arg);
+/* "hold", "release", ...; and back: QUEUE_ACTIONS when there is none of that name. */
+const char *queue_action_name(enum queue_action action);
+enum queue_action queue_action_named(str name);
+
+struct queue_order {
+    enum queue_action action;
+    struct queue_filter filter;
+    str channel, host; /* of a redirection; ptr NULL: as it is */
+    bool dry_run;      /* only count */
+    bool all;          /* a filter that lets all pass is meant so */
+    int64_t now_ms;
+};
+
+/* Where a walk over the entries stands: behind that one. */
+struct queue_cursor {
+    uint64_t number;
+    int64_t position;
+};
+/* Where a walk for that filter begins. */
+struct queue_cursor queue_cursor_first(const struct queue_filter *f);
+
+enum { QUEUE_STEP_MAX = 500 };
+
+/* An order is carried out in steps, each a short transaction of its own, so that mail
+ * goes on meanwhile and the log of the store stays small. */
+struct queue_step {
+    struct queue_cursor at;          /* in: where to go on; out: where it stands now */
+    bool more;                       /* the walk is not at its end */
+    unsigned entries;                /* that are meant */
+    unsigned changed;                /* at once, or when their attempt ends */
+    unsigned active;                 /* of those: being delivered, or about to be */
+    int64_t claimed[QUEUE_STEP_MAX]; /* their ids, see dispatch_recall() */
+};
+typedef void (*queue_order_cb)(struct worker *w, const struct queue_step *step,
+                               const struct queue_result *r, void *arg);
+/* One step of the order, from at; everything is copied. Nobody is told of what became due
+ * or was changed while claimed; see dispatch_wake() and dispatch_recall(). */
+void queue_order(struct queue *q, struct worker *w, const struct queue_order *o,
+                 struct queue_cursor at, queue_order_cb cb, void *arg);
+
+/* Has an operator stopped the channel? Any thread. */
+bool queue_channel_stopped(struct queue *q, str channel);
 
 struct queue_counts {
     int64_t messages, entries, deferred, held;

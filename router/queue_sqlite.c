@@ -130,8 +130,8 @@ void sqlite_close(struct queue_store **s)
 
 static bool sqlite_recover(struct queue_store *s, int64_t now_ms, struct queue_result *r)
 {
-    return check_quickly(s, r) && store_do_number(s, SQL_VOID_CLAIMS, now_ms, r) &&
-           bodies_recover(s, r);
+    return check_quickly(s, r) && store_carry_out_all(s, r) &&
+           store_do_number(s, SQL_VOID_CLAIMS, now_ms, r) && bodies_recover(s, r);
 }
 
 /* --- transactions --- */
@@ -421,7 +421,7 @@ static bool sqlite_release(struct queue_store *s, int64_t entry, int64_t next_tr
     if (q != NULL) {
         sqlite3_bind_int64(q, 3, next_try_ms);
     }
-    return store_run(s, q, r);
+    return store_run(s, q, r) && store_carry_out(s, entry, r);
 }
 
 static bool sqlite_set_state(struct queue_store *s, int64_t entry, enum queue_state state,
@@ -476,7 +476,8 @@ const struct queue_engine queue_sqlite = {
     .claim = sqlite_claim,
     .settle = sqlite_settle,
     .release = sqlite_release,
-    .unhold = sqlite_unhold,
+    .order = sqlite_order,
+    .stopped = sqlite_stopped,
     .count = sqlite_count,
     .remove = sqlite_remove,
     .set_state = sqlite_set_state,

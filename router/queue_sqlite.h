@@ -5,6 +5,7 @@
 
 #include <sqlite3.h>
 
+#include "base/vec.h"
 #include "router/queue_store.h"
 
 /* An entry's id: its message's number and its position in it. Numbers are never used
@@ -50,7 +51,8 @@ static inline int64_t entry_position(int64_t id)
     X(DUE, "SELECT e.number, e.position, e.channel, e.host, e.attempts, m.created_ms,"   \
            " m.sender, m.source_channel, m.eight_bit, m.size, m.body_file,"              \
            " e.sender, e.header, e.returns, e.notices, m.ret, m.envid,"                  \
-           " e.priority"                                                                 \
+           " e.priority, e.ordered, e.redirected,"                                       \
+           " EXISTS (SELECT 1 FROM stopped WHERE channel = e.channel)"                   \
            " FROM entries e JOIN messages m ON m.number = e.number"                      \
            " WHERE e.state = 0 AND e.next_try_ms <= ?1"                                  \
            " ORDER BY e.next_try_ms, e.number, e.position LIMIT ?2")                     \
@@ -58,7 +60,8 @@ static inline int64_t entry_position(int64_t id)
       "SELECT e.number, e.position, e.channel, e.host, e.attempts, m.created_ms,"        \
       " m.sender, m.source_channel, m.eight_bit, m.size, m.body_file,"                   \
       " e.sender, e.header, e.returns, e.notices, m.ret, m.envid,"                       \
-      " e.priority"                                                                      \
+      " e.priority, e.ordered, e.redirected,"                                            \
+      " EXISTS (SELECT 1 FROM stopped WHERE channel = e.channel)"                        \
       " FROM entries e JOIN messages m ON m.number = e.number"                           \
       " WHERE e.state = 0 AND e.channel = ?3 AND e.host = ?4 AND e.next_try_ms <= ?1"    \
       " ORDER BY e.next_try_ms, e.number, e.position LIMIT ?2")                          \
@@ -75,12 +78,25 @@ static inline int64_t entry_position(int64_t id)
                  " WHERE number = ?1 AND position = ?2")                                 \
     X(RELEASE, "UPDATE entries SET state = 0, next_try_ms = ?3"                          \
                " WHERE number = ?1 AND position = ?2 AND state = 1")                     \
-    X(UNHOLD, "UPDATE entries SET state = 0, next_try_ms = ?2"                           \
-              " WHERE number = ?1 AND state = 2")                                        \
     X(ENTRIES_OF, "SELECT count(*) FROM entries WHERE number = ?1")                      \
+    X(ORDERED, "SELECT ordered FROM entries WHERE number = ?1 AND position = ?2")        \
+    X(SET_ORDERED, "UPDATE entries SET ordered = ?3"                                     \
+                   " WHERE number = ?1 AND position = ?2")                               \
+    X(CHANGE, "UPDATE entries SET state = ?3, next_try_ms = ?4, ordered = ?5,"           \
+              " last_error = coalesce(?6, last_error)"                                   \
+              " WHERE number = ?1 AND position = ?2")                                    \
+    X(MOVE,                                                                              \
+      "UPDATE entries SET channel = ?3, host = ?4, redirected = ?5, next_try_ms = ?6"    \
+      " WHERE number = ?1 AND position = ?2")                                            \
+    X(STOP, "INSERT INTO stopped (channel, since_ms) VALUES (?1, ?2)"                    \
+            " ON CONFLICT DO NOTHING")                                                   \
+    X(START, "DELETE FROM stopped WHERE channel = ?1")                                   \
+    X(STOPPED, "SELECT channel FROM stopped")                                            \
+    X(CLAIMED_ORDERED, "SELECT number, position, ordered FROM entries"                   \
+                       " WHERE state = 1 AND ordered <> 0")                              \
     X(LOOK, "SELECT e.number, e.position, e.state, e.channel, e.host, e.attempts,"       \
             " e.next_try_ms, e.last_error, m.created_ms, m.sender, m.source_channel,"    \
-            " m.size"                                                                    \
+            " m.size, e.ordered, e.redirected, e.priority"                               \
             " FROM entries e JOIN messages m ON m.number = e.number"                     \
             " WHERE (e.number, e.position) > (?1, ?2) AND (?3 = 0 OR e.state = 2)"       \
             " ORDER BY e.number, e.position LIMIT ?4")                                   \
@@ -172,6 +188,8 @@ bool store_insert_recipients(struct queue_store *s, int64_t entry,
 
 bool sqlite_settle(struct queue_store *s, const struct queue_settlement *t,
                    struct queue_result *r);
+/* Removes an entry, and its message with the last one. */
+bool store_remove_entry(struct queue_store *s, int64_t entry, struct queue_result *r);
 
 void sqlite_close(struct queue_store **s);
 
@@ -209,8 +227,62 @@ bool sqlite_claim(struct queue_store *s, struct queue_store_claim *c,
 
 /* --- queue_sqlite_operator.c --- */
 
-bool sqlite_unhold(struct queue_store *s, uint64_t number, int64_t next_try_ms,
-                   struct queue_touched *t, struct queue_result *r);
+/* What an operator wants of an entry that is claimed, and what else is to be remembered
+ * of one. Stored as these numbers: never renumber. */
+enum queue_ordered {
+    ORDERED_NONE = 0,
+    ORDERED_HOLD = 1,
+    ORDERED_DELETE = 2,
+    ORDERED_RETURN = 3, /* also while it waits */
+    ORDERED_PARKED = 4  /* waits because its channel was stopped when it was due */
+};
+
+bool sqlite_order(struct queue_store *s, const struct queue_order *o,
+                  struct queue_step *step, struct queue_result *r);
+bool sqlite_stopped(struct queue_store *s, void (*fn)(str channel, void *arg), void *arg,
+                    struct queue_result *r);
+/* The entry is not claimed any more: does what was ordered meanwhile. */
+bool store_carry_out(struct queue_store *s, int64_t entry, struct queue_result *r);
+/* The same for all that an earlier run had claimed; before the claims are voided. */
+bool store_carry_out_all(struct queue_store *s, struct queue_result *r);
+
+/* --- queue_sqlite_look.c --- */
+
+/* An entry as it stands in the store. */
+struct queue_seen {
+    uint64_t number; /* of its message */
+    char id[QUEUE_ID_MAX];
+    unsigned position; /* in the message */
+    enum queue_state state;
+    enum queue_ordered ordered;
+    bool redirected;
+    int priority;
+    str channel, host;
+    unsigned attempts;
+    int64_t next_try_ms;
+    str reason; /* why it was deferred or held last; ptr NULL: nothing is known */
+    int64_t created_ms;
+    str sender; /* as received; empty: null sender */
+    str source_channel;
+    int64_t size;
+    const str *recipients; /* those still open; with their number only when asked for */
+    unsigned recipient_count;
+};
+
+struct look_page {
+    struct queue_cursor at; /* in: behind which entry; out: the last one */
+    bool held, recipients;  /* held ones only; read the recipients, too */
+    unsigned limit;
+    VEC(struct queue_seen) seen;
+};
+/* The next entries, in one read transaction; memory is from a. */
+bool store_look(struct queue_store *s, struct arena *a, struct look_page *page,
+                struct queue_result *r);
+bool store_recipients(struct queue_store *s, struct arena *a, struct queue_seen *e,
+                      struct queue_result *r);
+/* Does the entry pass? Its recipients are read when the filter asks for them. */
+bool store_filter(struct queue_store *s, struct arena *a, const struct queue_filter *f,
+                  struct queue_seen *e, bool *passes, struct queue_result *r);
 
 /* --- queue_sqlite_offline.c --- */
 

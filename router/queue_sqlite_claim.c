@@ -34,6 +34,8 @@ static void entry_from_row(sqlite3_stmt *q, struct queue_message *m)
     bool known = priority >= 0 && priority < RETRY_CLASSES;
     m->entries->priority = known ? (enum retry_class)priority : RETRY_NORMAL;
     m->entries->notices = (unsigned)sqlite3_column_int64(q, 14);
+    m->entries->returned = sqlite3_column_int(q, 18) == ORDERED_RETURN;
+    m->entries->redirected = sqlite3_column_int(q, 19) != 0;
     if (sqlite3_column_type(q, 11) != SQLITE_NULL) {
         m->entries->sender = column_str(m->arena, q, 11);
     }
@@ -219,7 +221,26 @@ struct due {
     struct queue_message *message;
     int64_t size;
     str file;
+    bool stopped; /* its channel is */
 };
+
+/* An operator has stopped the channel: looked at again after so long, so that a large
+ * backlog behind it is not read at each claim. */
+enum { PARKED_MS = 10 * 60 * 1000 };
+
+static bool park(struct queue_store *s, const struct queue_message *m, int64_t now_ms,
+                 struct queue_result *r)
+{
+    sqlite3_stmt *q = store_entry_statement(s, SQL_CHANGE, m->entries->id, r);
+    if (q == NULL) {
+        return false;
+    }
+    sqlite3_bind_int(q, 3, QUEUE_WAITING);
+    sqlite3_bind_int64(q, 4, now_ms + PARKED_MS);
+    sqlite3_bind_int(q, 5, m->entries->returned ? ORDERED_RETURN : ORDERED_PARKED);
+    sqlite3_bind_null(q, 6);
+    return store_run(s, q, r);
+}
 
 /* Reads the rows of q, whose time and limit are still to be bound, behind those there
  * are. */
@@ -233,6 +254,7 @@ static bool read_rows(struct queue_store *s, sqlite3_stmt *q, int64_t now_ms,
     while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
         struct due *d = &due[(*count)++];
         d->message = message_from_row(q, &d->size, &d->file);
+        d->stopped = sqlite3_column_int(q, 20) != 0;
     }
     bool good = rc == SQLITE_DONE || store_fail(s, r);
     sqlite3_reset(q);
@@ -365,6 +387,11 @@ bool sqlite_claim(struct queue_store *s, struct queue_store_claim *c,
         struct due *d = &due[i];
         const struct queue_message *before =
             c->count > 0 ? c->messages[c->count - 1] : NULL;
+        if (d->stopped) {
+            good = good && park(s, d->message, c->now_ms, r);
+            queue_message_free(&d->message);
+            continue;
+        }
         good = good && claim_one(s, &d->message, before, d->size, d->file, r);
         if (good && d->message != NULL) {
             c->messages[c->count++] = d->message;

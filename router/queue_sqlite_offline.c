@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,9 +19,8 @@ enum { PAGE_ENTRIES = 200, BUSY_MS = 5000 };
 
 struct look {
     struct queue_store *store;
-    bool held_only;
+    const struct queue_filter *filter;
     struct arena *arena; /* of one page */
-    VEC(struct queue_seen) page;
 };
 
 bool reader_open(struct queue_store *s, const char *directory, struct queue_result *r)
@@ -55,110 +55,56 @@ bool reader_open(struct queue_store *s, const char *directory, struct queue_resu
     return true;
 }
 
-static str column(struct arena *a, sqlite3_stmt *q, int at)
-{
-    const void *text = sqlite3_column_text(q, at);
-    if (text == NULL) {
-        return STR_NONE;
-    }
-    return arena_str(a, str_n(text, (size_t)sqlite3_column_bytes(q, at)));
-}
-
-/* A row of SQL_LOOK. */
-static void seen_read(struct arena *a, sqlite3_stmt *q, struct queue_seen *e)
-{
-    *e = (struct queue_seen){
-        .number = (uint64_t)sqlite3_column_int64(q, 0),
-        .position = (unsigned)sqlite3_column_int64(q, 1),
-        .state = (enum queue_state)sqlite3_column_int(q, 2),
-        .channel = column(a, q, 3),
-        .host = column(a, q, 4),
-        .attempts = (unsigned)sqlite3_column_int64(q, 5),
-        .next_try_ms = sqlite3_column_int64(q, 6),
-        .reason = column(a, q, 7),
-        .created_ms = sqlite3_column_int64(q, 8),
-        .sender = column(a, q, 9),
-        .source_channel = column(a, q, 10),
-        .size = sqlite3_column_int64(q, 11),
-    };
-    queue_id_print(e->number, e->id);
-}
-
-static bool seen_recipients(struct look *l, struct queue_seen *e, struct queue_result *r)
-{
-    VEC(str) list = {0};
-    int rc;
-    sqlite3_stmt *q = store_entry_statement(l->store, SQL_RECIPIENTS,
-                                            entry_id(e->number, e->position), r);
-    if (q == NULL) {
-        return false;
-    }
-    while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
-        *vec_add(l->arena, &list) = column(l->arena, q, 0);
-    }
-    bool good = rc == SQLITE_DONE || store_fail(l->store, r);
-    sqlite3_reset(q);
-    e->recipients = list.at;
-    e->recipient_count = (unsigned)list.n;
-    return good;
-}
-
-/* The next entries behind that one, in one read transaction. */
-static bool page_read(struct look *l, uint64_t number, unsigned position,
+/* Only entries that pass, with their recipients. */
+static bool page_show(struct look *l, struct look_page *page, queue_seen_fn fn, void *arg,
                       struct queue_result *r)
 {
-    int rc = SQLITE_DONE;
-    bool good = true;
-    sqlite3_stmt *q = store_statement(l->store, SQL_LOOK, r);
-    if (q == NULL) {
-        return false;
+    for (size_t i = 0; i < page->seen.n; i++) {
+        struct queue_seen *e = &page->seen.at[i];
+        bool passes;
+        if (!store_filter(l->store, l->arena, l->filter, e, &passes, r)) {
+            return false;
+        }
+        if (!passes) {
+            continue;
+        }
+        if (e->recipients == NULL && !store_recipients(l->store, l->arena, e, r)) {
+            return false;
+        }
+        fn(e, arg);
     }
-    sqlite3_bind_int64(q, 1, (int64_t)number);
-    sqlite3_bind_int64(q, 2, position);
-    sqlite3_bind_int(q, 3, l->held_only);
-    sqlite3_bind_int(q, 4, PAGE_ENTRIES);
-    while (good && (rc = sqlite3_step(q)) == SQLITE_ROW) {
-        struct queue_seen *e = vec_add(l->arena, &l->page);
-        seen_read(l->arena, q, e);
-        good = seen_recipients(l, e, r);
-    }
-    good = good && (rc == SQLITE_DONE || store_fail(l->store, r));
-    sqlite3_reset(q);
-    return good;
+    return true;
+}
+
+/* The walk for one message ends behind it. */
+static bool page_last(const struct look *l, const struct look_page *page)
+{
+    return page->seen.n < page->limit ||
+           (l->filter->number != 0 && page->at.number != l->filter->number);
 }
 
 static bool look_all(struct look *l, queue_seen_fn fn, void *arg, struct queue_result *r)
 {
-    uint64_t number = 0;
-    unsigned position = 0;
-    size_t n;
+    struct look_page page = {.at = queue_cursor_first(l->filter),
+                             .held = l->filter->held,
+                             .limit = PAGE_ENTRIES};
     do {
         struct arena_mark mark = arena_mark(l->arena);
-        l->page.at = NULL;
-        l->page.n = l->page.cap = 0;
-        if (!page_read(l, number, position, r)) {
+        if (!store_look(l->store, l->arena, &page, r) ||
+            !page_show(l, &page, fn, arg, r)) {
             return false;
         }
-        n = l->page.n;
-        for (size_t i = 0; i < n; i++) {
-            fn(&l->page.at[i], arg);
-        }
-        if (n > 0) {
-            number = l->page.at[n - 1].number;
-            position = l->page.at[n - 1].position;
-        }
         arena_reset(l->arena, mark);
-    } while (n == PAGE_ENTRIES);
+    } while (!page_last(l, &page));
     return true;
 }
 
-bool queue_look(const char *directory, bool held_only, queue_seen_fn fn, void *arg,
-                char *reason, size_t reason_size)
+bool queue_look(const char *directory, const struct queue_filter *filter,
+                queue_seen_fn fn, void *arg, char *reason, size_t reason_size)
 {
     struct queue_result r = {.ok = true};
-    struct look l = {.store = calloc(1, sizeof *l.store),
-                     .held_only = held_only,
-                     .arena = arena_new()};
+    struct look l = {
+        .store = calloc(1, sizeof *l.store), .filter = filter, .arena = arena_new()};
     check(l.store != NULL);
     bool good = reader_open(l.store, directory, &r) && look_all(&l, fn, arg, &r);
     queue_sqlite.close(&l.store);
@@ -185,23 +131,68 @@ static int offline_lock(const char *directory, char *reason, size_t reason_size)
                       root ? st.st_gid : (gid_t)-1, reason, reason_size);
 }
 
-bool queue_offline_unhold(const char *directory, uint64_t number, int64_t now_ms,
-                          struct queue_touched *out, char *reason, size_t reason_size)
+struct queue_offline {
+    struct queue_store *store;
+    struct queue_place place;
+    char *bodies;
+    struct log *log;
+    int lock;
+};
+
+static void place_fill(struct queue_offline *q, const char *directory)
+{
+    size_t size = strlen(directory) + sizeof "/bodies";
+    q->bodies = malloc(size);
+    check(q->bodies != NULL);
+    snprintf(q->bodies, size, "%s/bodies", directory);
+    q->log = log_new(STDERR_FILENO, LOG_KEYVALUE); /* of a file that cannot be removed */
+    q->place =
+        (struct queue_place){.directory = directory, .bodies = q->bodies, .log = q->log};
+}
+
+struct queue_offline *queue_offline_open(const char *directory, char *reason,
+                                         size_t reason_size)
 {
     struct queue_result r = {.ok = true};
-    const struct queue_place place = {.directory = directory};
     int lock = offline_lock(directory, reason, reason_size);
     if (lock < 0) {
-        return false;
+        return NULL;
     }
-    struct queue_store *s = queue_sqlite.open(&place, &r);
-    bool good = s != NULL && queue_sqlite.begin(s, &r) &&
-                queue_sqlite.unhold(s, number, now_ms, out, &r) &&
-                queue_sqlite.commit(s, &r);
-    if (s != NULL) {
-        queue_sqlite.close(&s);
+    struct queue_offline *q = calloc(1, sizeof *q);
+    check(q != NULL);
+    q->lock = lock;
+    place_fill(q, directory);
+    q->store = queue_sqlite.open(&q->place, &r);
+    if (q->store == NULL) {
+        snprintf(reason, reason_size, "%s", r.reason);
+        queue_offline_close(&q);
     }
-    close(lock);
+    return q;
+}
+
+void queue_offline_close(struct queue_offline **q)
+{
+    struct queue_offline *gone = *q;
+    *q = NULL;
+    if (gone == NULL) {
+        return;
+    }
+    if (gone->store != NULL) {
+        queue_sqlite.close(&gone->store);
+    }
+    close(gone->lock);
+    log_free(&gone->log);
+    free(gone->bodies);
+    free(gone);
+}
+
+bool queue_offline_order(struct queue_offline *q, const struct queue_order *o,
+                         struct queue_step *step, char *reason, size_t reason_size)
+{
+    struct queue_result r = {.ok = true};
+    bool good = queue_sqlite.begin(q->store, &r) &&
+                queue_sqlite.order(q->store, o, step, &r) &&
+                queue_sqlite.commit(q->store, &r);
     snprintf(reason, reason_size, "%s", good ? "" : r.reason);
     return good;
 }

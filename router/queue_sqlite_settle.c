@@ -84,7 +84,23 @@ static bool settle_keep(struct queue_store *s, const struct queue_settlement *t,
     if (!store_run(s, q, r)) {
         return false;
     }
-    return sqlite3_changes(s->db) == 0 || settle_recipients(s, t, r);
+    if (sqlite3_changes(s->db) == 0) {
+        return true;
+    }
+    if (t->returned) { /* that was done, whatever came of it */
+        q = store_entry_statement(s, SQL_SET_ORDERED, t->entry_id, r);
+        if (q != NULL) {
+            sqlite3_bind_int(q, 3, ORDERED_NONE);
+        }
+        return store_run(s, q, r) && settle_recipients(s, t, r);
+    }
+    return settle_recipients(s, t, r) && store_carry_out(s, t->entry_id, r);
+}
+
+bool store_remove_entry(struct queue_store *s, int64_t entry, struct queue_result *r)
+{
+    sqlite3_stmt *q = store_entry_statement(s, SQL_DELETE_ENTRY, entry, r);
+    return store_run(s, q, r) && message_reap(s, entry_number(entry), r);
 }
 
 /* --- what the attempt was like --- */
@@ -153,6 +169,5 @@ bool sqlite_settle(struct queue_store *s, const struct queue_settlement *t,
     if (t->keep_count > 0) {
         return settle_keep(s, t, r);
     }
-    sqlite3_stmt *q = store_entry_statement(s, SQL_DELETE_ENTRY, t->entry_id, r);
-    return store_run(s, q, r) && message_reap(s, (int64_t)t->number, r);
+    return store_remove_entry(s, t->entry_id, r);
 }

@@ -78,9 +78,12 @@ struct queue_engine {
     /* Makes a claimed entry wait until next_try_ms. */
     bool (*release)(struct queue_store *s, int64_t entry_id, int64_t next_try_ms,
                     struct queue_result *r);
-    /* Makes the held entries of a message wait until next_try_ms. */
-    bool (*unhold)(struct queue_store *s, uint64_t number, int64_t next_try_ms,
-                   struct queue_touched *t, struct queue_result *r);
+    /* One step of what an operator wants: not more than QUEUE_STEP_MAX entries change. */
+    bool (*order)(struct queue_store *s, const struct queue_order *o,
+                  struct queue_step *step, struct queue_result *r);
+    /* Calls fn for each channel that is stopped. */
+    bool (*stopped)(struct queue_store *s, void (*fn)(str channel, void *arg), void *arg,
+                    struct queue_result *r);
     bool (*count)(struct queue_store *s, struct queue_counts *c, struct queue_result *r);
 
     /* Take back what a failed commit may have left on the disk all the same: */

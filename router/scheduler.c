@@ -521,6 +521,58 @@ struct scheduler_item *scheduler_drop(struct scheduler *s)
     return item;
 }
 
+/* Takes items out of one lane, in their order, and puts them behind *last. */
+static struct scheduler_item **
+lane_sweep(struct scheduler *s, struct scheduler_lane *lane,
+           bool (*take)(const struct scheduler_item *item, void *arg), void *arg,
+           struct scheduler_item **last)
+{
+    struct scheduler_item *item = lane->first, *next;
+    for (unsigned n = lane->ready; n > 0; n--) {
+        next = item->next;
+        check(lane_pop(s, lane) == item);
+        if (take(item, arg)) {
+            *last = item;
+            last = &item->next;
+        } else { /* to the end: after as many turns the order is as it was */
+            item->next = NULL;
+            *(lane->last ? &lane->last->next : &lane->first) = item;
+            lane->last = item;
+            if (++lane->ready == large_lane(s)) {
+                s->large_lanes++;
+            }
+            s->ready++;
+        }
+        item = next;
+    }
+    return last;
+}
+
+void scheduler_sweep(struct scheduler *s,
+                     bool (*take)(const struct scheduler_item *item, void *arg),
+                     void (*gone)(struct scheduler_item *item, void *arg), void *arg)
+{
+    struct scheduler_item *list = NULL, **last = &list;
+    for (size_t i = 0; i < BUCKETS; i++) {
+        for (struct scheduler_lane *lane = s->buckets[i]; lane;
+             lane = lane->same_bucket) {
+            last = lane_sweep(s, lane, take, arg, last);
+        }
+    }
+    while (list != NULL) {
+        struct scheduler_item *item = list;
+        struct scheduler_lane *lane = item->lane;
+        list = item->next;
+        item->next = NULL;
+        item->lane = NULL;
+        lane_place(s, lane);
+        if (list == NULL || list->lane != lane) { /* the last of its lane */
+            lane_leave(s, lane);
+        }
+        gone(item, arg);
+    }
+}
+
 unsigned scheduler_ready(const struct scheduler *s)
 {
     return s->ready;

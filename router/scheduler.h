@@ -89,6 +89,10 @@ struct scheduler_item *scheduler_take(struct scheduler *s,
                                       struct scheduler_item *running);
 /* A running one has ended; it is no longer in the scheduler. */
 void scheduler_finish(struct scheduler *s, struct scheduler_item *item);
+/* Takes out the ready ones for which take() says so, and gives each to gone(). */
+void scheduler_sweep(struct scheduler *s,
+                     bool (*take)(const struct scheduler_item *item, void *arg),
+                     void (*gone)(struct scheduler_item *item, void *arg), void *arg);
 /* Takes any ready one out, for shutdown. NULL when none is left. */
 struct scheduler_item *scheduler_drop(struct scheduler *s);
 /* Would scheduler_start() return one, unless another worker is faster? */

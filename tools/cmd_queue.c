@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "router/control_client.h"
+#include "router/control_queue.h"
 #include "router/queue_sqlite_offline.h"
 #include "tools/daemon_place.h"
 #include "tools/queue_keeping.h"
@@ -117,9 +118,10 @@ static void list_one(const struct queue_seen *e, void *arg)
 static int queue_list(struct queueing *q)
 {
     bool held = q->in->options.held;
+    const struct queue_filter filter = {.held = held};
     char reason[REASON_MAX];
 
-    if (!queue_look(daemon_queue(q->arena, q->in).ptr, held, list_one, q, reason,
+    if (!queue_look(daemon_queue(q->arena, q->in).ptr, &filter, list_one, q, reason,
                     sizeof reason)) {
         fprintf(stderr, "pointsman: queue list: %s\n", reason);
         return TOOL_USAGE;
@@ -149,44 +151,69 @@ static int released(const struct queueing *q, str id, bool good, uint64_t count,
     return good ? TOOL_OK : TOOL_NO;
 }
 
-/* Without a daemon; `why` is why none could be asked. */
-static int release_offline(const struct queueing *q, str id, uint64_t number,
-                           const char *why)
+static bool step_offline(const struct queueing *q, const struct queue_order *o,
+                         struct queue_step *step, char *reason)
 {
-    struct queue_touched t;
-    char reason[REASON_MAX];
+    struct queue_offline *queue =
+        queue_offline_open(daemon_queue(q->arena, q->in).ptr, reason, REASON_MAX);
+    bool good = queue != NULL && queue_offline_order(queue, o, step, reason, REASON_MAX);
 
-    if (!queue_offline_unhold(daemon_queue(q->arena, q->in).ptr, number, q->now_ms, &t,
-                              reason, sizeof reason)) {
-        fprintf(stderr, "pointsman: queue release: %s\n", reason);
-        fprintf(stderr, "pointsman: queue release: %s\n", why);
-        return TOOL_USAGE;
+    queue_offline_close(&queue);
+    return good;
+}
+
+/* By the daemon; false with a reason when none can be asked. */
+static bool step_ask(const struct queueing *q, const struct queue_order *o,
+                     struct queue_step *step, struct control_reply *reply, char *reason)
+{
+    struct buf members;
+    char command[32];
+
+    snprintf(command, sizeof command, "queue %s", queue_action_name(o->action));
+    buf_init(&members, CONTROL_QUEUE_MAX);
+    control_order_write(&members, o, step->at);
+    const struct control_request request = {command, buf_slice(&members)};
+    bool good = control_ask(q->arena, daemon_socket(q->arena, q->in), &request,
+                            REPLY_TIMEOUT_MS, reply, reason, REASON_MAX);
+    buf_free(&members);
+    if (good && reply->ok && !control_order_answered(&reply->object, step)) {
+        snprintf(reason, REASON_MAX, "the daemon's answer has no counts");
+        good = false;
     }
-    return released(q, id, t.changed > 0, t.changed,
-                    t.entries == 0   ? STR("there is no such message in the queue")
-                    : t.changed == 0 ? STR("the message is not held")
-                                     : STR("released; the daemon is down"));
+    return good;
+}
+
+static str released_text(const struct queue_step *step, bool daemon)
+{
+    return step->entries == 0   ? STR("there is no such message in the queue")
+           : step->changed == 0 ? STR("the message is not held")
+           : daemon             ? STR("released")
+                                : STR("released; the daemon is down");
 }
 
 static int queue_release_one(struct queueing *q)
 {
-    const struct control_request request = {
-        .command = "queue release", .name = "id", .argument = str_from(q->in->args[1])};
-    struct control_reply reply;
-    char reason[REASON_MAX];
-    uint64_t number;
+    struct queue_order o = {.action = QUEUE_UNHOLD, .now_ms = q->now_ms};
+    struct queue_step step = {0};
+    struct control_reply reply = {0};
+    char why[REASON_MAX], reason[REASON_MAX];
+    str id = str_from(q->in->args[1]);
 
-    if (!queue_id_parse(request.argument, &number)) {
+    if (!queue_id_parse(id, &o.filter.number)) {
         fprintf(stderr, "pointsman: '%s' is no id of a message\n", q->in->args[1]);
         return TOOL_USAGE;
     }
-    if (!control_ask(q->arena, daemon_socket(q->arena, q->in), &request, REPLY_TIMEOUT_MS,
-                     &reply, reason, sizeof reason)) {
-        return release_offline(q, request.argument, number, reason);
+    step.at = queue_cursor_first(&o.filter);
+    bool asked = step_ask(q, &o, &step, &reply, why);
+    if (asked && !reply.ok) {
+        return released(q, id, false, 0, reply.text);
     }
-    const struct json_member *n = json_get(&reply.object, "released", JSON_INTEGER);
-    return released(q, request.argument, reply.ok,
-                    n && n->integer > 0 ? (uint64_t)n->integer : 0, reply.text);
+    if (!asked && !step_offline(q, &o, &step, reason)) {
+        fprintf(stderr, "pointsman: queue release: %s\n", reason);
+        fprintf(stderr, "pointsman: queue release: %s\n", why);
+        return TOOL_USAGE;
+    }
+    return released(q, id, step.changed > 0, step.changed, released_text(&step, asked));
 }
 
 /* ---- the command --------------------------------------------------------------- */

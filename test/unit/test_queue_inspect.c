@@ -63,7 +63,8 @@ static _Noreturn void inspect(const char *directory, struct inspection *i)
     char reason[300];
     for (;;) {
         i->began_ns = now_ns();
-        check(queue_look(directory, false, on_seen, i, reason, sizeof reason));
+        check(queue_look(directory, &(struct queue_filter){0}, on_seen, i, reason,
+                         sizeof reason));
     }
 }
 

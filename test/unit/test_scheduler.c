@@ -348,6 +348,48 @@ static void test_channels_take_turns(void **state)
     clean_up(&f);
 }
 
+static bool is_b_or_c(const struct scheduler_item *item, void *arg)
+{
+    char host = host_of(arg, item);
+    return host == 'b' || host == 'c';
+}
+
+static unsigned swept;
+static void on_swept(struct scheduler_item *item, void *arg)
+{
+    assert_null(item->lane);
+    assert_true(is_b_or_c(item, arg));
+    swept++;
+}
+
+/* Those that run stay; those left start in the order in which they would have. */
+static void test_sweep(void **state)
+{
+    (void)state;
+    struct fixture f;
+    char out[ITEMS];
+    start_up(&f, 1, 3);
+    add(&f, "abc");
+    start_all(&f, out);
+    add(&f, "abcabcd");
+    swept = 0;
+    scheduler_sweep(f.s, is_b_or_c, on_swept, &f);
+    assert_int_equal(swept, 4);
+    assert_int_equal(scheduler_ready(f.s), 3);
+    assert_int_equal(scheduler_running(f.s), 3);
+    for (unsigned i = 0; i < 3; i++) {
+        scheduler_finish(f.s, &f.items[i]);
+    }
+    assert_string_equal(start_all(&f, out), "da");
+    scheduler_sweep(f.s, is_b_or_c, on_swept, &f);
+    assert_int_equal(swept, 4);
+    scheduler_finish(f.s, &f.items[3]);
+    scheduler_finish(f.s, &f.items[9]);
+    assert_string_equal(start_all(&f, out), "a");
+    scheduler_finish(f.s, &f.items[6]);
+    scheduler_free(&f.s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -357,6 +399,7 @@ int main(void)
         cmocka_unit_test(test_evict),     cmocka_unit_test(test_many_lanes),
         cmocka_unit_test(test_depth),     cmocka_unit_test(test_backlogs),
         cmocka_unit_test(test_gate),      cmocka_unit_test(test_channels_take_turns),
+        cmocka_unit_test(test_sweep),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
