@@ -473,6 +473,11 @@ const struct outcome *smtp_client_host_outcome(const struct smtp_client *m)
     return &m->host;
 }
 
+bool smtp_client_mail_put_off(const struct smtp_client *m)
+{
+    return m->mail_refused && m->msg->recipients[0].outcome.class == OUTCOME_DEFERRED;
+}
+
 bool smtp_client_after_dot(const struct smtp_client *m)
 {
     return m->after_dot;

@@ -99,9 +99,9 @@ void smtp_client_lost(struct smtp_client *m, const char *reason);
 void smtp_client_next(struct smtp_client *m, struct smtp_client_message *message);
 void smtp_client_quit(struct smtp_client *m);
 
-/* After STEP_CLOSE: TLS was wanted and could not be had: not offered and a must, refused, or
- * failed, also by a server that says so behind the handshake. The reason is the text of
- * smtp_client_host_outcome(). */
+/* After STEP_CLOSE: TLS was wanted and could not be had: not offered and a must, refused,
+ * or failed, also by a server that says so behind the handshake. The reason is the text
+ * of smtp_client_host_outcome(). */
 bool smtp_client_tls_failed(const struct smtp_client *m);
 /* After STEP_CLOSE: the level was `may` and TLS was refused or failed before any MAIL
  * FROM: try a new connection in clear to the same host. */
@@ -114,6 +114,10 @@ bool smtp_client_injected(const struct smtp_client *m);
 bool smtp_client_try_next_host(const struct smtp_client *m);
 /* The host greeted with 521 or refused for good (RFC 7504): outcome for the log. */
 const struct outcome *smtp_client_host_outcome(const struct smtp_client *m);
+/* At CLIENT_ASK_SETTLED: MAIL was answered with 4xx, so that nothing came of the message:
+ * on a connection that served others before, perhaps only because there were enough of
+ * them. */
+bool smtp_client_mail_put_off(const struct smtp_client *m);
 /* True once the message was handed to the peer with the final dot. */
 bool smtp_client_after_dot(const struct smtp_client *m);
 /* Whole replies read so far: with output, the sign of progress that restarts a timeout.

@@ -321,6 +321,11 @@ static bool may_go_on(const struct tcp_delivery *d)
 /* The message is settled: go on with a ready one for the same next hop, or quit. */
 static void next_message(struct tcp_delivery *d)
 {
+    if (was_reused(d) && smtp_client_mail_put_off(d->machine)) {
+        /* Enough messages for one connection, perhaps: once more on a new one. */
+        smtp_client_quit(d->machine);
+        return;
+    }
     settle_from_machine(d);
     struct job *next = may_go_on(d) ? job_next(d->job) : NULL;
     finish_job(d);

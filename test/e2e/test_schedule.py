@@ -40,7 +40,7 @@ class Counting(Scripted):
         return super().answer(connection, verb, line)
 
 
-class Limits(RouterTest):
+class Starting(RouterTest):
     def start(self, words, peer, rules=('. $U%$H@tcp-out',), arguments=(), **more):
         self.port = free_port()
         router = self.router(kit.site(
@@ -55,6 +55,8 @@ class Limits(RouterTest):
         for i in range(count):
             kit.send(self.port, to % i if '%' in to else to, **more)
 
+
+class Limits(Starting):
     def test_maxjobs(self):
         peer = self.peer(Counting(hold=0.05))
         self.start('maxjobs 2', peer)
@@ -141,6 +143,60 @@ class Limits(RouterTest):
         times = [int(e['delay_ms']) for e in router.events('deliver', outcome='deferred')]
         self.assertTrue(800 <= times[1] - times[0] <= 1800, times)
         self.assertTrue(2600 <= times[2] - times[1] <= 4200, times)
+
+
+class Few(Scripted):
+    """Takes two messages on a connection; then `enough` is the reply to MAIL."""
+
+    def talk(self, connection):
+        self.own.count = 0
+        if self.connections <= 2:
+            time.sleep(1.5)  # the others come in the meantime
+        super().talk(connection)
+
+    def answer(self, connection, verb, line=b''):
+        if verb == 'MAIL':
+            self.own.count += 1
+            if self.own.count > 2:
+                connection.sendall(self.enough)
+                return not self.enough.startswith(b'421')
+        return super().answer(connection, verb, line)
+
+    def __init__(self, enough):
+        self.enough, self.own = enough, threading.local()
+        super().__init__()
+
+
+class Reuse(Starting):
+    def enough(self, reply):
+        """What the peer says when it had enough puts no message off."""
+        peer = self.peer(Few(reply))
+        router = self.start('threaddepth 1000 nocache', peer)
+        with kit.Wire(self.port) as wire:
+            wire.ehlo()
+            for i in range(30):
+                wire.send('MAIL FROM:<a@far.test>\r\nRCPT TO:<u%d@far.test>\r\nDATA\r\n' % i)
+                for code in (250, 250, 354):
+                    self.assertEqual(wire.reply().code, code)
+                wire.send('Subject: x\r\n\r\nx\r\n.\r\n')
+                self.assertEqual(wire.reply().code, 250)
+        wait_until('all', lambda: len(peer.messages) == 30)
+        self.assertEqual(router.events('deliver', outcome='deferred'), [])
+        self.assertLess(peer.connections, 20)  # some carried two
+
+    def test_452_for_the_third_message(self):
+        self.enough(b'452 4.5.3 too many messages\r\n')
+
+    def test_421_for_the_third_message(self):
+        self.enough(b'421 4.7.0 too many messages\r\n')
+
+    def test_refused_on_a_new_connection(self):
+        """Then it is what it says."""
+        peer = self.peer(Scripted(MAIL=b'452 4.3.1 full\r\n'))
+        router = self.start('', peer)
+        self.send(1)
+        router.wait_event('deliver', outcome='deferred')
+        self.assertEqual(peer.connections, 1)
 
 
 class DeadHosts(RouterTest):
