@@ -17,40 +17,15 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "test/unit/disk_platters.h"
 
-enum { PAGE = 4096, SECTOR = 512, FDS = 4096 };
-
-/* A page is written back as a whole. LOST: a sync of it failed, so the kernel takes it
- * for written, but it is not. */
-enum page { CLEAN, DIRTY, LOST };
-
-/* One file, by inode, with what the platters have of it. */
-struct node {
-    struct node *next;
-    ino_t inode;
-    int fd; /* our own, lives on when the file has no name any more */
-    char *durable;
-    size_t durable_size;
-    unsigned char *pages; /* enum page */
-    size_t page_count;
-};
-
-/* A name that is not on the platters as it is now. */
-struct change {
-    struct change *next;
-    char folder[PATH_MAX], path[PATH_MAX];
-    struct node
-        *before; /* what the name led to at the folder's last sync; NULL: nothing */
-    bool whole;  /* never survives: half a rename would */
-};
+enum { FDS = 4096 };
 
 static struct {
     pthread_mutex_t lock;
     atomic_bool active;
     char root[PATH_MAX];
     unsigned calls, failures, counted;
-    struct node *nodes;
-    struct change *changes;
     struct node *fds[FDS];
     unsigned cut_at, cut_seed;
     enum disk_loss loss;
@@ -64,33 +39,6 @@ static struct {
 
 /* This thread has switched the power off; it holds the lock, all others wait for ever. */
 static _Thread_local bool over;
-
-/* --- the kernel itself --- */
-
-static long raw(long result)
-{
-    return result; /* syscall() has set errno */
-}
-static int raw_openat(int at, const char *path, int flags, mode_t mode)
-{
-    return (int)raw(syscall(SYS_openat, at, path, flags, mode));
-}
-static ssize_t raw_pread(int fd, void *into, size_t n, off_t at)
-{
-    return raw(syscall(SYS_pread64, fd, into, n, at));
-}
-static ssize_t raw_pwrite(int fd, const void *data, size_t n, off_t at)
-{
-    return raw(syscall(SYS_pwrite64, fd, data, n, at));
-}
-static int raw_truncate(int fd, off_t size)
-{
-    return (int)raw(syscall(SYS_ftruncate, fd, size));
-}
-static int raw_unlinkat(int at, const char *path, int flags)
-{
-    return (int)raw(syscall(SYS_unlinkat, at, path, flags));
-}
 
 /* --- paths --- */
 
@@ -131,231 +79,14 @@ static bool is_memory(const char *path)
     return n > 4 && strcmp(path + n - 4, "-shm") == 0;
 }
 
-static bool path_there(const char *path)
-{
-    struct stat st;
-    return fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
-/* --- files and what the platters have of them --- */
-
-static size_t file_size(const struct node *n)
-{
-    struct stat st;
-    check(fstat(n->fd, &st) == 0);
-    return (size_t)st.st_size;
-}
-
-static void pages_mark(struct node *n, size_t from, size_t to, enum page state)
-{
-    size_t last = (to + PAGE - 1) / PAGE;
-    if (last > n->page_count) {
-        n->pages = realloc(n->pages, last);
-        check(n->pages != NULL);
-        memset(n->pages + n->page_count, CLEAN, last - n->page_count);
-        n->page_count = last;
-    }
-    for (size_t i = from / PAGE; i < last; i++) {
-        n->pages[i] = (unsigned char)state;
-    }
-}
-
-static void durable_resize(struct node *n, size_t size)
-{
-    if (size > n->durable_size) {
-        n->durable = realloc(n->durable, size);
-        check(n->durable != NULL);
-        memset(n->durable + n->durable_size, 0, size - n->durable_size);
-    }
-    n->durable_size = size;
-}
-
-static void page_save(struct node *n, size_t page)
-{
-    size_t at = page * PAGE, size = n->durable_size;
-    if (at < size) {
-        size_t len = size - at < PAGE ? size - at : PAGE;
-        check(raw_pread(n->fd, n->durable + at, len, (off_t)at) == (ssize_t)len);
-    }
-}
-
-static void node_sync(struct node *n)
-{
-    durable_resize(n, file_size(n));
-    for (size_t i = 0; i < n->page_count; i++) {
-        if (n->pages[i] == DIRTY) {
-            page_save(n, i);
-            n->pages[i] = CLEAN;
-        }
-    }
-}
-
-static void node_sync_failed(struct node *n)
-{
-    for (size_t i = 0; i < n->page_count; i++) {
-        if (n->pages[i] == DIRTY) {
-            n->pages[i] = LOST;
-        }
-    }
-}
-
-/* The file at a path that exists, or NULL when it is no plain file. A file that was not
- * known yet is on the platters as it is, but for a new one. */
-static struct node *node_of(const char *path, bool is_new)
-{
-    struct stat st;
-    if (fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode)) {
-        return NULL;
-    }
-    for (struct node *n = disk.nodes; n != NULL; n = n->next) {
-        if (n->inode == st.st_ino) {
-            return n;
-        }
-    }
-    struct node *n = calloc(1, sizeof *n);
-    check(n != NULL);
-    n->next = disk.nodes;
-    disk.nodes = n;
-    n->inode = st.st_ino;
-    n->fd = raw_openat(AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
-    check(n->fd >= 0);
-    if (!is_new) {
-        pages_mark(n, 0, (size_t)st.st_size, DIRTY);
-        node_sync(n);
-    }
-    return n;
-}
-
-static void folder_of(const char *path, char out[PATH_MAX])
-{
-    snprintf(out, PATH_MAX, "%s", path);
-    *strrchr(out, '/') = '\0';
-}
-
-static struct change *change_note(const char *path, struct node *before)
-{
-    for (struct change *c = disk.changes; c != NULL; c = c->next) {
-        if (strcmp(c->path, path) == 0) {
-            return c; /* what it was before that one counts */
-        }
-    }
-    struct change *c = calloc(1, sizeof *c);
-    check(c != NULL);
-    snprintf(c->path, sizeof c->path, "%s", path);
-    folder_of(path, c->folder);
-    c->before = before;
-    c->next = disk.changes;
-    disk.changes = c;
-    return c;
-}
-
-static void folder_sync(const char *folder)
-{
-    for (struct change **at = &disk.changes; *at != NULL;) {
-        struct change *c = *at;
-        if (strcmp(c->folder, folder) == 0) {
-            *at = c->next;
-            free(c);
-        } else {
-            at = &c->next;
-        }
-    }
-}
-
-/* --- loss of power --- */
-
-static unsigned chance(void)
-{
-    disk.cut_seed = disk.cut_seed * 1103515245u + 12345u;
-    return disk.cut_seed >> 16;
-}
-
-static bool survives(void)
-{
-    return disk.loss == DISK_LOSE_PARTS && chance() % 2 == 0;
-}
-
-static void page_lose(struct node *n, size_t page)
-{
-    char none[SECTOR] = {0};
-    for (size_t at = page * PAGE; at < (page + 1) * PAGE; at += SECTOR) {
-        size_t left = at < n->durable_size ? n->durable_size - at : 0;
-        size_t len = left < SECTOR ? left : SECTOR;
-        if (n->pages[page] == DIRTY && survives()) {
-            continue;
-        }
-        if (len < SECTOR) {
-            check(raw_pwrite(n->fd, none, SECTOR, (off_t)at) == SECTOR);
-        }
-        if (len > 0) {
-            check(raw_pwrite(n->fd, n->durable + at, len, (off_t)at) == (ssize_t)len);
-        }
-    }
-}
-
-static void node_lose(struct node *n)
-{
-    size_t size = file_size(n), lost = 0;
-    for (size_t i = 0; i < n->page_count; i++) {
-        if (n->pages[i] != CLEAN) {
-            page_lose(n, i);
-            lost++;
-        }
-    }
-    bool grown = size > n->durable_size && lost > 0 && survives();
-    check(raw_truncate(n->fd, (off_t)(grown ? size : n->durable_size)) == 0);
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)ftw;
-    return raw_unlinkat(AT_FDCWD, path, type == FTW_DP ? AT_REMOVEDIR : 0);
-}
-
-static void node_copy(const struct node *n, const char *path)
-{
-    char data[65536];
-    off_t at = 0;
-    ssize_t got;
-    int fd = raw_openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        check(errno == ENOENT); /* its folder is gone, too */
-        return;
-    }
-    while ((got = raw_pread(n->fd, data, sizeof data, at)) > 0) {
-        check(raw_pwrite(fd, data, (size_t)got, at) == got);
-        at += got;
-    }
-    check(got == 0);
-}
-
-static void change_lose(const struct change *c)
-{
-    if (!c->whole && survives()) {
-        return;
-    }
-    if (path_there(c->path)) {
-        check(nftw(c->path, remove_one, 8, FTW_DEPTH | FTW_PHYS) == 0);
-    }
-    if (c->before != NULL) {
-        node_copy(c->before, c->path);
-    }
-}
+/* --- every call --- */
 
 static _Noreturn void power_off(void)
 {
     over = true;
-    for (struct node *n = disk.nodes; n != NULL; n = n->next) {
-        node_lose(n);
-    }
-    for (const struct change *c = disk.changes; c != NULL; c = c->next) {
-        change_lose(c);
-    }
+    platters_lose(disk.loss, disk.cut_seed);
     _exit(DISK_CUT_STATUS);
 }
-
-/* --- every call --- */
 
 enum call { CALL_WRITE, CALL_SYNC, CALL_CREATE, CALL_OTHER };
 
@@ -443,7 +174,7 @@ static int shim_openat(int at, const char *path, int flags, mode_t mode)
     int fd = raw_openat(at, path, flags, mode);
     error = errno;
     if (create && fd >= 0) {
-        change_note(full, NULL);
+        name_changed(full, NULL, false);
     }
     if (ours && fd >= 0 && fd < FDS && (flags & O_ACCMODE) != O_RDONLY) {
         disk.fds[fd] = node_of(full, create);
@@ -470,12 +201,11 @@ static ssize_t shim_write(int fd, const void *data, size_t len, off_t at)
         }
     }
     if (n == NULL) {
-        return at < 0 ? raw(syscall(SYS_write, fd, data, len))
-                      : raw_pwrite(fd, data, len, at);
+        return at < 0 ? syscall(SYS_write, fd, data, len) : raw_pwrite(fd, data, len, at);
     }
     int error = call_begin(CALL_WRITE, fd_path(fd, path), &len);
     off_t from = at < 0 ? lseek(fd, 0, SEEK_CUR) : at;
-    size_t end = (size_t)from + len, size = file_size(n);
+    size_t end = (size_t)from + len, size = node_size(n);
     size_t more = end > size ? end - size : 0;
     if (error == 0 && disk.room > 0 && more > room_left()) {
         disk.failures++;
@@ -487,7 +217,7 @@ static ssize_t shim_write(int fd, const void *data, size_t len, off_t at)
     disk.used += more;
     ssize_t done = raw_pwrite(fd, data, len, from);
     check(done == (ssize_t)len);
-    pages_mark(n, (size_t)from < size ? (size_t)from : size, end, DIRTY);
+    node_changed(n, (size_t)from < size ? (size_t)from : size, end);
     if (at < 0) {
         lseek(fd, (off_t)end, SEEK_SET);
     }
@@ -508,9 +238,8 @@ static int shim_truncate(int fd, off_t size)
         return give_up(error);
     }
     if (n != NULL) {
-        size_t before = file_size(n), after = (size_t)size;
-        pages_mark(n, before < after ? before : after, before > after ? before : after,
-                   DIRTY);
+        size_t before = node_size(n), after = (size_t)size;
+        node_changed(n, before < after ? before : after, before > after ? before : after);
         disk.used += after - before;
     }
     int rc = raw_truncate(fd, size);
@@ -524,7 +253,7 @@ static int shim_sync(int fd)
     struct stat st;
     size_t none = 0;
     if (!watching()) {
-        return (int)raw(syscall(SYS_fsync, fd));
+        return (int)syscall(SYS_fsync, fd);
     }
     fd_path(fd, path);
     bool folder = fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) && below_root(path);
@@ -561,8 +290,8 @@ static int shim_unlinkat(int at, const char *path, int flags)
     int rc = raw_unlinkat(at, path, flags);
     error = errno;
     if (ours && rc == 0) {
-        change_note(full, n);
-        disk.used -= n == NULL ? 0 : file_size(n);
+        name_changed(full, n, false);
+        disk.used -= n == NULL ? 0 : node_size(n);
     }
     pthread_mutex_unlock(&disk.lock);
     errno = error;
@@ -574,17 +303,17 @@ static int shim_mkdirat(int at, const char *path, mode_t mode)
     char full[PATH_MAX];
     size_t none = 0;
     if (!watching()) {
-        return (int)raw(syscall(SYS_mkdirat, at, path, mode));
+        return (int)syscall(SYS_mkdirat, at, path, mode);
     }
     bool ours = path_of(at, path, full) && !path_there(full);
     int error = ours ? call_begin(CALL_CREATE, full, &none) : 0;
     if (error != 0) {
         return give_up(error);
     }
-    int rc = (int)raw(syscall(SYS_mkdirat, at, path, mode));
+    int rc = (int)syscall(SYS_mkdirat, at, path, mode);
     error = errno;
     if (ours && rc == 0) {
-        change_note(full, NULL);
+        name_changed(full, NULL, false);
     }
     pthread_mutex_unlock(&disk.lock);
     errno = error;
@@ -597,7 +326,7 @@ static int shim_renameat(int at, const char *path, int to_at, const char *to)
     char full[PATH_MAX], to_full[PATH_MAX];
     size_t none = 0;
     if (!watching()) {
-        return (int)raw(syscall(SYS_renameat2, at, path, to_at, to, 0));
+        return (int)syscall(SYS_renameat2, at, path, to_at, to, 0);
     }
     bool ours = path_of(at, path, full) && path_of(to_at, to, to_full);
     int error = ours ? call_begin(CALL_OTHER, full, &none) : 0;
@@ -606,11 +335,11 @@ static int shim_renameat(int at, const char *path, int to_at, const char *to)
     }
     struct node *moved = ours ? node_of(full, false) : NULL;
     struct node *hidden = ours ? node_of(to_full, false) : NULL;
-    int rc = (int)raw(syscall(SYS_renameat2, at, path, to_at, to, 0));
+    int rc = (int)syscall(SYS_renameat2, at, path, to_at, to, 0);
     error = errno;
     if (ours && rc == 0) {
-        change_note(full, moved)->whole = true;
-        change_note(to_full, hidden)->whole = true;
+        name_changed(full, moved, true);
+        name_changed(to_full, hidden, true);
     }
     pthread_mutex_unlock(&disk.lock);
     errno = error;
@@ -674,12 +403,12 @@ OPENAT(openat64)
 int close(int fd)
 {
     if (!watching()) {
-        return (int)raw(syscall(SYS_close, fd));
+        return (int)syscall(SYS_close, fd);
     }
     if (fd >= 0 && fd < FDS) {
         disk.fds[fd] = NULL;
     }
-    int rc = (int)raw(syscall(SYS_close, fd));
+    int rc = (int)syscall(SYS_close, fd);
     pthread_mutex_unlock(&disk.lock);
     return rc;
 }
