@@ -243,26 +243,41 @@ static bool put_theirs(struct buf *out, const struct bounce *b)
 
 /* --- the part --- */
 
-bool bounce_put_text(struct buf *out, const struct bounce *b)
+/* Theirs, or ours where theirs become too long: a report is not lost for its words. */
+static bool put_words(struct buf *text, const struct bounce *b, struct bounce *said)
 {
-    struct buf text;
-    buf_init(&text, HUMAN_TEXT_MAX);
-    bool ok = b->text != NULL ? put_theirs(&text, b) : put_ours(&text, b);
-    bool encode = bounce_needs_encoding(buf_slice(&text));
-    str charset = b->text != NULL ? b->text->charset
-                  : encode        ? STR("utf-8")
-                                  : STR("us-ascii");
-    ok = ok &&
-         buf_printf(out, "Content-Type: text/plain; charset=%.*s\r\n", STR_ARG(charset));
-    if (b->text != NULL && b->text->language.len > 0) {
-        ok = ok &&
-             buf_printf(out, "Content-Language: %.*s\r\n", STR_ARG(b->text->language));
+    *said = *b;
+    if (b->text != NULL && put_theirs(text, b)) {
+        return true;
+    }
+    buf_clear(text);
+    said->text = NULL;
+    return put_ours(text, said);
+}
+
+static bool put_part_header(struct buf *out, const struct report_text *t, bool encode)
+{
+    str charset = t != NULL ? t->charset : encode ? STR("utf-8") : STR("us-ascii");
+    bool ok =
+        buf_printf(out, "Content-Type: text/plain; charset=%.*s\r\n", STR_ARG(charset));
+    if (t != NULL && t->language.len > 0) {
+        ok = ok && buf_printf(out, "Content-Language: %.*s\r\n", STR_ARG(t->language));
     }
     ok = ok && buf_puts(out, "Content-Description: Notification\r\n");
     if (encode) {
         ok = ok && buf_puts(out, "Content-Transfer-Encoding: quoted-printable\r\n");
     }
-    ok = ok && buf_puts(out, "\r\n");
+    return ok && buf_puts(out, "\r\n");
+}
+
+bool bounce_put_text(struct buf *out, const struct bounce *b)
+{
+    struct buf text;
+    struct bounce said;
+    buf_init(&text, HUMAN_TEXT_MAX);
+    bool ok = put_words(&text, b, &said);
+    bool encode = bounce_needs_encoding(buf_slice(&text));
+    ok = ok && put_part_header(out, said.text, encode);
     ok = ok && (encode ? bounce_put_quoted_printable(out, buf_slice(&text))
                        : buf_str(out, buf_slice(&text)));
     buf_free(&text);

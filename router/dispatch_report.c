@@ -13,8 +13,9 @@
 #include "router/report_language.h"
 #include "router/runtime.h"
 
-/* Of a message that is to be returned whole; a larger one returns its header. */
-enum { REPORT_CONTENT_MAX = 256 << 10 };
+/* Octets of a message that is to be returned whole, where the site does not say, and
+ * whatever it says; a larger one returns its header. */
+enum { REPORT_CONTENT_USUAL = 256 << 10, REPORT_CONTENT_MAX = 16 << 20 };
 
 /* At most 20 a second for long, and 1,000 at once (RFC 5321 leaves it to us; a forged
  * sender must not be flooded from here). */
@@ -227,12 +228,21 @@ static void list_recipients(const struct report *r, struct bounce_recipient *lis
     check(n == r->count);
 }
 
+static size_t content_max(const struct report *r)
+{
+    const struct site_options *o = &r->delivery->job.runtime->snapshot->options;
+    uint64_t bytes = (uint64_t)o->content_return_block_limit * o->block_size;
+    return bytes == 0                   ? REPORT_CONTENT_USUAL
+           : bytes > REPORT_CONTENT_MAX ? REPORT_CONTENT_MAX
+                                        : (size_t)bytes;
+}
+
 /* Is the whole message to come back? As RET asks with a failure (RFC 3461 4.3); for the
  * postmaster as the channel says. */
 static bool wants_content(const struct report *r)
 {
     const struct job *job = &r->delivery->job;
-    if (body_size(job->body) > REPORT_CONTENT_MAX) {
+    if (body_size(job->body) > content_max(r)) {
         return false;
     }
     if (is_copy(r->kind)) {
@@ -255,6 +265,8 @@ static void fill_bounce(struct report *r, struct bounce *b)
     b->count = r->count;
     b->envid = job->envid;
     b->copy_for = is_copy(r->kind) ? report_address(r->delivery) : STR_NONE;
+    b->from_address = job->runtime->snapshot->options.return_address;
+    b->from_name = job->runtime->snapshot->options.return_personal;
     b->hours = job->runtime->snapshot->options.return_units == 1;
     b->hide_final = job->channel != NULL && job->channel->opts.suppress_final;
 }
@@ -314,7 +326,8 @@ static void text_write(struct report *r, str start)
 /* How much of the message is read. */
 static size_t start_size(const struct report *r)
 {
-    return wants_content(r) ? REPORT_CONTENT_MAX : BOUNCE_HEADER_MAX;
+    size_t whole = (size_t)body_size(r->delivery->job.body);
+    return wants_content(r) && whole > BOUNCE_HEADER_MAX ? whole : BOUNCE_HEADER_MAX;
 }
 
 static void start_read(uv_work_t *work)

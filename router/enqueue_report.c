@@ -38,7 +38,9 @@ static struct body *text_make(struct enqueue *e, str header, struct queue_messag
                        .now_ms = report->created_ms,
                        .recipients = list,
                        .count = (unsigned)e->expanded.n,
-                       .envid = m->envid};
+                       .envid = m->envid,
+                       .from_address = s->options.return_address,
+                       .from_name = s->options.return_personal};
     if (header.ptr != NULL) {
         b.header =
             bounce_header(str_sub(header, 0, LIST_REPORT_HEADER_MAX), &b.header_cut);

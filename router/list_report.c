@@ -169,6 +169,8 @@ static struct body *text_make(const struct told *t, const struct snapshot *s, st
         .count = (unsigned)t->members.n,
         .list = t->list,
         .more = t->more,
+        .from_address = s->options.return_address,
+        .from_name = s->options.return_personal,
     };
     if (header.ptr != NULL) {
         b.header =

@@ -86,6 +86,15 @@ static void dump_options(const struct snapshot *s, struct buf *out)
     if (o->received_domain.len > 0) {
         buf_printf(out, "RECEIVED_DOMAIN=%.*s\n", STR_ARG(o->received_domain));
     }
+    if (o->return_address.len > 0) {
+        buf_printf(out, "RETURN_ADDRESS=%.*s\n", STR_ARG(o->return_address));
+    }
+    if (o->return_personal.len > 0) {
+        buf_printf(out, "RETURN_PERSONAL=%.*s\n", STR_ARG(o->return_personal));
+    }
+    if (o->content_return_block_limit_at.source != 0) {
+        buf_printf(out, "CONTENT_RETURN_BLOCK_LIMIT=%u\n", o->content_return_block_limit);
+    }
     if (o->block_size_at.source != 0) {
         buf_printf(out, "BLOCK_SIZE=%u\n", o->block_size);
     }

@@ -98,6 +98,39 @@ static void read_received_domain(struct compile *c, const struct ast_option *o)
     out->received_domain = arena_str(c->arena, o->value);
 }
 
+static void read_return_address(struct compile *c, const struct ast_option *o)
+{
+    struct site_options *out = &c->s->options;
+    struct address address;
+    compile_once(c, &out->return_address_at, o);
+    const char *bad = address_parse(o->value, &address);
+    if (bad != NULL || address.domain.len == 0 || address.route.len > 0) {
+        diag_error(c->diags, o->value_at, "option-range",
+                   "'RETURN_ADDRESS' needs an address with a host, as "
+                   "postmaster@example.com");
+        return;
+    }
+    out->return_address = arena_str(c->arena, o->value);
+}
+
+/* It stands in a header field, as it is. */
+static void read_return_personal(struct compile *c, const struct ast_option *o)
+{
+    enum { PERSONAL_MAX = 100 };
+    struct site_options *out = &c->s->options;
+    bool good = o->value.len > 0 && o->value.len <= PERSONAL_MAX;
+    compile_once(c, &out->return_personal_at, o);
+    for (size_t i = 0; i < o->value.len; i++) {
+        good = good && o->value.ptr[i] >= ' ' && o->value.ptr[i] <= '~';
+    }
+    if (!good) {
+        diag_error(c->diags, o->value_at, "option-range",
+                   "'RETURN_PERSONAL' needs a name of up to 100 ASCII characters");
+        return;
+    }
+    out->return_personal = arena_str(c->arena, o->value);
+}
+
 /* Oracle's bits; 1 is all four tables there, and in PMDF those two that it knew of. What
  * 1 means is settled when the dialect is known. */
 static void read_access_orcpt(struct compile *c, const struct ast_option *o)
@@ -252,6 +285,16 @@ static void read_option(struct compile *c, const struct ast_option *o)
     case OPTION_SITE_RECEIVED_DOMAIN:
         read_received_domain(c, o);
         break;
+    case OPTION_SITE_RETURN_ADDRESS:
+        read_return_address(c, o);
+        break;
+    case OPTION_SITE_RETURN_PERSONAL:
+        read_return_personal(c, o);
+        break;
+    case OPTION_SITE_CONTENT_RETURN_BLOCK_LIMIT:
+        read_number(c, o, 16384, &out->content_return_block_limit,
+                    &out->content_return_block_limit_at);
+        break;
     case OPTION_SITE_SILENCE:
         compile_once(c, &out->silence_at, o);
         silence_option(c, o);
@@ -279,6 +322,8 @@ void site_options_compile(struct compile *c, const struct ast *ast)
                               .user = STR("pointsman"),
                               .dnssec_anchor = STR(""),
                               .received_domain = STR(""),
+                              .return_address = STR(""),
+                              .return_personal = STR(""),
                               .block_size = 1024,
                               .access_errors = 1,
                               .mapping_paranoia = '?',

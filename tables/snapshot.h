@@ -51,6 +51,9 @@ struct site_options {
     str dnssec_anchor;   /* file, empty: no validation */
     unsigned log_format; /* 1 or 5 */
     str received_domain; /* our name in Received; empty: that of the channel */
+    str return_address, return_personal;  /* From of notifications; empty: built in */
+    unsigned content_return_block_limit;  /* of what they return; 0: built in */
+    struct span return_address_at, return_personal_at, content_return_block_limit_at;
     enum dialect dialect;
     unsigned block_size;              /* bytes of a block; default 1024 */
     unsigned block_limit, line_limit; /* of any message; 0: none */

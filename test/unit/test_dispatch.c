@@ -519,6 +519,20 @@ static void test_return(void **state)
     RUN_UNTIL(b->seen_count == 4);
     assert_null(strstr(b->text, "message/rfc822\r\n"));
     assert_non_null(strstr(b->text, "text/rfc822-headers\r\n"));
+    /* as the site says */
+    struct snapshot *site = (struct snapshot *)b->worker.current->snapshot;
+    site->options.block_size = 1;
+    site->options.content_return_block_limit = (unsigned)strlen(TEXT) - 1;
+    site->options.return_address = STR("mailer@demo.test");
+    send_text("you@demo.test", "tcp_local far.test fail@far.test", TEXT);
+    RUN_UNTIL(b->seen_count == 6);
+    assert_non_null(strstr(b->text, "text/rfc822-headers\r\n"));
+    assert_non_null(
+        strstr(b->text, "\r\nFrom: Mail Delivery System <mailer@demo.test>\r\n"));
+    site->options.content_return_block_limit++;
+    send_text("you@demo.test", "tcp_local far.test fail@far.test", TEXT);
+    RUN_UNTIL(b->seen_count == 8);
+    assert_non_null(strstr(b->text, "message/rfc822\r\n"));
 }
 
 /* Configurations in which the words are those of the channel. */

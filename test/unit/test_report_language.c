@@ -145,6 +145,27 @@ static void test_default(void **state)
     free(report);
 }
 
+/* A text that becomes too long is not the end of the report. */
+static void test_too_long(void **state)
+{
+    enum { TIMES = 30000, LINE = 60 };
+    struct test *t = *state;
+    char *body = malloc(2 * TIMES), *header = malloc(LINE * 100);
+    for (unsigned i = 0; i < TIMES; i++) {
+        memcpy(body + 2 * i, "%H", 2);
+    }
+    memset(header, 'x', LINE * 100);
+    struct report_text text = {.charset = STR("us-ascii"),
+                               .language = STR("en"),
+                               .body = str_n(body, 2 * TIMES)};
+    char *report = written(t, &text, str_n(header, LINE * 100));
+    assert_non_null(strstr(report, "\r\nYour message could not be delivered"));
+    assert_null(strstr(report, "Content-Language"));
+    free(report);
+    free(body);
+    free(header);
+}
+
 static void test_folders(void **state)
 {
     static const char *const german[] = {"de", "DE", "de/", "PMDF_LANG:de/",
@@ -169,6 +190,7 @@ static void test_folders(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(test_probe), TEST(test_language),
-                                       TEST(test_default), TEST(test_folders)};
+                                       TEST(test_default), TEST(test_folders),
+                                       TEST(test_too_long)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
