@@ -65,9 +65,14 @@ static inline int64_t entry_position(int64_t id)
       " FROM entries e JOIN messages m ON m.number = e.number"                           \
       " WHERE e.state = 0 AND e.channel = ?3 AND e.host = ?4 AND e.next_try_ms <= ?1"    \
       " ORDER BY e.next_try_ms, e.number, e.position LIMIT ?2")                          \
-    X(NEXT_LANE, "SELECT channel, host FROM entries INDEXED BY entries_lane"             \
-                 " WHERE state = 0 AND (channel, host) > (?1, ?2)"                       \
-                 " ORDER BY channel, host LIMIT 1")                                      \
+    /* Two, because a comparison of (channel, host) would look at every entry of a lane. \
+     */                                                                                  \
+    X(NEXT_HOST, "SELECT channel, host FROM entries INDEXED BY entries_lane"             \
+                 " WHERE state = 0 AND channel = ?1 AND host > ?2"                       \
+                 " ORDER BY host LIMIT 1")                                               \
+    X(NEXT_CHANNEL, "SELECT channel, host FROM entries INDEXED BY entries_lane"          \
+                    " WHERE state = 0 AND channel > ?1"                                  \
+                    " ORDER BY channel, host LIMIT 1")                                   \
     X(BODY, "SELECT data FROM bodies WHERE number = ?1")                                 \
     X(HEADER, "SELECT replaces, data FROM headers WHERE number = ?1 AND header = ?2")    \
     X(RECIPIENTS, "SELECT address, notify, orcpt FROM recipients"                        \

@@ -283,25 +283,39 @@ static bool read_lane(struct queue_store *s, struct queue_store_claim *c, str ch
     return read_rows(s, q, c->now_ms, limit, due, count, r);
 }
 
-/* The lane behind the one whose turn was last, or false: that was the last one, and the
- * first has its turn again. */
-static bool next_lane(struct queue_store *s, struct queue_result *r, bool *good)
+/* The first lane that the statement finds behind the one whose turn was last. */
+static bool step_lane(struct queue_store *s, enum sqlite_statement id,
+                      struct queue_result *r, bool *good)
 {
-    sqlite3_stmt *q = store_statement(s, SQL_NEXT_LANE, r);
-    *good = q != NULL;
+    sqlite3_stmt *q = store_statement(s, id, r);
     if (q == NULL) {
+        *good = false;
         return false;
     }
     sqlite3_bind_text(q, 1, s->lane_channel, -1, SQLITE_TRANSIENT);
-    sqlite3_bind_text(q, 2, s->lane_host, -1, SQLITE_TRANSIENT);
+    if (id == SQL_NEXT_HOST) {
+        sqlite3_bind_text(q, 2, s->lane_host, -1, SQLITE_TRANSIENT);
+    }
     int rc = sqlite3_step(q);
-    bool found = rc == SQLITE_ROW;
-    snprintf(s->lane_channel, sizeof s->lane_channel, "%s",
-             found ? (const char *)sqlite3_column_text(q, 0) : "");
-    snprintf(s->lane_host, sizeof s->lane_host, "%s",
-             found ? (const char *)sqlite3_column_text(q, 1) : "");
-    *good = found || rc == SQLITE_DONE || store_fail(s, r);
+    if (rc == SQLITE_ROW) {
+        snprintf(s->lane_channel, sizeof s->lane_channel, "%s",
+                 (const char *)sqlite3_column_text(q, 0));
+        snprintf(s->lane_host, sizeof s->lane_host, "%s",
+                 (const char *)sqlite3_column_text(q, 1));
+    }
+    *good = rc == SQLITE_ROW || rc == SQLITE_DONE || store_fail(s, r);
     sqlite3_reset(q);
+    return rc == SQLITE_ROW;
+}
+
+/* The next lane has its turn; false: that was the last one, and then the first has. */
+static bool next_lane(struct queue_store *s, struct queue_result *r, bool *good)
+{
+    bool found = step_lane(s, SQL_NEXT_HOST, r, good) ||
+                 (*good && step_lane(s, SQL_NEXT_CHANNEL, r, good));
+    if (!found) {
+        s->lane_channel[0] = s->lane_host[0] = '\0';
+    }
     return found;
 }
 
