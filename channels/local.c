@@ -17,13 +17,13 @@
 #include "router/worker.h"
 
 struct local_state {
-    int root_fd;
+    struct maildir_root root; /* its rule is the snapshot's, which lives longer */
 };
 
 struct local_delivery {
     uv_work_t work;
     struct job *job;
-    int root_fd; /* of the state of the job's runtime */
+    const struct maildir_root *root; /* of the state of the job's runtime */
     str host;
 };
 
@@ -74,7 +74,7 @@ static bool local_prepare(const struct snapshot *s, void *before, void **state,
     arena_free(&a);
     struct local_state *local = calloc(1, sizeof *local);
     check(local != NULL);
-    local->root_fd = fd;
+    local->root = (struct maildir_root){fd, s->options.maildir_folder};
     *state = local;
     return true;
 }
@@ -82,16 +82,16 @@ static bool local_prepare(const struct snapshot *s, void *before, void **state,
 static void local_retire(void *state)
 {
     struct local_state *local = state;
-    close(local->root_fd);
+    close(local->root.fd);
     free(local);
 }
 
 static bool local_verify(void *state, const struct channel *c, const struct address *to,
                          struct outcome *out)
 {
-    char user[MAILDIR_USER_MAX + 1];
+    struct maildir_folder folder;
     (void)c;
-    return maildir_find(((struct local_state *)state)->root_fd, to->local, user, out);
+    return maildir_find(&((struct local_state *)state)->root, to, &folder, out);
 }
 
 /* --- delivering, on a pool thread --- */
@@ -107,14 +107,15 @@ static void deliver_one(const struct local_delivery *d, unsigned i)
 {
     struct job *job = d->job;
     struct job_recipient *r = &job->recipients[i];
-    char user[MAILDIR_USER_MAX + 1], path[MAILDIR_PATH_MAX] = "";
+    struct maildir_folder folder;
+    char path[MAILDIR_PATH_MAX] = "";
     struct address to;
     const char *bad = address_parse(r->address, &to);
     if (bad != NULL) {
         outcome_set(&r->outcome, OUTCOME_FAILED, 0, 5, 1, 3, "the address %s", bad);
         return;
     }
-    if (!maildir_find(d->root_fd, to.local, user, &r->outcome)) {
+    if (!maildir_find(d->root, &to, &folder, &r->outcome)) {
         r->outcome.code = 0; /* no reply to anybody here */
         return;
     }
@@ -126,7 +127,7 @@ static void deliver_one(const struct local_delivery *d, unsigned i)
         .serial = i,
         .now_us = now_us(),
     };
-    maildir_deliver(d->root_fd, user, &m, path, &r->outcome);
+    maildir_deliver(d->root, &folder, &m, path, &r->outcome);
     /* With several recipients each outcome's text names its own file. */
     if (r->outcome.class == OUTCOME_DELIVERED && job->recipient_count == 1) {
         snprintf(job->peer, sizeof job->peer, "%.*s", (int)sizeof job->peer - 1, path);
@@ -156,7 +157,7 @@ static void local_deliver(struct worker *w, void *state, struct job *job)
     check(d != NULL && state != NULL);
     d->work.data = d;
     d->job = job;
-    d->root_fd = ((struct local_state *)state)->root_fd;
+    d->root = &((struct local_state *)state)->root;
     d->host = channel_local_name(job->runtime->snapshot, job->channel);
     check(uv_queue_work(&w->loop, &d->work, deliver_all, on_delivered) == 0);
 }

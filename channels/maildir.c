@@ -20,8 +20,74 @@ enum {
     CHUNK = 65536,
     NAME_MAX_OCTETS = 240, /* of a file's name: most file systems take 255 */
     HOST_MAX = 128,
-    OPEN_FOLDER = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
+    OPEN_FOLDER = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+    PASS_FOLDER = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC /* may be unreadable */
 };
+
+/* --- opening --- */
+
+/* fd may be one of PASS_FOLDER. */
+static bool folder_sync(int fd)
+{
+    int readable = openat(fd, ".", OPEN_FOLDER);
+    bool good = readable >= 0 && fsync(readable) == 0;
+    int error = errno;
+    if (readable >= 0) {
+        close(readable);
+    }
+    errno = error;
+    return good;
+}
+
+/* A folder in `parent`, made with its entry synced when it is missing and `make` is set.
+ * One whose entry could not be synced goes again: the next delivery would take it for one
+ * that is on the disk. -1 with errno. */
+static int folder_open(int parent, const char *name, int flags, bool make)
+{
+    int fd = openat(parent, name, flags);
+    if (fd >= 0 || errno != ENOENT || !make) {
+        return fd;
+    }
+    if (mkdirat(parent, name, 0700) != 0 && errno != EEXIST) {
+        return -1;
+    }
+    if (!folder_sync(parent)) {
+        int error = errno;
+        unlinkat(parent, name, AT_REMOVEDIR);
+        errno = error;
+        return -1;
+    }
+    return openat(parent, name, flags);
+}
+
+/* Opens (PASS_FOLDER) what is at path, one name after another, so that no link is
+ * followed anywhere; the last `made` of them are made. -1 with errno. */
+static int path_open(int root_fd, const char *path, unsigned made)
+{
+    unsigned left = 1;
+    for (const char *p = path; *p != '\0'; p++) {
+        left += *p == '/';
+    }
+    int fd = root_fd;
+    for (; left > 0; left--) {
+        char name[MAILDIR_FOLDER_MAX + 1];
+        size_t len = strcspn(path, "/");
+        memcpy(name, path, len);
+        name[len] = '\0';
+        path += len + (path[len] == '/');
+        int next = folder_open(fd, name, PASS_FOLDER, left <= made);
+        int error = errno;
+        if (fd != root_fd) {
+            close(fd);
+        }
+        errno = error;
+        if (next < 0) {
+            return -1;
+        }
+        fd = next;
+    }
+    return fd;
+}
 
 /* --- which folder --- */
 
@@ -48,24 +114,89 @@ static bool name_ok(str name, struct outcome *out)
 enum folder_state { FOLDER_THERE, FOLDER_MISSING, FOLDER_UNKNOWN };
 
 /* errno is set for FOLDER_UNKNOWN. A link or a file in its place is no folder. */
-static enum folder_state folder_state(int root_fd, const char *user)
+static enum folder_state folder_state(int root_fd, const char *path)
 {
-    struct stat st;
-    if (fstatat(root_fd, user, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-        return S_ISDIR(st.st_mode) ? FOLDER_THERE : FOLDER_MISSING;
+    int fd = path_open(root_fd, path, 0);
+    if (fd >= 0) {
+        close(fd);
+        return FOLDER_THERE;
     }
-    return errno == ENOENT || errno == ENOTDIR ? FOLDER_MISSING : FOLDER_UNKNOWN;
+    return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? FOLDER_MISSING
+                                                                 : FOLDER_UNKNOWN;
 }
 
-static bool find_folder(int root_fd, char *user, struct outcome *out)
+/* What stands for the sequence behind a '%'; *used is its length. */
+static str value_of(str sequence, str user, str domain, size_t *used)
 {
-    enum folder_state state = folder_state(root_fd, user);
-    char *plus = strchr(user + 1, '+');
-    if (state == FOLDER_MISSING && plus != NULL) {
-        *plus = '\0';
-        state = folder_state(root_fd, user);
+    bool first = sequence.ptr[0] == '1' || sequence.ptr[0] == '2';
+    *used = first ? 2 : 1;
+    return first                    ? str_sub(user, 0, (size_t)(sequence.ptr[0] - '0'))
+           : sequence.ptr[0] == 'd' ? domain
+                                    : user;
+}
+
+/* The path of a user. False: it is too long. */
+static bool folder_name(str rule, str user, str domain, struct maildir_folder *folder)
+{
+    struct buf out;
+    bool good = true;
+    buf_init(&out, MAILDIR_FOLDER_MAX);
+    folder->made = 1;
+    for (size_t i = 0; good && i < rule.len; i++) {
+        str value = str_sub(rule, i, 1);
+        if (rule.ptr[i] == '%') {
+            size_t used;
+            bool of_domain = rule.ptr[i + 1] == 'd';
+            value = value_of(str_from_pos(rule, i + 1), user, domain, &used);
+            folder->made = of_domain ? 0 : folder->made;
+            i += used;
+        } else if (rule.ptr[i] == '/') {
+            folder->made++;
+        }
+        good = buf_str(&out, value);
     }
-    if (state == FOLDER_THERE || strcmp(user, "postmaster") == 0) {
+    memcpy(folder->path, out.data, out.len);
+    folder->path[out.len] = '\0';
+    for (size_t i = 0; i < out.len; i++) {
+        folder->path[i] = ascii_lower(folder->path[i]);
+    }
+    buf_free(&out);
+    return good;
+}
+
+/* Are the folders there above those that may be made? */
+static bool makeable(const struct maildir_root *root, const struct maildir_folder *folder)
+{
+    char above[MAILDIR_FOLDER_MAX + 1];
+    snprintf(above, sizeof above, "%s", folder->path);
+    for (unsigned i = 0; i < folder->made; i++) {
+        char *slash = strrchr(above, '/');
+        if (slash == NULL) {
+            return true; /* the root is there */
+        }
+        *slash = '\0';
+    }
+    return folder->made > 0 && folder_state(root->fd, above) == FOLDER_THERE;
+}
+
+static bool find_folder(const struct maildir_root *root, str user, str domain,
+                        struct maildir_folder *folder, struct outcome *out)
+{
+    bool postmaster = str_ieq(user, STR("postmaster"));
+    bool wants_domain = memmem(root->rule.ptr, root->rule.len, "%d", 2) != NULL;
+    if ((wants_domain && !domain_name_ok(domain)) ||
+        !folder_name(root->rule, user, domain, folder)) {
+        outcome_set(out, OUTCOME_FAILED, 550, 5, 1, 3,
+                    "no mailbox can have this address");
+        return false;
+    }
+    enum folder_state state = folder_state(root->fd, folder->path);
+    ptrdiff_t plus = str_find(user, '+');
+    if (state == FOLDER_MISSING && plus > 0) {
+        return find_folder(root, str_sub(user, 0, (size_t)plus), domain, folder, out);
+    }
+    folder->made = postmaster ? folder->made : 0;
+    if (state == FOLDER_THERE || (postmaster && makeable(root, folder))) {
         return true;
     }
     if (state == FOLDER_MISSING) {
@@ -77,24 +208,17 @@ static bool find_folder(int root_fd, char *user, struct outcome *out)
     return false;
 }
 
-bool maildir_find(int root_fd, str local, char user[MAILDIR_USER_MAX + 1],
-                  struct outcome *out)
+bool maildir_find(const struct maildir_root *root, const struct address *to,
+                  struct maildir_folder *folder, struct outcome *out)
 {
     struct arena *a = arena_new();
-    str name = address_unquote_local(a, local);
-    bool good = name_ok(name, out);
-    if (good) {
-        for (size_t i = 0; i < name.len; i++) {
-            user[i] = ascii_lower(name.ptr[i]);
-        }
-        user[name.len] = '\0';
-        good = find_folder(root_fd, user, out);
-    }
+    str name = address_unquote_local(a, to->local);
+    bool good = name_ok(name, out) && find_folder(root, name, to->domain, folder, out);
     arena_free(&a);
     return good;
 }
 
-/* --- opening --- */
+/* --- opening a mailbox --- */
 
 /* What went wrong, as an outcome: always one that is tried again. */
 static void outcome_errno(struct outcome *out, const char *what, int error)
@@ -112,27 +236,6 @@ static void outcome_errno(struct outcome *out, const char *what, int error)
     }
 }
 
-/* A folder in `parent`, made with its entry synced when it is missing and `make` is set.
- * One whose entry could not be synced goes again: the next delivery would take it for one
- * that is on the disk. -1 with errno. */
-static int folder_open(int parent, const char *name, bool make)
-{
-    int fd = openat(parent, name, OPEN_FOLDER);
-    if (fd >= 0 || errno != ENOENT || !make) {
-        return fd;
-    }
-    if (mkdirat(parent, name, 0700) != 0 && errno != EEXIST) {
-        return -1;
-    }
-    if (fsync(parent) != 0) {
-        int error = errno;
-        unlinkat(parent, name, AT_REMOVEDIR);
-        errno = error;
-        return -1;
-    }
-    return openat(parent, name, OPEN_FOLDER);
-}
-
 struct folders {
     int user, tmp, new;
 };
@@ -148,11 +251,11 @@ static void folders_close(struct folders *f)
     }
 }
 
-static bool folders_open(struct folders *f, int root_fd, const char *user,
-                         struct outcome *out)
+static bool folders_open(struct folders *f, int root_fd,
+                         const struct maildir_folder *folder, struct outcome *out)
 {
     *f = (struct folders){-1, -1, -1};
-    f->user = folder_open(root_fd, user, strcmp(user, "postmaster") == 0);
+    f->user = path_open(root_fd, folder->path, folder->made);
     if (f->user < 0) {
         if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) {
             outcome_set(out, OUTCOME_FAILED, 550, 5, 1, 1, "no such mailbox here");
@@ -161,13 +264,13 @@ static bool folders_open(struct folders *f, int root_fd, const char *user,
         }
         return false;
     }
-    int cur = folder_open(f->user, "cur", true);
+    int cur = folder_open(f->user, "cur", OPEN_FOLDER, true);
     if (cur >= 0) {
         close(cur);
-        f->tmp = folder_open(f->user, "tmp", true);
+        f->tmp = folder_open(f->user, "tmp", OPEN_FOLDER, true);
     }
     if (f->tmp >= 0) {
-        f->new = folder_open(f->user, "new", true);
+        f->new = folder_open(f->user, "new", OPEN_FOLDER, true);
     }
     if (f->new < 0) {
         outcome_errno(out, "a folder of the mailbox cannot be opened", errno);
@@ -268,13 +371,14 @@ static void make_name(const struct maildir_delivery *m, char name[NAME_MAX_OCTET
              len > 0 ? host : "localhost");
 }
 
-void maildir_deliver(int root_fd, const char *user, const struct maildir_delivery *m,
-                     char path[MAILDIR_PATH_MAX], struct outcome *out)
+void maildir_deliver(const struct maildir_root *root, const struct maildir_folder *folder,
+                     const struct maildir_delivery *m, char path[MAILDIR_PATH_MAX],
+                     struct outcome *out)
 {
     char name[NAME_MAX_OCTETS];
     struct folders f;
     make_name(m, name);
-    if (!folders_open(&f, root_fd, user, out)) {
+    if (!folders_open(&f, root->fd, folder, out)) {
         return;
     }
     int fd =
@@ -293,7 +397,7 @@ void maildir_deliver(int root_fd, const char *user, const struct maildir_deliver
     } else if (fsync(f.new) != 0) {
         outcome_errno(out, "the mailbox cannot be synced", errno);
     } else {
-        snprintf(path, MAILDIR_PATH_MAX, "%s/new/%s", user, name);
+        snprintf(path, MAILDIR_PATH_MAX, "%s/new/%s", folder->path, name);
         outcome_set(out, OUTCOME_DELIVERED, 0, 2, 0, 0, "stored as %s", path);
     }
     folders_close(&f);

@@ -10,16 +10,31 @@
 #include "base/str.h"
 #include "router/outcome.h"
 
+struct address;
 struct body;
 
-enum { MAILDIR_USER_MAX = 64, MAILDIR_PATH_MAX = 320 };
+enum { MAILDIR_USER_MAX = 64, MAILDIR_FOLDER_MAX = 400, MAILDIR_PATH_MAX = 660 };
 
-/* The folder a local part (as written, perhaps quoted) is delivered to, its name in
- * user: the local part in lower case, or without "+detail" when there is no such folder.
+/* Where the Maildirs are. rule: names with '/' between, in which %u stands for the user,
+ * %1u and %2u for its first characters, %d for the domain (MAILDIR_FOLDER). */
+struct maildir_root {
+    int fd;
+    str rule;
+};
+
+/* One Maildir, below the root. Only that of postmaster is ever made, and of it no folder
+ * that has the domain in its name: `made` counts those at the end that may be. */
+struct maildir_folder {
+    char path[MAILDIR_FOLDER_MAX + 1];
+    unsigned made;
+};
+
+/* The folder an address is delivered to. The user is its local part (as written, perhaps
+ * quoted) in lower case, or that without "+detail" when there is no such folder.
  * "postmaster" needs no folder. false: *out says why, FAILED or DEFERRED (RFC 3463
  * 5.1.1, 5.1.3, 4.3.0). */
-bool maildir_find(int root_fd, str local, char user[MAILDIR_USER_MAX + 1],
-                  struct outcome *out);
+bool maildir_find(const struct maildir_root *root, const struct address *to,
+                  struct maildir_folder *folder, struct outcome *out);
 
 struct maildir_delivery {
     const struct body *body; /* CRLF lines; stored with LF */
@@ -30,9 +45,10 @@ struct maildir_delivery {
     int64_t now_us;          /* microseconds since 1970, for the file's name */
 };
 
-/* Stores the message in user's folder: on DELIVERED it is on the disk and path holds
- * "user/new/name". Anything else leaves no trace, but for what the outcome says. */
-void maildir_deliver(int root_fd, const char *user, const struct maildir_delivery *m,
-                     char path[MAILDIR_PATH_MAX], struct outcome *out);
+/* Stores the message in a folder: on DELIVERED it is on the disk and path holds
+ * "folder/new/name". Anything else leaves no trace, but for what the outcome says. */
+void maildir_deliver(const struct maildir_root *root, const struct maildir_folder *folder,
+                     const struct maildir_delivery *m, char path[MAILDIR_PATH_MAX],
+                     struct outcome *out);
 
 #endif

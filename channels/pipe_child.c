@@ -1,5 +1,5 @@
-/* pipe_child: see pipe_child.h. Between fork() and execve() only what POSIX allows there is
- * called: other threads may have held any lock. */
+/* pipe_child: see pipe_child.h. Between fork() and execve() only what POSIX allows there
+ * is called: other threads may have held any lock. */
 #include "channels/pipe_child.h"
 
 #include <errno.h>

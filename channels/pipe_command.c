@@ -228,8 +228,8 @@ void pipe_outcome(const struct pipe_result *r, struct outcome *out)
 {
     str line = first_line(r->output);
     if (r->error != 0) {
-        outcome_set(out, OUTCOME_DEFERRED, 0, 4, 3, 5, "the program cannot be started: %s",
-                    strerror(r->error));
+        outcome_set(out, OUTCOME_DEFERRED, 0, 4, 3, 5,
+                    "the program cannot be started: %s", strerror(r->error));
     } else if (r->timed_out || r->stopped || r->body_failed || r->signal != 0) {
         ended_early(r, out);
     } else if (r->status == 0) {

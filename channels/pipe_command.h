@@ -39,19 +39,19 @@ void pipe_call_make(const struct pipe_command *p, const struct pipe_envelope *e,
 
 /* What a program said: how it ended, and the beginning of what it wrote. */
 struct pipe_result {
-    int error;         /* it could not be started: errno; 0: it was */
-    bool timed_out;    /* it was killed after its time */
-    bool stopped;      /* it was killed because the daemon ends */
-    bool body_failed;  /* it was killed because the message cannot be read */
-    int signal;        /* it died of; 0: none */
-    int status;        /* else its exit status */
+    int error;        /* it could not be started: errno; 0: it was */
+    bool timed_out;   /* it was killed after its time */
+    bool stopped;     /* it was killed because the daemon ends */
+    bool body_failed; /* it was killed because the message cannot be read */
+    int signal;       /* it died of; 0: none */
+    int status;       /* else its exit status */
     unsigned timeout_s;
     str output;
 };
 
-/* What came of it, by sysexits.h: 0 delivered; 71, 74, 75 and 79 deferred, as are signals,
- * time-outs and what keeps it from being started; all else failed. The first line of the
- * output is told, and its status code (RFC 3463) taken when it fits. */
+/* What came of it, by sysexits.h: 0 delivered; 71, 74, 75 and 79 deferred, as are
+ * signals, time-outs and what keeps it from being started; all else failed. The first
+ * line of the output is told, and its status code (RFC 3463) taken when it fits. */
 void pipe_outcome(const struct pipe_result *r, struct outcome *out);
 
 #endif

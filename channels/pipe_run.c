@@ -17,10 +17,10 @@
 
 enum {
     CHUNK = 65536,
-    OUTPUT_KEPT = 4096,        /* of what it writes */
-    OUTPUT_READ = 64 * 1024,   /* then nobody reads any more, and it gets SIGPIPE */
-    KILL_AFTER_MS = 2000,      /* SIGKILL behind SIGTERM */
-    STOP_AFTER_MS = 5 * 1000,  /* what it is left when the daemon ends */
+    OUTPUT_KEPT = 4096,       /* of what it writes */
+    OUTPUT_READ = 64 * 1024,  /* then nobody reads any more, and it gets SIGPIPE */
+    KILL_AFTER_MS = 2000,     /* SIGKILL behind SIGTERM */
+    STOP_AFTER_MS = 5 * 1000, /* what it is left when the daemon ends */
     HANDLES = 4
 };
 
@@ -263,8 +263,7 @@ static bool refill(struct pipe_run *r)
         return true;
     }
     r->reading = true;
-    long got =
-        body_read(r->reader, r->chunk + kept, CHUNK - kept, r->offset, on_body, r);
+    long got = body_read(r->reader, r->chunk + kept, CHUNK - kept, r->offset, on_body, r);
     if (got < 0) {
         return false; /* on_body() comes */
     }

@@ -176,7 +176,8 @@ static void on_turn(struct worker *w, struct task *t)
     struct address sender = {0};
     (void)w;
     if (q->job->sender.len > 0 && address_parse(q->job->sender, &sender) != NULL) {
-        sender = (struct address){0}; /* as it was queued: cannot be, but nobody is told */
+        sender =
+            (struct address){0}; /* as it was queued: cannot be, but nobody is told */
     }
     begin(q, &sender);
     if (take_recipients(q)) {

@@ -75,6 +75,9 @@ static void dump_options(const struct snapshot *s, struct buf *out)
     buf_puts(out, "!== option.dat\n");
     dump_path(s, "QUEUE_DIRECTORY", o->queue_directory, o->queue_directory_at, out);
     dump_path(s, "MAILDIR_ROOT", o->maildir_root, o->maildir_root_at, out);
+    if (o->maildir_folder_at.source != 0) {
+        buf_printf(out, "MAILDIR_FOLDER=%.*s\n", STR_ARG(o->maildir_folder));
+    }
     dump_path(s, "CONTROL_SOCKET", o->control_socket, o->control_socket_at, out);
     dump_path(s, "DNSSEC_ANCHOR", o->dnssec_anchor, o->dnssec_anchor_at, out);
     if (o->user_at.source != 0) {

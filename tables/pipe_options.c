@@ -33,8 +33,8 @@ const struct pipe_command *pipe_options_find(const struct pipe_options *o, str u
     if (o->commands == NULL) {
         return NULL;
     }
-    const struct pipe_command *found = map_get(
-        o->commands, arena_printf(a, "%.*s@%.*s", STR_ARG(user), STR_ARG(host)));
+    const struct pipe_command *found =
+        map_get(o->commands, arena_printf(a, "%.*s@%.*s", STR_ARG(user), STR_ARG(host)));
     ptrdiff_t plus = str_find(user, '+');
     if (found == NULL && plus > 0) {
         str base = str_sub(user, 0, (size_t)plus);
@@ -96,8 +96,9 @@ void pipe_options_print(const struct pipe_options *o, struct buf *out)
 
 /* ---- programs ---------------------------------------------------------------------- */
 
-/* Takes the next word: what stands between blanks; inside double quotes blanks are part of
- * it, and '\' takes away the meaning of '"' and '\'. NULL: good, *more false at the end. */
+/* Takes the next word: what stands between blanks; inside double quotes blanks are part
+ * of it, and '\' takes away the meaning of '"' and '\'. NULL: good, *more false at the
+ * end. */
 static const char *take_word(struct arena *a, str *rest, str *word, bool *more)
 {
     *rest = str_trim(*rest);
@@ -105,7 +106,8 @@ static const char *take_word(struct arena *a, str *rest, str *word, bool *more)
     char *out = arena_array(a, char, rest->len + 1);
     size_t n = 0, i = 0;
     bool quoted = false;
-    for (; i < rest->len && (quoted || (rest->ptr[i] != ' ' && rest->ptr[i] != '\t')); i++) {
+    for (; i < rest->len && (quoted || (rest->ptr[i] != ' ' && rest->ptr[i] != '\t'));
+         i++) {
         char c = rest->ptr[i];
         if (c == '"') {
             quoted = !quoted;
@@ -151,7 +153,8 @@ static const char *word_fault(str word)
 /* "sh -c '... %s'": the address would be read as part of a shell's program. */
 static bool goes_through_shell(const struct pipe_command *p)
 {
-    static const char *const shells[] = {"sh", "bash", "dash", "ksh", "zsh", "csh", "tcsh"};
+    static const char *const shells[] = {"sh",  "bash", "dash", "ksh",
+                                         "zsh", "csh",  "tcsh"};
     ptrdiff_t slash = str_rfind(p->words[0], '/');
     str name = str_from_pos(p->words[0], (size_t)(slash + 1));
     bool shell = false, command = false;
@@ -194,9 +197,10 @@ static const char *command_read(struct arena *a, str text, struct pipe_command *
     if (words.n > WORDS_MAX) {
         return "it has more than 100 words";
     }
-    return goes_through_shell(p) ? "an address must not become part of what a shell reads; "
-                                   "put it into a word of its own behind the script"
-                                 : NULL;
+    return goes_through_shell(p)
+               ? "an address must not become part of what a shell reads; "
+                 "put it into a word of its own behind the script"
+               : NULL;
 }
 
 bool pipe_user_ok(str user)
@@ -214,19 +218,20 @@ static bool is_address(const struct compile *c, str name)
 {
     ptrdiff_t at = str_rfind(name, '@');
     str host = str_from_pos(name, (size_t)(at + 1));
-    return at >= 0 || (domain_name_ok(host) && (str_find(host, '.') >= 0 ||
-                                                snapshot_host(c->s, host) != NULL));
+    return at >= 0 || (domain_name_ok(host) &&
+                       (str_find(host, '.') >= 0 || snapshot_host(c->s, host) != NULL));
 }
 
 static const char *address_fault(str name)
 {
     ptrdiff_t at = str_rfind(name, '@');
     str host = str_from_pos(name, (size_t)(at + 1));
-    bool good = domain_name_ok(host) &&
-                (at < 0 || pipe_user_ok(str_sub(name, 0, (size_t)at)));
-    return good ? NULL
-                : "no program gets mail for such an address, only for letters, digits and "
-                  "+ - . _ = at a domain";
+    bool good =
+        domain_name_ok(host) && (at < 0 || pipe_user_ok(str_sub(name, 0, (size_t)at)));
+    return good
+               ? NULL
+               : "no program gets mail for such an address, only for letters, digits and "
+                 "+ - . _ = at a domain";
 }
 
 static void add_command(struct compile *c, struct pipe_options *out,

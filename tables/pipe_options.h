@@ -1,7 +1,7 @@
-/* pipe_options: what the option file of a pipe channel says, `<channel>_option` beside the
- * main file (PMDF 28.5): a program for each address or host, and limits for all of them.
- * A program is a list of words, read once; addresses are put into words, never through a
- * shell (channels/pipe_command.h). */
+/* pipe_options: what the option file of a pipe channel says, `<channel>_option` beside
+ * the main file (PMDF 28.5): a program for each address or host, and limits for all of
+ * them. A program is a list of words, read once; addresses are put into words, never
+ * through a shell (channels/pipe_command.h). */
 #ifndef TABLES_PIPE_OPTIONS_H
 #define TABLES_PIPE_OPTIONS_H
 
@@ -12,8 +12,8 @@
 
 /* One line ADDRESS=PROGRAM WORD..., or HOST=PROGRAM WORD.... */
 struct pipe_command {
-    str who;        /* "user@host" or "host", as written */
-    str *words;     /* with their sequences; the first is the absolute path of a program */
+    str who;    /* "user@host" or "host", as written */
+    str *words; /* with their sequences; the first is the absolute path of a program */
     unsigned count; /* at least 1 */
     struct span at; /* of the value */
 };

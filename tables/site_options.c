@@ -184,6 +184,47 @@ static void read_forward_bits(struct compile *c, const struct ast_option *o)
     }
 }
 
+/* Names with '/' between, at least one of them with the user in it. */
+static const char *folder_fault(str rule)
+{
+    bool user = false, begins = true;
+    for (size_t i = 0; i < rule.len; i++) {
+        char ch = rule.ptr[i], next = i + 1 < rule.len ? rule.ptr[i + 1] : '\0';
+        if (ch <= ' ' || ch > '~' || (begins && (ch == '/' || ch == '.'))) {
+            return "a name is empty, begins with '.', or has a blank or control "
+                   "character";
+        }
+        begins = ch == '/';
+        if (ch != '%') {
+            continue;
+        }
+        bool first = next == '1' || next == '2';
+        next = first && i + 2 < rule.len ? rule.ptr[i + 2] : first ? '\0' : next;
+        if (next != 'u' && (next != 'd' || first)) {
+            return "behind '%' there is u, d, 1u or 2u";
+        }
+        user = user || (next == 'u' && !first);
+        i += first ? 2 : 1;
+    }
+    return begins ? "it ends with '/', or is empty"
+           : user ? NULL
+                  : "%u must be in it, or all users would share a mailbox";
+}
+
+static void read_maildir_folder(struct compile *c, const struct ast_option *o)
+{
+    struct site_options *out = &c->s->options;
+    const char *fault = folder_fault(o->value);
+    compile_once(c, &out->maildir_folder_at, o);
+    if (fault != NULL) {
+        diag_error(c->diags, o->value_at, "option-range",
+                   "'%.*s' needs names of folders like %%d/%%u: %s", STR_ARG(o->name),
+                   fault);
+        return;
+    }
+    out->maildir_folder = arena_str(c->arena, o->value);
+}
+
 static void read_option(struct compile *c, const struct ast_option *o)
 {
     struct site_options *out = &c->s->options;
@@ -194,6 +235,9 @@ static void read_option(struct compile *c, const struct ast_option *o)
         break;
     case OPTION_SITE_MAILDIR_ROOT:
         read_path(c, o, &out->maildir_root, &out->maildir_root_at);
+        break;
+    case OPTION_SITE_MAILDIR_FOLDER:
+        read_maildir_folder(c, o);
         break;
     case OPTION_SITE_CONTROL_SOCKET:
         read_path(c, o, &out->control_socket, &out->control_socket_at);
@@ -318,6 +362,7 @@ void site_options_compile(struct compile *c, const struct ast *ast)
     c->s->options =
         (struct site_options){.queue_directory = STR(POINTSMAN_QUEUE_DIRECTORY),
                               .maildir_root = STR(POINTSMAN_MAILDIR_ROOT),
+                              .maildir_folder = STR("%u"),
                               .control_socket = STR(POINTSMAN_CONTROL_SOCKET),
                               .user = STR("pointsman"),
                               .dnssec_anchor = STR(""),

@@ -46,6 +46,7 @@ enum dialect { DIALECT_PMDF, DIALECT_IMTA };
  * resolved when compiled. */
 struct site_options {
     str queue_directory, maildir_root, control_socket;
+    str maildir_folder;  /* below maildir_root, see channels/maildir.h; default "%u" */
     str user;            /* default "pointsman" */
     unsigned workers;    /* 0: one per core */
     str dnssec_anchor;   /* file, empty: no validation */
@@ -71,7 +72,8 @@ struct site_options {
     struct span block_size_at, block_limit_at, line_limit_at, max_received_lines_at,
         max_total_received_lines_at, exproute_forward_at, improute_forward_at,
         percent_bang_local_at, dialect_at, silence_at, user_at, workers_at, log_format_at,
-        queue_directory_at, maildir_root_at, control_socket_at, dnssec_anchor_at,
+        queue_directory_at, maildir_root_at, maildir_folder_at, control_socket_at,
+        dnssec_anchor_at,
         received_domain_at, access_errors_at, access_orcpt_at, mapping_paranoia_at,
         use_reverse_database_at, reverse_envelope_at, return_units_at,
         urgent_block_limit_at, normal_block_limit_at, nonurgent_block_limit_at;

@@ -19,6 +19,34 @@ def own(path):
         os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
 
 
+class Folders(RouterTest):
+    def test_mailboxes_by_domain(self):
+        port = free_port()
+        router = self.router(kit.site(
+            ['home.test $U%$D@router.test', 'work.test $U%$D@router.test', 'new.test $U%$D@router.test',
+             '. $U%$H@tcp-daemon'], ['tcp_local smtp\ntcp-daemon'],
+            [kit.service('SMTP', 'tcp_local', port)]),
+            users=['home.test', 'home.test/ann', 'home.test/ann/box', 'work.test', 'work.test/ann',
+                   'work.test/ann/box'])
+        router.write('option.dat', router.read('option.dat') + 'MAILDIR_FOLDER=%d/%u/box\n')
+        router.start()
+        for domain in ('home.test', 'work.test'):
+            word = kit.token()
+            kit.send(port, 'Ann+x@' + domain.upper(), subject=word)
+            mail = router.find_mail(word.encode(), user=domain + '/ann/box')
+            self.assertTrue(mail.startswith(b'Return-Path: '))
+        for address in ('bob@home.test', 'ann@new.test', 'postmaster@new.test'):
+            with self.assertRaises(kit.Refused) as refused:
+                kit.send(port, address)
+            self.assertEqual(refused.exception.code, 550)
+        word = kit.token()
+        kit.send(port, 'postmaster@work.test', subject=word)
+        router.find_mail(word.encode(), user='work.test/postmaster/box')
+        self.assertEqual(sorted(os.listdir(router.path('mail'))), ['home.test', 'work.test'])
+        self.assertEqual(stat.S_IMODE(os.stat(router.path(
+            'mail', 'work.test', 'postmaster')).st_mode), 0o700)
+
+
 class Maildir(SharedRouterTest):
     @classmethod
     def make_router(cls):

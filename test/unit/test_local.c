@@ -38,6 +38,21 @@ static void make_link(const struct fixture *f, const char *to, const char *path)
     assert_int_equal(symlinkat(to, f->fd, path), 0);
 }
 
+/* With the rule "%u" for folders. */
+static bool find(int fd, str local, char user[MAILDIR_FOLDER_MAX + 1],
+                 struct outcome *out)
+{
+    struct maildir_root root = {fd, STR("%u")};
+    struct address to = {.local = local, .domain = STR("here.test")};
+    struct maildir_folder folder;
+    bool good = maildir_find(&root, &to, &folder, out);
+    if (good) {
+        strcpy(user, folder.path);
+        assert_int_equal(folder.made, strcmp(user, "postmaster") == 0);
+    }
+    return good;
+}
+
 static int set_up(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
@@ -121,12 +136,12 @@ static void test_find(void **state)
     };
     struct fixture *f = *state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char user[MAILDIR_USER_MAX + 1];
+        char user[MAILDIR_FOLDER_MAX + 1];
         struct outcome out;
         outcome_init(&out);
         str local =
             str_n(cases[i].local, cases[i].len ? cases[i].len : strlen(cases[i].local));
-        if (maildir_find(f->fd, local, user, &out) != (cases[i].user != NULL)) {
+        if (find(f->fd, local, user, &out) != (cases[i].user != NULL)) {
             fail_msg("'%s': %s", cases[i].local, out.text);
         }
         if (cases[i].user != NULL) {
@@ -143,25 +158,81 @@ static void test_find(void **state)
 static void test_find_length(void **state)
 {
     struct fixture *f = *state;
-    char user[MAILDIR_USER_MAX + 1], name[80];
+    char user[MAILDIR_FOLDER_MAX + 1], name[80];
     struct outcome out;
     memset(name, 'x', sizeof name);
     name[64] = '\0';
     make(f, name);
-    assert_true(maildir_find(f->fd, str_n(name, 64), user, &out));
-    assert_false(maildir_find(f->fd, str_n(name, 63), user, &out));
+    assert_true(find(f->fd, str_n(name, 64), user, &out));
+    assert_false(find(f->fd, str_n(name, 63), user, &out));
     assert_int_equal(out.enhanced[2], 1);
     name[64] = 'x';
-    assert_false(maildir_find(f->fd, str_n(name, 65), user, &out));
+    assert_false(find(f->fd, str_n(name, 65), user, &out));
     assert_int_equal(out.enhanced[2], 3);
+}
+
+static void test_find_by_rule(void **state)
+{
+    static const struct {
+        const char *rule, *local, *domain, *folder; /* NULL: no such mailbox */
+        unsigned made;
+    } cases[] = {
+        {"%d/%u", "Ann", "A.Test", "a.test/ann", 0},
+        {"%d/%u", "ann", "b.test", NULL, 0},
+        {"%d/%u", "ann+x", "a.test", "a.test/ann", 0},
+        {"%d/%u", "carl+x", "a.test", "a.test/carl+x", 0},
+        {"%d/%1u/%2u/%u/box", "bob", "a.test", "a.test/b/bo/bob/box", 0},
+        {"%u/box", "dave", "a.test", "dave/box", 0},
+        {"%u/box", "linked", "a.test", NULL, 0},
+        {"%d/%u", "ann", "linked.test", NULL, 0},
+        {"%d/%u", "ann", "[192.0.2.1]", NULL, 0},
+        {"%d/%u", "ann", "", NULL, 0},
+        {"x-%u", "y", "a.test", "x-y", 0},
+        {"%u/box", "postmaster", "a.test", "postmaster/box", 2},
+        {"%d/%u/box", "Postmaster", "a.test", "a.test/postmaster/box", 2},
+        {"%d/%u/box", "postmaster", "no.test", NULL, 0},
+        {"%u/%d", "postmaster", "a.test", NULL, 0},
+        {"%u@%d", "postmaster", "a.test", NULL, 0},
+    };
+    static const char *const folders[] = {"a.test",
+                                          "a.test/ann",
+                                          "a.test/carl+x",
+                                          "a.test/b",
+                                          "a.test/b/bo",
+                                          "a.test/b/bo/bob",
+                                          "a.test/b/bo/bob/box",
+                                          "dave",
+                                          "dave/box",
+                                          "x-y"};
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        make(f, folders[i]);
+    }
+    make_link(f, "dave", "linked");
+    make_link(f, "a.test", "linked.test");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct maildir_root root = {f->fd, str_from(cases[i].rule)};
+        struct address to = {.local = str_from(cases[i].local),
+                             .domain = str_from(cases[i].domain)};
+        struct maildir_folder folder;
+        struct outcome out;
+        outcome_init(&out);
+        bool found = maildir_find(&root, &to, &folder, &out);
+        if (found != (cases[i].folder != NULL) ||
+            (found && strcmp(folder.path, cases[i].folder) != 0) ||
+            (found && folder.made != cases[i].made)) {
+            fail_msg("case %zu: %d %s %s", i, found, folder.path, out.text);
+        }
+        assert_true(found || out.class == OUTCOME_FAILED);
+    }
 }
 
 static void test_find_unreadable_root(void **state)
 {
-    char user[MAILDIR_USER_MAX + 1];
+    char user[MAILDIR_FOLDER_MAX + 1];
     struct outcome out;
     (void)state;
-    assert_false(maildir_find(-1, STR("ann"), user, &out)); /* EBADF */
+    assert_false(find(-1, STR("ann"), user, &out)); /* EBADF */
     assert_int_equal(out.class, OUTCOME_DEFERRED);
     assert_int_equal(out.code, 451);
 }
@@ -181,7 +252,10 @@ static void deliver_from(const struct fixture *f, const char *user, const char *
         .now_us = 1795220530000042,
     };
     outcome_init(out);
-    maildir_deliver(f->fd, user, &m, path, out);
+    struct maildir_root root = {f->fd, STR("%u")};
+    struct maildir_folder folder = {.made = strcmp(user, "postmaster") == 0};
+    strcpy(folder.path, user);
+    maildir_deliver(&root, &folder, &m, path, out);
     body_unref(&body);
 }
 
@@ -336,6 +410,7 @@ static bool prepare(const char *root, struct diags *d, void **kind_state)
     struct channel *channels[] = {&l};
     struct snapshot s = {.channels = channels, .channel_count = 1};
     s.options.maildir_root = str_from(root);
+    s.options.maildir_folder = STR("%u");
     *kind_state = NULL;
     return kind_local.prepare(&s, NULL, kind_state, d);
 }
@@ -465,6 +540,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_find, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_find_length, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_find_by_rule, set_up, tear_down),
         cmocka_unit_test(test_find_unreadable_root),
         cmocka_unit_test_setup_teardown(test_deliver, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_deliver_large, set_up, tear_down),

@@ -53,7 +53,12 @@ static _Noreturn void child(const char *root, int to, const struct trial *t)
                                      .message_id = STR("10000"),
                                      .host = STR("here.test"),
                                      .serial = i};
-        maildir_deliver(fd, i % 3 == 0 ? "postmaster" : "ann", &m, told.path, &out);
+        struct maildir_root at = {fd, STR("%u")};
+        struct maildir_folder folder = {.path = "ann"};
+        if (i % 3 == 0) {
+            folder = (struct maildir_folder){.path = "postmaster", .made = 1};
+        }
+        maildir_deliver(&at, &folder, &m, told.path, &out);
         if (out.class == OUTCOME_DELIVERED) {
             check(write(to, &told, sizeof told) == sizeof told);
         }
