@@ -135,7 +135,26 @@ static inline int64_t entry_position(int64_t id)
     X(VOID_CLAIMS, "UPDATE entries SET state = 0, next_try_ms = ?1 WHERE state = 1")     \
     X(FILES, "SELECT number, body_file, size FROM messages"                              \
              " WHERE body_file IS NOT NULL")                                             \
-    X(HOLD_MESSAGE, "UPDATE entries SET state = 2, last_error = ?2 WHERE number = ?1")
+    X(HOLD_MESSAGE, "UPDATE entries SET state = 2, last_error = ?2 WHERE number = ?1")   \
+    X(WALK_ENTRIES,                                                                      \
+      "SELECT number, position, state, attempts, next_try_ms, ordered, channel, host,"   \
+      " last_error FROM entries WHERE (number, position) > (?1, ?2)"                     \
+      " ORDER BY number, position LIMIT ?3")                                             \
+    X(WALK_MESSAGES, "SELECT number, created_ms, size, sender FROM messages"             \
+                     " WHERE number >= ?1 ORDER BY number")                              \
+    X(STOPPED_SINCE, "SELECT channel, since_ms FROM stopped ORDER BY channel")           \
+    X(STORY_MESSAGE,                                                                     \
+      "SELECT created_ms, sender, source_channel, eight_bit, size, body_file, ret,"      \
+      " envid FROM messages WHERE number = ?1")                                          \
+    X(STORY_ENTRIES,                                                                     \
+      "SELECT position, channel, host, state, attempts, next_try_ms, last_error,"        \
+      " sender, returns, header, notices, priority, ordered, redirected"                 \
+      " FROM entries WHERE number = ?1 ORDER BY position")                               \
+    X(STORY_ATTEMPTS,                                                                    \
+      "SELECT position, attempt, at_ms, channel, host, peer, tls, outcome, delivered,"   \
+      " deferred, failed FROM attempts WHERE number = ?1 ORDER BY position, attempt")    \
+    X(COPY_ENTRY, "SELECT header FROM entries WHERE number = ?1"                         \
+                  " AND (?2 < 0 OR position = ?2) ORDER BY position LIMIT 1")
 
 enum sqlite_statement {
 #define STATEMENT_ID(id, sql) SQL_##id,

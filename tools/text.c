@@ -6,13 +6,33 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+/* Codes by which a terminal is told what to do (C1), and those that turn the direction of
+ * what follows, so that it reads as what it is not. */
+static bool is_harmful(uint32_t code)
+{
+    return code < ' ' || (code >= 0x7f && code < 0xa0) || code == 0x200e ||
+           code == 0x200f || (code >= 0x2028 && code <= 0x202e) ||
+           (code >= 0x2066 && code <= 0x2069);
+}
+
+size_t text_safe(str text)
+{
+    uint32_t code;
+    size_t n = str_utf8(text, &code);
+
+    return n > 0 && !is_harmful(code) ? n : 0;
+}
+
 str text_plain(struct arena *a, str text)
 {
     char *out = arena_strndup(a, text.ptr, text.len);
 
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)out[i];
-        out[i] = (char)(c < ' ' || c == 0x7f ? '?' : c);
+    for (size_t i = 0; i < text.len;) {
+        size_t n = text_safe(str_from_pos(text, i));
+        if (n == 0) {
+            out[i++] = '?';
+        }
+        i += n;
     }
     return str_n(out, text.len);
 }
