@@ -117,18 +117,15 @@ static const struct command commands[] = {
      "  pointsman print -c etc/demo > before.txt\n"
      "  pointsman print -o canonical\n",
      TAKES_ALLOW | TAKES_OUTPUT, 0, 0, cmd_print},
-    {"queue", "list|release|backup|check [ID|DIR]",
-     "what is in the queue; let go what is held; copy it",
-     "list shows each delivery that is not made yet: id, age, state, channel, sender,\n"
-     "recipients, and why it waits or is held. release ID makes what is held of a\n"
-     "message due at once, through the daemon, or in the queue itself when none runs.\n"
-     "backup DIR makes a copy of the queue that stands by itself, check [DIR] reads all\n"
-     "of the queue, or of a copy, and tells what is wrong: both also while it is used.\n"
-     "Exit: 0, 1 it is not held, the daemon refused, or something is wrong,\n"
-     "2 it cannot be read or changed.\n",
-     "  pointsman queue list --held\n"
-     "  pointsman queue backup /var/backups/pointsman-queue\n",
-     TAKES_HELD | TAKES_SOCKET | TAKES_JSON, 1, 2, cmd_queue},
+    {"queue", "COMMAND [ID...|CHANNEL|DIR]", "what is in the queue, and what becomes of it",
+     "Look: summarize (by channel), directory [CHANNEL] (or list), show ID, read ID,\n"
+     "top [channel|host|sender|reason]. Act: hold, release, retry, return (to the sender),\n"
+     "delete, redirect: by ID..., --channel or a filter. stop, start CHANNEL. Keep: backup\n"
+     "DIR, check [DIR]. All of it works beside the daemon, and without one.\n"
+     "Exit: 0, 1 nothing like that, refused or wrong, 2 it cannot be read or changed.\n",
+     "  pointsman queue retry --channel tcp_partner\n"
+     "  pointsman queue return --from '*@spam.test' --older 2d --dry-run\n",
+     TAKES_QUEUE | TAKES_SOCKET | TAKES_JSON, 1, -1, cmd_queue},
     {"status", "", "ask the running daemon how it does",
      "Exit: 0, 1 the daemon said no, 2 it cannot be reached.\n",
      "  pointsman status\n"

@@ -39,7 +39,7 @@ enum {
     TAKES_FLAGS = 1 << 21,
     TAKES_RELAY = 1 << 22,
     TAKES_NO_FILES = 1 << 23,
-    TAKES_HELD = 1 << 25, /* of `queue list` */
+    TAKES_QUEUE = 1 << 25, /* of `queue` */
     TAKES_SENDER = 1 << 24,
     TAKES_TLS = 1 << 26, /* of `tls explain`, `audit`, `probe` */
     TAKES_PROBE = 1 << 27, /* of `tls probe` */
@@ -65,11 +65,15 @@ struct tool_options {
     const char *output;                               /* -o; NULL: the usual place */
     const char *addresses;                            /* a file of them, NULL: none */
     const char *flags;                                /* of a mapping; NULL: none */
-    const char *channel, *mx, *ip; /* of `tls explain`; NULL: not given */
+    const char *channel, *mx, *ip; /* of `tls explain` and `queue`; NULL: not given */
     const char *destination, *require; /* of `tls audit` and `tls probe` */
     unsigned timeout_s;                               /* of `tls probe`; 0: not given */
     bool implicit;                                    /* likewise: without STARTTLS */
-    bool held;                                        /* what is held only */
+    struct {                                          /* of `queue` */
+        const char *from, *to, *match, *older, *host; /* which messages */
+        const char *to_channel, *to_host, *entry;
+        bool held, all, dry_run, raw, once;
+    } queue;
     bool help, version, strict, allow_unhonoured, trace, json, tls, relay, no_files;
     enum tool_format format; /* where json is false */
     unsigned max_errors;     /* 0: no limit */
@@ -112,6 +116,7 @@ int cmd_keywords(const struct invocation *in);
 int cmd_options(const struct invocation *in);
 int cmd_print(const struct invocation *in);
 int cmd_queue(const struct invocation *in);
+int cmd_qm(const struct invocation *in);
 int cmd_control(const struct invocation *in); /* status, reload, stop, tls ... */
 int cmd_tls(const struct invocation *in);
 int cmd_version(const struct invocation *in);

@@ -92,25 +92,26 @@ class Queue(RouterTest):
         self.begin()
         ident = self.hold()
         other = self.hold()
-        self.assertEqual(self.queue(0, 'release', ident.lower()),
-                         '%s: released\n' % ident.lower())
+        self.assertEqual(self.queue(0, 'release', ident.lower()), '1 of 1 entry released\n')
         for user in ('ann', 'bob', 'eve', 'joe'):
             self.it.wait_mails(1, user)
         self.it.wait_status(queue_held=1, queue_messages=1)
-        self.it.wait_event('control', command='queue release', id=ident.lower())
-        self.assertIn('there is no such message', self.queue(1, 'release', ident))
+        self.it.wait_event('control', command='queue release', id=ident)
+        self.assertIn('%s is not in the queue' % ident, self.queue(1, 'release', ident))
         self.assertEqual([e['id'] for e in self.entries('--held')], [other])
         reply = json.loads(self.queue(0, 'release', other, '--json'))
-        self.assertEqual((reply['id'], reply['released']), (other, 1))
+        self.assertEqual(reply, {'action': 'release', 'entries': 1, 'changed': 1, 'active': 0,
+                                 'dry_run': False, 'daemon': True})
         self.it.wait_mails(2, 'joe')
 
     def test_release_without_a_daemon(self):
         self.begin()
         ident = self.hold()
         self.it.stop()
-        self.assertIn('released; the daemon is down', self.queue(0, 'release', ident))
-        self.assertIn('the message is not held', self.queue(1, 'release', ident))
-        self.assertIn('there is no such message', self.queue(1, 'release', 'ZZZZZ'))
+        self.assertEqual(self.queue(0, 'release', ident),
+                         '1 of 1 entry released; the daemon is down\n')
+        self.assertIn('0 of 1 entry released', self.queue(1, 'release', ident))
+        self.assertIn('ZZZZZ is not in the queue', self.queue(1, 'release', 'ZZZZZ'))
         self.check_files()
         entry, = self.entries()
         self.assertEqual(entry['state'], 'waiting')
