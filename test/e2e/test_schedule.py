@@ -11,8 +11,8 @@ from peers import Nsd, Scripted
 
 
 class Counting(Scripted):
-    """Takes messages; knows how many connections and transactions were open at the same
-    time, and holds each transaction open for a while."""
+    """Takes messages; knows how many transactions were open at the same time, and holds each
+    open for a while. (A connection that says QUIT is no delivery any more.)"""
 
     def __init__(self, hold=0.0, **replies):
         self.lock, self.hold = threading.Lock(), hold
@@ -20,18 +20,16 @@ class Counting(Scripted):
         self.recipients, self.own = [], threading.local()
         super().__init__(**replies)
 
-    def talk(self, connection):
+    def count(self, change):
         with self.lock:
-            self.open += 1
+            self.open += change
             self.most = max(self.most, self.open)
-        try:
-            super().talk(connection)
-        finally:
-            with self.lock:
-                self.open -= 1
 
     def answer(self, connection, verb, line=b''):
+        if verb == '.':
+            self.count(-1)
         if verb == 'MAIL':
+            self.count(1)
             time.sleep(self.hold)
             self.own.recipients = []
             self.recipients.append(self.own.recipients)
