@@ -126,6 +126,14 @@ static const struct command commands[] = {
      "  pointsman queue retry --channel tcp_partner\n"
      "  pointsman queue return --from '*@spam.test' --older 2d --dry-run\n",
      TAKES_QUEUE | TAKES_SOCKET | TAKES_JSON, 1, -1, cmd_queue},
+    {"qm", "[COMMAND...]", "as PMDF's qm: the queue by numbers, in a session",
+     "directory [CHANNEL] [-held -from= -to= -match= -total] numbers what is queued;\n"
+     "delete, hold, release, return, history, read take the numbers (1,3-5), ids or -all.\n"
+     "summarize, top, held, stop, start, date, help, exit. Without words: standard input.\n"
+     "Exit: the worst of all commands, as for queue.\n",
+     "  pointsman qm directory -held tcp_local\n"
+     "  pointsman qm return 7F3K2\n",
+     TAKES_WORDS, 0, -1, cmd_qm},
     {"status", "", "ask the running daemon how it does",
      "Exit: 0, 1 the daemon said no, 2 it cannot be reached.\n",
      "  pointsman status\n"

@@ -22,7 +22,7 @@ static int unknown_command(const char *name)
 
 static void usage(FILE *out)
 {
-    fputs("Usage: pointsman [-c FILE-or-DIR] COMMAND [OPTION...] [ARGUMENT...]\n\n", out);
+    fputs("Usage: pointsman [-c FILE-or-DIR] COMMAND [OPTION...] [ARGUMENT...]\n", out);
     const struct command *c;
     for (size_t i = 0; (c = command_at(i)); i++) {
         fprintf(out, "  %-10s  %s\n", c->name, c->summary);

@@ -236,8 +236,8 @@ static bool scope_fits(const struct ordering *o)
 {
     const struct queue_filter *f = &o->order.filter;
     const struct queueing *q = o->q;
-    bool narrow = f->channel.ptr || f->host.ptr || f->from.ptr || f->to.ptr ||
-                  f->created_before_ms != 0;
+    bool narrow = f->number != 0 || f->channel.ptr || f->host.ptr || f->from.ptr ||
+                  f->to.ptr || f->created_before_ms != 0;
 
     if (q->word_count > 0 && (filter_given(f) || o->order.all)) {
         fprintf(stderr, "pointsman: %s: either ids, or options that choose messages\n",

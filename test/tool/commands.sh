@@ -121,7 +121,7 @@ expect 'unknown command' 2 '' "did you mean 'check'" chekc
 expect 'unknown option' 2 '' "did you mean '--strict'" check --stric
 
 # Help fits a screen and ends with two examples.
-long=$(for command in '' check rewrite map match queue test explain diff graph keywords options print status reload stop tls version; do
+long=$(for command in '' check rewrite map match queue qm test explain diff graph keywords options print status reload stop tls version; do
     # shellcheck disable=SC2086
     "$tool" $command --help >"$work/out" || echo "$command: exit $?"
     [ "$(wc -l <"$work/out")" -le 24 ] || echo "$command: more than 24 lines"

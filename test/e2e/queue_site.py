@@ -1,0 +1,84 @@
+"""A router for the tests of the queue's tool: one next hop that works, one where nobody
+listens, one that waits for a word before it answers the end of a message."""
+import json
+import threading
+
+import kit
+from harness import RouterTest, free_port, wait_until
+from peers import Aiosmtpd, Scripted
+
+RULES = ['router.test $U%router.test@router.test', 'good.test $U%$D@tcp-good',
+         'dead.test $U%$D@tcp-dead', 'slow.test $U%$D@tcp-slow']
+OURS = ['router.test', 'good.test', 'dead.test', 'slow.test']
+SUE = 'sue@router.test'
+
+
+class Waiting(Scripted):
+    """Answers the end of a message when go is set, with `end`."""
+
+    def __init__(self, **replies):
+        self.go = threading.Event()
+        super().__init__(**replies)
+
+    def answer(self, connection, verb, line=b''):
+        if verb == '.':
+            self.go.wait(15)
+        return super().answer(connection, verb, line)
+
+
+class QueueTest(RouterTest):
+    def begin(self, slow=None, words='', files=()):
+        self.port, self.dead = free_port(), free_port()
+        self.good = self.peer(Aiosmtpd(tls='none'))
+        self.slow = self.peer(Waiting(**(slow or {})))
+        self.addCleanup(self.slow.go.set)
+        to = 'smtp nomx daemon 127.0.0.1 logging backoff PT1H port'
+        self.it = self.router(kit.site(
+            RULES, ['l logging\nrouter.test', 'tcp_local smtp logging\ntcp-daemon',
+                    'tcp_good %s %d\ntcp-good' % (to, self.good.port),
+                    'tcp_dead %s %d\ntcp-dead' % (to, self.dead),
+                    'tcp_slow %s %d maxjobs 1 %s\ntcp-slow' % (to, self.slow.port, words)],
+            [kit.service('SMTP', 'tcp_local', self.port)], OURS, files=dict(files)),
+            users=('ann', 'sue', 'postmaster'))
+        self.it.start()
+
+    def send(self, to, sender=SUE, body='hello', parameters='', subject='test'):
+        """A message; its id. What is for dead.test was deferred once."""
+        with kit.Wire(self.port) as wire:
+            wire.ehlo()
+            done = wire.mail(to, sender, 'Subject: %s\r\n\r\n%s\r\n' % (subject, body),
+                             parameters)
+        ident = kit.queue_id(done.text)
+        if 'dead.test' in str(to):
+            self.it.wait_event('deliver', id=ident, outcome='deferred')
+            self.wait(ident, 'waiting')
+        return ident
+
+    def wait(self, ident, state):
+        wait_until('%s is %s' % (ident, state),
+                   lambda: [e for e in self.entries() if e['id'] == ident and e['state'] == state])
+
+    def at_slow(self, count=1):
+        """So many messages are at the hop that waits."""
+        wait_until('messages at the slow hop',
+                   lambda: [v for v, _ in self.slow.seen].count('DATA') >= count)
+
+    def tool(self, code, *arguments):
+        done = self.it.tool(*arguments)
+        self.assertEqual(done.returncode, code, done.stdout)
+        return done.stdout
+
+    def queue(self, code, *arguments):
+        return self.tool(code, 'queue', *arguments)
+
+    def json(self, *arguments, code=0):
+        return [json.loads(line) for line in self.queue(code, *arguments, '--json').splitlines()]
+
+    def entries(self, *arguments):
+        return self.json('directory', *arguments)
+
+    def ids(self, *arguments):
+        return [e['id'] for e in self.entries(*arguments)]
+
+    def empty(self):
+        self.it.wait_status(queue_messages=0)
