@@ -97,7 +97,7 @@ static bool act_one(struct qm *qm, unsigned number, const struct qm_numbered *e,
     char entry[16], id[QUEUE_ID_MAX];
     char *words[] = {id};
 
-    if (a->channel && !str_ieq(str_from(a->channel), e->channel)) {
+    if (a->channel && number > 0 && !str_ieq(str_from(a->channel), e->channel)) {
         return true;
     }
     memcpy(id, e->id, sizeof id);
@@ -109,7 +109,8 @@ static bool act_one(struct qm *qm, unsigned number, const struct qm_numbered *e,
         q.word_count = 1;
     } else {
         q.filter = (struct queue_filter){.number = e->number,
-                                         .channel = e->channel,
+                                         .channel = number > 0 ? e->channel
+                                                               : str_from(a->channel),
                                          .host = e->host.len > 0 ? e->host : STR_NONE};
         printf("%s: ", e->id);
         fflush(stdout);

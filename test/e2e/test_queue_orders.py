@@ -186,6 +186,8 @@ class Orders(QueueTest):
         self.assertEqual(len(self.ids()), 5)
         self.assertIn('body 1', self.qm('directory\nread 1\nhistory 1\n'))
         self.assertIn('tcp_dead', self.qm('summarize\ntop host\n'))
+        self.qm('hold -channel=tcp_good %s\n' % idents[5], 1)
+        self.qm('hold -channel=tcp_dead %s\nrelease %s\n' % (idents[5], idents[5]))
         self.qm('stop tcp_good\nstart tcp_good\n')
         self.qm('dir\nreturn %s\n' % idents[5])
         self.it.find_mail(b'subject 5', 'sue')
