@@ -295,8 +295,8 @@ void client_on_data(struct smtp_client *m)
     }
 }
 
-/* LMTP: the reply just read is for the first of the recipients accepted that has none; and
- * are there more? RFC 2033 4.2. */
+/* LMTP: the reply just read is for the first of the recipients accepted that has none;
+ * and are there more? RFC 2033 4.2. */
 static bool client_settle_next(struct smtp_client *m)
 {
     struct outcome o;

@@ -1,6 +1,6 @@
-/* stream: one TCP connection, or one to a Unix socket, on one worker: read, write, deadline, backpressure, close,
- * with an optional TLS filter. Knows nothing of SMTP. One timer. Freed in one place:
- * when its libuv handles are closed. */
+/* stream: one TCP connection, or one to a Unix socket, on one worker: read, write,
+ * deadline, backpressure, close, with an optional TLS filter. Knows nothing of SMTP. One
+ * timer. Freed in one place: when its libuv handles are closed. */
 #ifndef CHANNELS_STREAM_H
 #define CHANNELS_STREAM_H
 

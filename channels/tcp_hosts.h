@@ -1,9 +1,9 @@
 /* tcp_hosts: the addresses of a next hop, one after another, as far as IP_ACCESS lets
- * them be tried: literal, Unix socket, MX hosts by preference, or the name itself (RFC 5321
- * 5.1, RFC 7505); then the channel's `lastresort` host. Asks the DNS only for what is tried.
- * Ourselves in an MX list ends the list there, and so does any answer for good (no such
- * domain, no address, null MX): `lastresort` is a further MX host, for mail that would
- * only have to wait. */
+ * them be tried: literal, Unix socket, MX hosts by preference, or the name itself (RFC
+ * 5321 5.1, RFC 7505); then the channel's `lastresort` host. Asks the DNS only for what
+ * is tried. Ourselves in an MX list ends the list there, and so does any answer for good
+ * (no such domain, no address, null MX): `lastresort` is a further MX host, for mail that
+ * would only have to wait. */
 #ifndef CHANNELS_TCP_HOSTS_H
 #define CHANNELS_TCP_HOSTS_H
 

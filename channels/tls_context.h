@@ -47,7 +47,7 @@ struct tls_context {
     /* server: what is shown to who asks for a name; "mail.here.test" or "*.here.test" ->
      * SSL_CTX. NULL: there are none. */
     struct map *names;
-    struct arena *arena; /* of names and certificates */
+    struct arena *arena;      /* of names and certificates */
     const char *other_groups; /* client: groups_retry; NULL: there are none */
     /* client: what tlsverifyfp compares with */
     unsigned char (*fingerprints)[TLS_FINGERPRINT_BYTES];

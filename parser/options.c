@@ -48,10 +48,8 @@ const struct option_row *option_nearest(enum option_file file, str name,
 const char *option_file_name(enum option_file file)
 {
     static const char *const names[OPTION_FILES] = {
-        [OPTION_SITE] = "option.dat",
-        [OPTION_SERVICE] = "dispatcher.cnf",
-        [OPTION_TLS] = "tls.cnf",
-        [OPTION_CHANNEL] = "<channel>_option",
+        [OPTION_SITE] = "option.dat",  [OPTION_SERVICE] = "dispatcher.cnf",
+        [OPTION_TLS] = "tls.cnf",      [OPTION_CHANNEL] = "<channel>_option",
         [OPTION_PIPE] = "pipe_option",
     };
     return names[file];

@@ -175,13 +175,11 @@ struct ast *parse_file(struct arena *a, const struct loader *loader,
                        struct sources *sources, str path, str name, enum syntax syntax,
                        struct diags *diags)
 {
-    static const int START[] = {[SYNTAX_CONFIG] = START_CONFIG,
-                                [SYNTAX_OPTIONS] = START_OPTIONS,
-                                [SYNTAX_MAPPINGS] = START_MAPPINGS,
-                                [SYNTAX_LIST] = START_LIST,
-                                [SYNTAX_DATABASE] = START_DATABASE,
-                                [SYNTAX_ALIASES] = START_ALIASES,
-                                [SYNTAX_MEMBERS] = START_MEMBERS};
+    static const int START[] = {
+        [SYNTAX_CONFIG] = START_CONFIG,     [SYNTAX_OPTIONS] = START_OPTIONS,
+        [SYNTAX_MAPPINGS] = START_MAPPINGS, [SYNTAX_LIST] = START_LIST,
+        [SYNTAX_DATABASE] = START_DATABASE, [SYNTAX_ALIASES] = START_ALIASES,
+        [SYNTAX_MEMBERS] = START_MEMBERS};
     struct parse p = {.arena = a,
                       .loader = loader,
                       .sources = sources,

@@ -7,9 +7,9 @@
 #include "parser/parse.h"
 
 enum {
-    PARSE_INCLUDE_DEPTH = 3, /* PMDF 2.1.4 */
-    PARSE_LINE_MAX = 4096,   /* bytes, continuation lines joined */
-    PARSE_ENTRY_MAX = 16384, /* the same, of a line of a mapping table */
+    PARSE_INCLUDE_DEPTH = 3,   /* PMDF 2.1.4 */
+    PARSE_LINE_MAX = 4096,     /* bytes, continuation lines joined */
+    PARSE_ENTRY_MAX = 16384,   /* the same, of a line of a mapping table */
     PARSE_ALIAS_MAX = 1 << 20, /* the same, of an alias */
     PARSE_TABLE_NAME_MAX = 128,
     PARSE_INCLUDES_MAX = 10000

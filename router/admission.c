@@ -121,8 +121,9 @@ static const char *result_name(const struct access_verdict *v)
 
 bool admission_worth_telling(const struct access_verdict *v)
 {
-    return v->answer == ACCESS_FAULT || v->answer == ACCESS_REJECT || v->hold || v->discard || v->discard_all ||
-           v->new_sender || v->log_match.len > 0 || v->skip || v->replace_ip.len > 0;
+    return v->answer == ACCESS_FAULT || v->answer == ACCESS_REJECT || v->hold ||
+           v->discard || v->discard_all || v->new_sender || v->log_match.len > 0 ||
+           v->skip || v->replace_ip.len > 0;
 }
 
 static void log_some(struct log_line *line, const char *key, str value)

@@ -233,8 +233,8 @@ static void entry_schedule(struct enqueue *e, const struct group *g,
     entry->not_before_ms = g->over == NULL ? first_try_ms(&f) : 0;
 }
 
-/* How many recipients of a group share an entry. A program runs for one, and may take long:
- * what it did is to be remembered before the next one runs. */
+/* How many recipients of a group share an entry. A program runs for one, and may take
+ * long: what it did is to be remembered before the next one runs. */
 static size_t entry_recipients_max(const struct group *g)
 {
     const struct channel_opts *o = &g->channel->opts;

@@ -18,7 +18,8 @@ enum {
 struct list_report;
 /* Collects for one transaction; lives in the arena. session: for the log. */
 struct list_report *list_report_new(struct arena *a, str session);
-/* One more bad member. Nothing when it is there already: a client may name a list twice. */
+/* One more bad member. Nothing when it is there already: a client may name a list twice.
+ */
 void list_report_add(struct list_report *r, const struct snapshot *s,
                      const struct expand_node *n, const struct outcome *why);
 /* They are stored: tells the log. Before those that list_report_make() hung on m are

@@ -7,7 +7,7 @@
 
 /* The text of the 530 5.7.0 to all who speak of mail before TLS on a channel that says
  * musttlsserver (RFC 3207 4). */
-#define REFUSAL_WITHOUT_TLS "Must issue a STARTTLS command first"
+#define REFUSAL_WITHOUT_TLS         "Must issue a STARTTLS command first"
 #define REFUSAL_WITHOUT_CERTIFICATE "A verified client certificate is required"
 
 /* The reply to RCPT for a recipient that is not taken. */

@@ -117,8 +117,8 @@ void access_ask(const struct access_question *q, struct arena *a,
                 struct access_verdict *out);
 /* What tables about recipients can test with $: and $;. */
 uint64_t access_recipient_flags(const struct access_peer *p);
-/* The envelope sender as the tables see it, so that no spelling of an address gets past an
- * entry: rewritten for the source channel (as given when it leads nowhere), no source
+/* The envelope sender as the tables see it, so that no spelling of an address gets past
+ * an entry: rewritten for the source channel (as given when it leads nowhere), no source
  * route, no quotes where they are not needed. */
 void access_sender(const struct snapshot *s, const struct channel *source,
                    const struct address *given, struct arena *a, struct address *out);

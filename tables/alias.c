@@ -12,8 +12,8 @@ str alias_key(struct arena *a, str local, str domain)
                : arena_printf(a, "%.*s\n%.*s", STR_ARG(local), STR_ARG(domain));
 }
 
-/* A '+' at either end of the name makes no subaddress. What could be read as a host behind
- * it is none either: an alias that hands it on would send mail there. */
+/* A '+' at either end of the name makes no subaddress. What could be read as a host
+ * behind it is none either: an alias that hands it on would send mail there. */
 static bool split_subaddress(str local, str *name, str *subaddress)
 {
     ptrdiff_t plus = local.len > 0 ? str_find(str_from_pos(local, 1), '+') : -1;

@@ -24,7 +24,8 @@ struct alias_compile {
     struct map *given;  /* names of the parameters so far */
 };
 
-/* "local", or "local\ndomain", the local part without quotes: the keys of snapshot->aliases, and what is asked for. */
+/* "local", or "local\ndomain", the local part without quotes: the keys of
+ * snapshot->aliases, and what is asked for. */
 str alias_key(struct arena *a, str local, str domain);
 /* The file at the path written there; compiled when it is asked for first, with a warning
  * if it could not be read. With `senders`, its mailboxes are filled. */

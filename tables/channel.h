@@ -30,7 +30,7 @@ struct channel {
     str name;
     enum channel_type type;
     struct channel_opts opts;
-    struct tcp_options tcp; /* of its option file; what holds without one for others */
+    struct tcp_options tcp;   /* of its option file; what holds without one for others */
     struct pipe_options pipe; /* likewise, of a pipe channel */
     str official_host;
     str local_alias;                          /* empty: use snapshot->local_host */
@@ -50,7 +50,8 @@ bool channel_wrote(const struct snapshot *s, const struct channel *c, struct spa
 /* Is it one of the channels that give mail back into the queue: process, reprocess,
  * conversion, defragment and their kin (PMDF 2.3.6)? */
 bool channel_reprocesses(const struct channel *c);
-/* Why mail for the channel is set aside until an operator releases it; NULL: it is not. */
+/* Why mail for the channel is set aside until an operator releases it; NULL: it is not.
+ */
 const char *channel_holds(const struct channel *c);
 const char *channel_type_name(enum channel_type t);
 

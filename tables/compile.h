@@ -54,7 +54,8 @@ bool access_check(struct compile *c, const struct mapping *t);
 /* tls_access.c: what TLS_ACCESS and TLS_PEER_ACCESS can do into s->tls_access; wants
  * channels and mappings. */
 void tls_access_compile(struct compile *c);
-/* tls_client_table.c: TLS_CLIENT_POLICY into s->tls_client; wants profiles and mappings. */
+/* tls_client_table.c: TLS_CLIENT_POLICY into s->tls_client; wants profiles and mappings.
+ */
 void tls_client_compile(struct compile *c);
 /* Warns of tables that nobody calls. called has the names of those that rules do, as
  * keys, case-blind; those that tables call are added. */

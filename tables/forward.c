@@ -92,8 +92,8 @@ static void ask_file(const struct forward_query *q, str to, struct arena *a,
     }
 }
 
-/* One of the many spellings of the address, so that none gets past an entry. What could be
- * read as a host keeps its quotes. */
+/* One of the many spellings of the address, so that none gets past an entry. What could
+ * be read as a host keeps its quotes. */
 static str spelled(const struct address *to, struct arena *a)
 {
     struct address one = *to;

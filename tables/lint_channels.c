@@ -3,8 +3,9 @@
 #include "tables/lint.h"
 
 /* A channel of a kind we do not serve: an error when mail is meant to go there, unless
- * somebody wants to see the rest. Rules for `conversion` and `defragment` are in every file
- * that the originals' configuration programs wrote, and nobody's mail goes by them. */
+ * somebody wants to see the rest. Rules for `conversion` and `defragment` are in every
+ * file that the originals' configuration programs wrote, and nobody's mail goes by them.
+ */
 static void lint_kind(struct compile *c, const struct channel *ch,
                       const struct leads *leads)
 {
@@ -176,7 +177,8 @@ static void lint_pipe(struct compile *c, const struct channel *ch, bool reached)
     }
 }
 
-/* Only SMTP is spoken to clients; of other channels not served at all more is said above. */
+/* Only SMTP is spoken to clients; of other channels not served at all more is said above.
+ */
 static void lint_services(struct compile *c)
 {
     for (unsigned i = 0; i < c->s->service_count; i++) {

@@ -13,8 +13,7 @@ struct tls_switch {
 static void lint_switch_target(struct compile *c, const struct tls_switch *s)
 {
     const struct channel *target = s->to;
-    bool serves =
-        target->type == CHANNEL_TCP || target->type == CHANNEL_UNSUPPORTED;
+    bool serves = target->type == CHANNEL_TCP || target->type == CHANNEL_UNSUPPORTED;
     if (serves && !target->opts.master_only) {
         return;
     }

@@ -77,8 +77,8 @@ struct mapping_hit {
 };
 /* False: that is enough. */
 typedef bool mapping_each_fn(const struct mapping_hit *hit, void *arg);
-/* Calls `each` for every entry that matches, from the top, as if each stood alone: that of
- * another one is not its string. $E ends the walk behind its entry; entries of which a
+/* Calls `each` for every entry that matches, from the top, as if each stood alone: that
+ * of another one is not its string. $E ends the walk behind its entry; entries of which a
  * condition or a call-out fails are passed over, their $E too. NULL, or why the run was
  * given up: what was told by then is not the whole. Texts are in the arena. */
 const char *mapping_each(const struct mapping *t, const struct mapping_input *in,

@@ -14,8 +14,8 @@ bool relay_is_ours(const struct snapshot *s, const struct channel *destination,
                    const struct address *given, const struct address *rewritten,
                    struct arena *a);
 
-/* Is every host ours that a less careful router could find in a local part, quoted or not?
- * True where there is none. */
+/* Is every host ours that a less careful router could find in a local part, quoted or
+ * not? True where there is none. */
 bool relay_local_is_ours(const struct snapshot *s, str local, struct arena *a);
 
 #endif

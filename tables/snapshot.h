@@ -52,8 +52,8 @@ struct site_options {
     str dnssec_anchor;   /* file, empty: no validation */
     unsigned log_format; /* 1 or 5 */
     str received_domain; /* our name in Received; empty: that of the channel */
-    str return_address, return_personal;  /* From of notifications; empty: built in */
-    unsigned content_return_block_limit;  /* of what they return; 0: built in */
+    str return_address, return_personal; /* From of notifications; empty: built in */
+    unsigned content_return_block_limit; /* of what they return; 0: built in */
     struct span return_address_at, return_personal_at, content_return_block_limit_at;
     enum dialect dialect;
     unsigned block_size;              /* bytes of a block; default 1024 */
@@ -73,10 +73,10 @@ struct site_options {
         max_total_received_lines_at, exproute_forward_at, improute_forward_at,
         percent_bang_local_at, dialect_at, silence_at, user_at, workers_at, log_format_at,
         queue_directory_at, maildir_root_at, maildir_folder_at, control_socket_at,
-        dnssec_anchor_at,
-        received_domain_at, access_errors_at, access_orcpt_at, mapping_paranoia_at,
-        use_reverse_database_at, reverse_envelope_at, return_units_at,
-        urgent_block_limit_at, normal_block_limit_at, nonurgent_block_limit_at;
+        dnssec_anchor_at, received_domain_at, access_errors_at, access_orcpt_at,
+        mapping_paranoia_at, use_reverse_database_at, reverse_envelope_at,
+        return_units_at, urgent_block_limit_at, normal_block_limit_at,
+        nonurgent_block_limit_at;
     unsigned alias_domains; /* bits: 1 local part, 2 whole address, 4 *@domain */
     unsigned alias_levels;  /* aliases that lead to each other */
     unsigned or_clauses;    /* 1: one clause of a list that holds is enough */
@@ -127,12 +127,12 @@ struct snapshot {
     const struct tls_profile **tls_profiles; /* in file order; [0] is [*], always there */
     unsigned tls_profile_count;
     const struct tls_client_table
-        *tls_client;                   /* TLS_CLIENT_POLICY; NULL: there is none */
+        *tls_client; /* TLS_CLIENT_POLICY; NULL: there is none */
     const struct tls_access_table *tls_access; /* TLS_ACCESS and TLS_PEER_ACCESS */
-    const struct report_texts *texts; /* the site's words for notifications */
-    struct map *languages; /* case-blind name of a folder -> the words there */
-    const struct inputs *inputs;       /* what it was compiled from */
-    struct image_status image;         /* FRESH: the snapshot comes from it */
+    const struct report_texts *texts;          /* the site's words for notifications */
+    struct map *languages;       /* case-blind name of a folder -> the words there */
+    const struct inputs *inputs; /* what it was compiled from */
+    struct image_status image;   /* FRESH: the snapshot comes from it */
     VEC(const struct slug *) silenced; /* warnings that nobody wants to see */
     str local_host;                    /* official host of the first channel */
 };

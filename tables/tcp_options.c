@@ -245,10 +245,11 @@ void tcp_options_compile(struct compile *c, const struct inputs *in)
         } else if (ch->type == CHANNEL_PIPE) {
             pipe_options_compile(c, f->ast, &ch->pipe);
         } else if (ch->type != CHANNEL_TCP) {
-            diag_warning(c->diags, first_line(c, f->ast), "option-file",
-                         "'%.*s' speaks no SMTP and is no pipe, and only channels that do "
-                         "or are have options; nobody reads this file",
-                         STR_ARG(name));
+            diag_warning(
+                c->diags, first_line(c, f->ast), "option-file",
+                "'%.*s' speaks no SMTP and is no pipe, and only channels that do "
+                "or are have options; nobody reads this file",
+                STR_ARG(name));
         } else {
             read_file(c, f->ast, &ch->tcp);
         }

@@ -61,8 +61,8 @@ struct tls_profile {
     enum tls_protocol protocol_min, protocol_max;
     enum tls_peer_fail peer_fail;
     bool dhe, session_tickets, send_ca_names;
-    bool ca_system; /* yes unless said, or other CAs are named */
-    bool verifies;  /* some channel verifies next hops against its CAs */
+    bool ca_system;   /* yes unless said, or other CAs are named */
+    bool verifies;    /* some channel verifies next hops against its CAs */
     bool peers_named; /* TLS_PEER_ACCESS tells apart, by subject or fingerprint, those
                          whom its CAs for clients verify */
     struct span peer_switch_at; /* a tlspeerswitchchannel of a channel with it, or

@@ -15,10 +15,10 @@ struct trust_reason {
     str pattern, template; /* of the rule or entry; of a line of the host table: host,
                                "" */
     const struct rule_record
-        *rule; /* NULL: a line of the channel/host table, or an entry */
-    bool everybody;                 /* every address, and no table is asked */
-    bool computed; /* where it leads is decided by the address, by the answer of a
-                      call-out or by other rules: it may be elsewhere */
+        *rule;      /* NULL: a line of the channel/host table, or an entry */
+    bool everybody; /* every address, and no table is asked */
+    bool computed;  /* where it leads is decided by the address, by the answer of a
+                       call-out or by other rules: it may be elsewhere */
 };
 
 enum trust_way_kind {

@@ -1,4 +1,5 @@
-/* status, reload, stop, and some of `tls`: the commands that talk to the running daemon. */
+/* status, reload, stop, and some of `tls`: the commands that talk to the running daemon.
+ */
 #include "router/control_client.h"
 #include "tools/daemon_place.h"
 

@@ -166,7 +166,8 @@ int cmd_map(const struct invocation *in)
     struct mapped m = {.in = in, .c = &c, .code = TOOL_OK};
     struct invocation loading = *in;
 
-    loading.options.allow_unhonoured = true; /* also to try what the daemon does not ask */
+    loading.options.allow_unhonoured =
+        true; /* also to try what the daemon does not ask */
     if (!flags_given(in->options.flags, &m.flags) || !configuration_need(&c, &loading)) {
         return TOOL_USAGE;
     }

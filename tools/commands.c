@@ -67,16 +67,19 @@ static const struct command commands[] = {
      "  pointsman test -mapping -table=INTERNAL_IP 192.0.2.7\n",
      TAKES_WORDS, 0, -1, cmd_test},
     {"alias", "ADDRESS...", "what an address stands for, by aliases and FORWARD",
-     "Prints each alias on the way and each address that gets the mail, with the line it\n"
+     "Prints each alias on the way and each address that gets the mail, with the line "
+     "it\n"
      "comes from and its channel; and those that cannot get it, and why. The relay rule\n"
      "is not applied. ADDRESS '-': lines of standard input.\n"
-     "Exit: 0 each address leads somewhere, 1 one does not, 2 the configuration is bad.\n",
+     "Exit: 0 each address leads somewhere, 1 one does not, 2 the configuration is "
+     "bad.\n",
      "  pointsman alias postmaster staff@example.com\n"
      "  pointsman alias staff --sender ann@example.com --source-channel tcp_local\n",
      TAKES_ALLOW | TAKES_SOURCE | TAKES_SENDER | TAKES_JSON, 1, -1, cmd_alias},
     {"explain", "ADDRESS --from-ip IP",
      "one recipient from the connection to the next hop",
-     "Service, switches, relay rule, route and delivery, each with the line that decides.\n"
+     "Service, switches, relay rule, route and delivery, each with the line that "
+     "decides.\n"
      "Exit: 0 accepted, 1 refused, 2 the question cannot be asked.\n",
      "  pointsman explain bob@partner.test --from-ip 192.0.2.7 --tls\n"
      "  pointsman explain ann@example.com --from-ip 2001:db8::7 --service SUBMIT "
@@ -104,7 +107,8 @@ static const struct command commands[] = {
      "  pointsman keywords --json\n",
      TAKES_JSON, 0, 1, cmd_keywords},
     {"options", "[NAME]", "the options of the NAME=value files and what becomes of each",
-     "Without a name: one line for each option of option.dat, dispatcher.cnf, tls.cnf and\n"
+     "Without a name: one line for each option of option.dat, dispatcher.cnf, tls.cnf "
+     "and\n"
      "the option files of channels (<channel>_option). Status is as for keywords.\n"
      "Exit: 0, or 1 when nobody knows the name.\n",
      "  pointsman options COMMAND_RECEIVE_TIME\n"
@@ -117,10 +121,13 @@ static const struct command commands[] = {
      "  pointsman print -c etc/demo > before.txt\n"
      "  pointsman print -o canonical\n",
      TAKES_ALLOW | TAKES_OUTPUT, 0, 0, cmd_print},
-    {"queue", "COMMAND [ID...|CHANNEL|DIR]", "what is in the queue, and what becomes of it",
+    {"queue", "COMMAND [ID...|CHANNEL|DIR]",
+     "what is in the queue, and what becomes of it",
      "Look: summarize (by channel), directory [CHANNEL] (or list), show ID, read ID,\n"
-     "top [channel|host|sender|reason]. Act: hold, release, retry, return (to the sender),\n"
-     "delete, redirect: by ID..., --channel or a filter. stop, start CHANNEL. Keep: backup\n"
+     "top [channel|host|sender|reason]. Act: hold, release, retry, return (to the "
+     "sender),\n"
+     "delete, redirect: by ID..., --channel or a filter. stop, start CHANNEL. Keep: "
+     "backup\n"
      "DIR, check [DIR]. All of it works beside the daemon, and without one.\n"
      "Exit: 0, 1 nothing like that, refused or wrong, 2 it cannot be read or changed.\n",
      "  pointsman queue retry --channel tcp_partner\n"
@@ -128,8 +135,10 @@ static const struct command commands[] = {
      TAKES_QUEUE | TAKES_SOCKET | TAKES_JSON, 1, -1, cmd_queue},
     {"qm", "[COMMAND...]", "as PMDF's qm: the queue by numbers, in a session",
      "directory [CHANNEL] [-held -from= -to= -match= -total] numbers what is queued;\n"
-     "delete, hold, release, return, history, read take the numbers (1,3-5), ids or -all.\n"
-     "summarize, top, held, stop, start, date, help, exit. Without words: standard input.\n"
+     "delete, hold, release, return, history, read take the numbers (1,3-5), ids or "
+     "-all.\n"
+     "summarize, top, held, stop, start, date, help, exit. Without words: standard "
+     "input.\n"
      "Exit: the worst of all commands, as for queue.\n",
      "  pointsman qm directory -held tcp_local\n"
      "  pointsman qm return 7F3K2\n",
@@ -154,14 +163,17 @@ static const struct command commands[] = {
      TAKES_SOCKET | TAKES_JSON, 0, 0, cmd_control},
     {"tls", "explain [ADDRESS]|audit|probe HOST|contexts|reload",
      "the TLS policy of mail that leaves; what a host offers; certificates in use",
-     "explain: each field of the policy for ADDRESS or --channel. audit: the weakest that mail\n"
-     "gets: clear, tls (with anybody), ca, host, pinned. probe: what HOST[:PORT] shows, as\n"
+     "explain: each field of the policy for ADDRESS or --channel. audit: the weakest "
+     "that mail\n"
+     "gets: clear, tls (with anybody), ca, host, pinned. probe: what HOST[:PORT] shows, "
+     "as\n"
      "--channel judges it. contexts: certificates in use. reload: they are read again.\n"
-     "Exit: 0, 1 below --require, no TLS, refused or broken, 2 bad question, nobody there.\n",
+     "Exit: 0, 1 below --require, no TLS, refused or broken, 2 bad question, nobody "
+     "there.\n",
      "  pointsman tls audit --require host --destination partner.test\n"
      "  pointsman tls probe mx.partner.test --channel tcp_partner\n",
-     TAKES_ALLOW | TAKES_SOURCE | TAKES_TLS | TAKES_PROBE | TAKES_SOCKET | TAKES_JSON, 1, 2,
-     cmd_tls},
+     TAKES_ALLOW | TAKES_SOURCE | TAKES_TLS | TAKES_PROBE | TAKES_SOCKET | TAKES_JSON, 1,
+     2, cmd_tls},
     {"version", "", "the version of this program", "Exit: 0.\n",
      "  pointsman version\n"
      "  pointsman -c etc/demo version\n",

@@ -468,10 +468,11 @@ static str summary(const struct making *m)
                             "delivered here by %.*s",
                             STR_ARG(c->name));
     case CHANNEL_PIPE:
-        return arena_printf(m->a,
-                            "accepted if there is a program (else 550 5.1.1), which gets it "
-                            "by %.*s",
-                            STR_ARG(c->name));
+        return arena_printf(
+            m->a,
+            "accepted if there is a program (else 550 5.1.1), which gets it "
+            "by %.*s",
+            STR_ARG(c->name));
     case CHANNEL_HOLD:
         return arena_printf(m->a,
                             "accepted, held on %.*s until an operator releases it, then "

@@ -17,8 +17,8 @@ struct explanation_request {
     unsigned client_port;
     str helo; /* the name it gives itself */
     struct address sender;
-    str client_name;   /* what a confirmed reverse look-up gave; empty: not known */
-    bool tls;          /* the client turns TLS on when it may */
+    str client_name; /* what a confirmed reverse look-up gave; empty: not known */
+    bool tls;        /* the client turns TLS on when it may */
     /* What comes of the handshake, as tables see it. Without version, cipher or group the
      * usual one is taken. With a subject the certificate verifies, where one is asked
      * for.
@@ -55,12 +55,12 @@ struct explanation {
     struct access_verdict port; /* PORT_ACCESS */
     bool let_in;                /* else nothing below was asked */
     struct explained_switch ip, name, tls;
-    bool name_counts;             /* the name was looked at; else name says nothing */
-    struct setting starttls;      /* server side of the channel the session began on */
-    bool in_tls;                  /* the mail comes in over TLS */
-    bool verified;                /* the client's certificate */
+    bool name_counts;        /* the name was looked at; else name says nothing */
+    struct setting starttls; /* server side of the channel the session began on */
+    bool in_tls;             /* the mail comes in over TLS */
+    bool verified;           /* the client's certificate */
     struct tls_access_answer handshake; /* when in_tls */
-    const struct channel *source; /* after all switches */
+    const struct channel *source;       /* after all switches */
     bool trusted;
     struct access_peer peer;    /* as access tables see it */
     struct access_verdict from; /* FROM_ACCESS, when MAIL got as far as that */

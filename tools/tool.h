@@ -41,9 +41,9 @@ enum {
     TAKES_NO_FILES = 1 << 23,
     TAKES_QUEUE = 1 << 25, /* of `queue` */
     TAKES_SENDER = 1 << 24,
-    TAKES_TLS = 1 << 26, /* of `tls explain`, `audit`, `probe` */
+    TAKES_TLS = 1 << 26,   /* of `tls explain`, `audit`, `probe` */
     TAKES_PROBE = 1 << 27, /* of `tls probe` */
-    TAKES_WORDS = 1 << 19 /* what follows the command is left to it */
+    TAKES_WORDS = 1 << 19  /* what follows the command is left to it */
 };
 
 /* --format; --json is JSON, too. */
@@ -60,16 +60,16 @@ struct tool_options {
     const char *helo, *server_ip;                     /* likewise */
     struct {
         const char *version, *cipher, *group, *sni, *subject, *issuer, *spki;
-    } handshake;                                      /* likewise, of its TLS */
-    const char *sender;                               /* of the envelope */
-    const char *output;                               /* -o; NULL: the usual place */
-    const char *addresses;                            /* a file of them, NULL: none */
-    const char *flags;                                /* of a mapping; NULL: none */
-    const char *channel, *mx, *ip; /* of `tls explain` and `queue`; NULL: not given */
+    } handshake;                       /* likewise, of its TLS */
+    const char *sender;                /* of the envelope */
+    const char *output;                /* -o; NULL: the usual place */
+    const char *addresses;             /* a file of them, NULL: none */
+    const char *flags;                 /* of a mapping; NULL: none */
+    const char *channel, *mx, *ip;     /* of `tls explain` and `queue`; NULL: not given */
     const char *destination, *require; /* of `tls audit` and `tls probe` */
-    unsigned timeout_s;                               /* of `tls probe`; 0: not given */
-    bool implicit;                                    /* likewise: without STARTTLS */
-    struct {                                          /* of `queue` */
+    unsigned timeout_s;                /* of `tls probe`; 0: not given */
+    bool implicit;                     /* likewise: without STARTTLS */
+    struct {                           /* of `queue` */
         const char *from, *to, *match, *older, *host; /* which messages */
         const char *to_channel, *to_host, *entry;
         bool held, all, dry_run, raw, once;

@@ -1,7 +1,8 @@
 /* fuzz_smtp_client: the client machine against any server. The first byte says what is
  * to be sent (bits 0-1 TLS level, 2 TLS from the start, 3 handshakes succeed, 4 an 8-bit
- * message, 5-6 recipients, 7 fallback), the second how the bytes are cut into packets, and
- * LMTP when it is even; the rest is what the server sends, then the connection is lost. */
+ * message, 5-6 recipients, 7 fallback), the second how the bytes are cut into packets,
+ * and LMTP when it is even; the rest is what the server sends, then the connection is
+ * lost. */
 #include <stdint.h>
 
 #include "base/check.h"

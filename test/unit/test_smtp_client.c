@@ -353,15 +353,15 @@ static const struct dialogue dialogues[] = {
      {GREET, SAY_LHLO, EHLO_ALL, SAY_GROUP(TO("b@b") TO("c@c") TO("d@d") TO("e@e")),
       "S250 ok\r\n250 ok\r\n550 5.1.1 nobody\r\n250 ok\r\n250 ok\r\n354 go\r\n", "b",
       "C.\r\n", OK, "S452 4.2.2 full\r\n", "S552 5.2.3 too large\r\n", "Q", "CQUIT\r\n"},
-     "b@b delivered 250 2.0.0 ok; c@c failed 550 5.1.1 nobody; d@d deferred 452 4.2.2 full; "
+     "b@b delivered 250 2.0.0 ok; c@c failed 550 5.1.1 nobody; d@d deferred 452 4.2.2 "
+     "full; "
      "e@e failed 552 5.2.3 too large"},
     {"lmtp: all replies at once, then the next message",
      LMTP,
      "b@b c@c",
      {GREET, SAY_LHLO, EHLO_ALL, SAY_GROUP(TO("b@b") TO("c@c")),
       "S250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n", "b", "C.\r\n",
-      "S250 2.0.0 ok\r\n450 4.2.1 later\r\n", "N",
-      SAY_GROUP(TO("b@b") TO("c@c"))},
+      "S250 2.0.0 ok\r\n450 4.2.1 later\r\n", "N", SAY_GROUP(TO("b@b") TO("c@c"))},
      "b@b deferred 0 4.0.0 not attempted; c@c deferred 0 4.0.0 not attempted"},
     {"lmtp: lost among the replies",
      LMTP,

@@ -43,9 +43,10 @@ struct dialogue {
     {                                                                                    \
         text, sizeof(text) - 1                                                           \
     }
-#define GREETING     "220 " NAME " ESMTP\r\n"
-#define EHLO         "EHLO c.example\r\n"
-#define EHLO_CLEAR   "250-" NAME "\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-DSN\r\n250-SIZE 1000\r\n"
+#define GREETING "220 " NAME " ESMTP\r\n"
+#define EHLO     "EHLO c.example\r\n"
+#define EHLO_CLEAR                                                                       \
+    "250-" NAME "\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-DSN\r\n250-SIZE 1000\r\n"
 #define EHLO_NO      EHLO_CLEAR "250 ENHANCEDSTATUSCODES\r\n"
 #define EHLO_MAY     EHLO_CLEAR "250-STARTTLS\r\n250 ENHANCEDSTATUSCODES\r\n"
 #define MAIL         "MAIL FROM:<ann@a.example>\r\n"
@@ -145,8 +146,7 @@ static const struct dialogue dialogues[] = {
      EHLO_NO SENDER_OK "553 5.1.3 The address has no domain\r\n"},
     {"empty recipient", 0, 0, IN(EHLO MAIL "RCPT TO:<>\r\n"),
      EHLO_NO SENDER_OK "501 5.1.3 The address is empty\r\n"},
-    {"recipient's parameter", 0, 0,
-     IN(EHLO MAIL "RCPT TO:<bob@b.example> RET=FULL\r\n"),
+    {"recipient's parameter", 0, 0, IN(EHLO MAIL "RCPT TO:<bob@b.example> RET=FULL\r\n"),
      EHLO_NO SENDER_OK "555 5.5.4 Parameter not recognised\r\n"},
     {"parameters", 0, 0,
      IN(EHLO "MAIL FROM:<ann@a.example> SIZE=1000 BODY=8BITMIME\r\nRSET\r\n"
@@ -295,9 +295,10 @@ static void tls_forgets_what_was_said_in_clear(void **state)
         feed(&h, MAIL);
         assert_true(said(&h, EHLO_FIRST));
         feed(&h, EHLO "STARTTLS\r\n" MAIL RCPT);
-        assert_true(said(&h, "250-tls.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-DSN\r\n"
-                             "250-SIZE\r\n250 ENHANCEDSTATUSCODES\r\n"
-                             "503 5.5.1 TLS is already active\r\n" SENDER_OK RCPT_OK));
+        assert_true(
+            said(&h, "250-tls.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-DSN\r\n"
+                     "250-SIZE\r\n250 ENHANCEDSTATUSCODES\r\n"
+                     "503 5.5.1 TLS is already active\r\n" SENDER_OK RCPT_OK));
         assert_int_equal(h.asked_in_clear, 0);
         machine_host_free(&h);
     }
