@@ -77,12 +77,19 @@ static void on_handle_closed(uv_handle_t *h)
     finish_if_closed(r);
 }
 
+/* The handle ends before its descriptor: a connection that gets the same number next must
+ * not be taken out of the loop when the program ends. */
+static void poll_close(uv_poll_t *h, int fd)
+{
+    uv_close((uv_handle_t *)h, on_handle_closed);
+    close(fd);
+}
+
 static void in_close(struct pipe_run *r)
 {
     if (r->in_open) {
         r->in_open = false;
-        uv_poll_stop(&r->in);
-        close(r->child.in);
+        poll_close(&r->in, r->child.in);
     }
 }
 
@@ -90,8 +97,7 @@ static void out_close(struct pipe_run *r)
 {
     if (r->out_open) {
         r->out_open = false;
-        uv_poll_stop(&r->out);
-        close(r->child.out);
+        poll_close(&r->out, r->child.out);
     }
 }
 
@@ -134,12 +140,8 @@ static void on_end(uv_poll_t *h, int status, int events)
     r->result.status = WIFEXITED(how) ? WEXITSTATUS(how) : 0;
     in_close(r);
     out_close(r);
-    uv_poll_stop(&r->end);
-    close(r->child.pidfd);
+    poll_close(&r->end, r->child.pidfd);
     worker_session_remove(r->worker, &r->session);
-    uv_close((uv_handle_t *)&r->in, on_handle_closed);
-    uv_close((uv_handle_t *)&r->out, on_handle_closed);
-    uv_close((uv_handle_t *)&r->end, on_handle_closed);
     uv_close((uv_handle_t *)&r->timer, on_handle_closed);
 }
 

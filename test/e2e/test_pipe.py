@@ -267,6 +267,20 @@ class Limits(RouterTest):
         self.assertIn('signal %d' % signal.SIGXFSZ, text)
         self.assertEqual(os.stat(site.out + '/large').st_size, 2 << 20)
 
+    def test_sessions_while_it_runs(self):
+        """They get the numbers of descriptors that a program has no more use for."""
+        site = self.site('a@pipe.test=BIN/wait\n', arguments=['--workers', '1'])
+        site.script('wait', '#!/bin/sh\nexec 0<&- >&- 2>&-\ntouch OUT/began\n'
+                            'while [ ! -e OUT/end ]; do sleep 0.1; done\n')
+        ident = site.send('a@pipe.test')
+        wait_until('it runs', lambda: os.path.exists(site.out + '/began'))
+        wires = [kit.Wire(site.port) for _ in range(8)]
+        open(site.out + '/end', 'w').close()
+        self.assertEqual(site.outcome(ident)[0], 'delivered')
+        for wire in wires:
+            wire.want('NOOP', 250)
+            wire.close()
+
     def test_end_of_the_daemon(self):
         site = self.site('a@pipe.test=BIN/sleep\nb@pipe.test=BIN/record\nMAX_PROGRAMS=1\n',
                          arguments=['--retry-after', '1'])
