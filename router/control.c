@@ -266,11 +266,9 @@ static const char *order_refused(const struct snapshot *s, const struct queue_or
 {
     const struct channel *to =
         o->channel.ptr != NULL ? snapshot_channel(s, o->channel) : NULL;
-    if (o->channel.ptr != NULL && to == NULL) {
-        return "there is no channel of that name to redirect to";
-    }
-    if (to != NULL && o->host.ptr != NULL && to->type != CHANNEL_TCP) {
-        return "mail for that channel has no next hop";
+    const char *wrong = control_order_target(o, to);
+    if (wrong != NULL) {
+        return wrong;
     }
     if (o->action == QUEUE_STOP && snapshot_channel(s, o->filter.channel) == NULL) {
         return "there is no channel of that name";

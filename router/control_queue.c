@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "tables/channel.h"
+
 /* --- texts, flags and the cursor, as members --- */
 
 static bool put_text(struct buf *out, const char *name, str text)
@@ -149,6 +151,26 @@ const char *control_order_read(const struct json_object *o, struct queue_order *
         return "\"after\" is not what an answer has";
     }
     return order_check(out);
+}
+
+const char *control_order_target(const struct queue_order *o, const struct channel *to)
+{
+    if (o->channel.ptr == NULL) {
+        return NULL;
+    }
+    if (to == NULL) {
+        return "there is no channel of that name to redirect to";
+    }
+    if (to->type == CHANNEL_UNSUPPORTED) {
+        return "that channel is of a kind that is not supported";
+    }
+    if (to->type == CHANNEL_HOLD) { /* it would leave again at once, to where it was */
+        return "the action hold sets mail aside; redirect does not";
+    }
+    if (o->host.ptr != NULL && to->type != CHANNEL_TCP) {
+        return "mail for that channel has no next hop";
+    }
+    return NULL;
 }
 
 /* --- an answer --- */

@@ -20,6 +20,11 @@ bool control_order_write(struct buf *out, const struct queue_order *o,
 const char *control_order_read(const struct json_object *o, struct queue_order *out,
                                struct queue_cursor *at);
 
+/* Why the order cannot send mail to the channel of that name, `to` in the configuration,
+ * NULL when there is none; NULL: it can, or sends none. */
+struct channel;
+const char *control_order_target(const struct queue_order *o, const struct channel *to);
+
 /* The answer: a line for people, and the members `entries`, `changed`, `active`, and
  * `after` where the walk goes on. */
 void control_order_answer(const struct queue_order *o, const struct queue_step *step,

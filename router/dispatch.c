@@ -84,6 +84,12 @@ static bool make_room(struct dispatch *d, unsigned n, size_t bytes)
     return true;
 }
 
+/* An operator has stopped its channel. What goes back to its sender does not go there. */
+static bool may_not_go(const struct dispatch *d, const struct queue_entry *e)
+{
+    return !e->returned && queue_channel_stopped(d->worker->daemon->queue, e->channel);
+}
+
 /* The claimed entries of m; those set aside or due later are the queue's alone. */
 static void take_in(struct dispatch *d, struct queue_message *m, bool claimed)
 {
@@ -99,8 +105,7 @@ static void take_in(struct dispatch *d, struct queue_message *m, bool claimed)
     scheduler_hold(d->scheduler, n, p->bytes);
     for (unsigned i = 0; i < n; i++) {
         struct delivery *delivery = &p->deliveries[i];
-        if (!room ||
-            queue_channel_stopped(d->worker->daemon->queue, delivery->entry->channel)) {
+        if (!room || may_not_go(d, delivery->entry)) {
             dispatch_give_back(delivery);
         } else {
             delivery_add(delivery, claimed);

@@ -329,8 +329,10 @@ static bool has_reports(const struct settling *st)
 
 static void settle_step(struct settling *st)
 {
+    struct dispatch *dispatch = st->delivery->dispatch;
     bool written = st->writing >= REPORT_KINDS;
-    if (written || !has_reports(st) || report_allowed(st->delivery->dispatch)) {
+    /* While stopping there is no later: what was delivered would be once more. */
+    if (written || !has_reports(st) || dispatch->stopping || report_allowed(dispatch)) {
         reports_write(st);
     } else {
         put_off(st);

@@ -129,9 +129,11 @@ static void delivery_end(struct delivery *d)
  * to come back, and the operator is told at every attempt. */
 static void channel_gone(struct delivery *d)
 {
+    const char *what = d->job.channel == NULL
+                           ? "the configuration has no channel '%.*s' any more"
+                           : "channel '%.*s' is of a kind that is not supported";
     for (unsigned i = 0; i < d->job.recipient_count; i++) {
-        outcome_set(&d->job.recipients[i].outcome, OUTCOME_DEFERRED, 0, 4, 3, 5,
-                    "the configuration has no channel '%.*s' any more",
+        outcome_set(&d->job.recipients[i].outcome, OUTCOME_DEFERRED, 0, 4, 3, 5, what,
                     STR_ARG(d->entry->channel));
     }
     delivery_end(d);
@@ -149,31 +151,33 @@ static void fail_all(struct delivery *d, unsigned subject, unsigned detail,
 
 /* What fails without being tried, so that its sender is told: an operator wants it, or it
  * is larger than its way allows and was accepted because of its other recipients. */
-static bool failed_early(struct delivery *d)
+static bool fails_early(const struct delivery *d)
+{
+    return d->entry->returned || d->entry->too_large != NULL;
+}
+
+static void fail_early(struct delivery *d)
 {
     char text[160];
     if (d->entry->returned) {
         fail_all(d, 0, 0, "returned by the administrator of this system");
-        return true;
-    }
-    if (d->entry->too_large == NULL) {
-        return false;
+        return;
     }
     snprintf(text, sizeof text,
              "the message is larger than its way to the recipient allows (%s)",
              d->entry->too_large);
     fail_all(d, 3, 4, text);
-    return true;
 }
 
 void delivery_start(struct delivery *d)
 {
     struct worker *w = d->dispatch->worker;
     job_fill(d, w->current);
-    if (failed_early(d)) {
+    if (fails_early(d)) {
+        fail_early(d);
         return;
     }
-    if (d->job.channel == NULL) {
+    if (d->job.channel == NULL || d->job.channel->type == CHANNEL_UNSUPPORTED) {
         channel_gone(d);
         return;
     }
@@ -223,9 +227,11 @@ struct job *job_next(struct job *job)
         struct delivery *next = (struct delivery *)item;
         job_fill(next, job->runtime);
         check(next->job.channel != NULL);
-        if (!failed_early(next)) {
+        if (!fails_early(next)) {
             return &next->job;
         }
+        scheduler_return_gate(&next->item, &d->item); /* the connection goes on */
+        fail_early(next);
     }
     return NULL;
 }

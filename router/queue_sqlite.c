@@ -128,12 +128,6 @@ void sqlite_close(struct queue_store **s)
     free(gone);
 }
 
-static bool sqlite_recover(struct queue_store *s, int64_t now_ms, struct queue_result *r)
-{
-    return check_quickly(s, r) && store_carry_out_all(s, r) &&
-           store_do_number(s, SQL_VOID_CLAIMS, now_ms, r) && bodies_recover(s, r);
-}
-
 /* --- transactions --- */
 
 static bool sqlite_begin(struct queue_store *s, struct queue_result *r)
@@ -153,6 +147,15 @@ static bool sqlite_commit(struct queue_store *s, struct queue_result *r)
     }
     s->doomed_count = 0;
     return true;
+}
+
+/* In one transaction, so that no message is ever without entries; what fails before its
+ * commit is rolled back when the store is closed. */
+static bool sqlite_recover(struct queue_store *s, int64_t now_ms, struct queue_result *r)
+{
+    return check_quickly(s, r) && sqlite_begin(s, r) && store_carry_out_all(s, r) &&
+           store_do_number(s, SQL_VOID_CLAIMS, now_ms, r) && sqlite_commit(s, r) &&
+           bodies_recover(s, r);
 }
 
 static bool sqlite_alive(struct queue_store *s)

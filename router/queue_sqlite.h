@@ -87,6 +87,8 @@ static inline int64_t entry_position(int64_t id)
     X(ORDERED, "SELECT ordered FROM entries WHERE number = ?1 AND position = ?2")        \
     X(SET_ORDERED, "UPDATE entries SET ordered = ?3"                                     \
                    " WHERE number = ?1 AND position = ?2")                               \
+    X(RETURNED, "UPDATE entries SET ordered = 0" /* 3: ORDERED_RETURN */                 \
+                " WHERE number = ?1 AND position = ?2 AND ordered = 3")                  \
     X(CHANGE, "UPDATE entries SET state = ?3, next_try_ms = ?4, ordered = ?5,"           \
               " last_error = coalesce(?6, last_error)"                                   \
               " WHERE number = ?1 AND position = ?2")                                    \

@@ -237,7 +237,7 @@ static bool park(struct queue_store *s, const struct queue_message *m, int64_t n
     }
     sqlite3_bind_int(q, 3, QUEUE_WAITING);
     sqlite3_bind_int64(q, 4, now_ms + PARKED_MS);
-    sqlite3_bind_int(q, 5, m->entries->returned ? ORDERED_RETURN : ORDERED_PARKED);
+    sqlite3_bind_int(q, 5, ORDERED_PARKED);
     sqlite3_bind_null(q, 6);
     return store_run(s, q, r);
 }
@@ -401,7 +401,7 @@ bool sqlite_claim(struct queue_store *s, struct queue_store_claim *c,
         struct due *d = &due[i];
         const struct queue_message *before =
             c->count > 0 ? c->messages[c->count - 1] : NULL;
-        if (d->stopped) {
+        if (d->stopped && !d->message->entries->returned) {
             good = good && park(s, d->message, c->now_ms, r);
             queue_message_free(&d->message);
             continue;

@@ -88,11 +88,10 @@ static bool settle_keep(struct queue_store *s, const struct queue_settlement *t,
         return true;
     }
     if (t->returned) { /* that was done, whatever came of it */
-        q = store_entry_statement(s, SQL_SET_ORDERED, t->entry_id, r);
-        if (q != NULL) {
-            sqlite3_bind_int(q, 3, ORDERED_NONE);
+        q = store_entry_statement(s, SQL_RETURNED, t->entry_id, r);
+        if (!store_run(s, q, r)) {
+            return false;
         }
-        return store_run(s, q, r) && settle_recipients(s, t, r);
     }
     return settle_recipients(s, t, r) && store_carry_out(s, t->entry_id, r);
 }

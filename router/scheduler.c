@@ -487,6 +487,12 @@ struct scheduler_item *scheduler_take(struct scheduler *s, struct scheduler_item
     return item;
 }
 
+void scheduler_return_gate(struct scheduler_item *taken, struct scheduler_item *running)
+{
+    running->gate = taken->gate;
+    taken->gate = NULL;
+}
+
 void scheduler_finish(struct scheduler *s, struct scheduler_item *item)
 {
     struct scheduler_lane *lane = item->lane;

@@ -87,6 +87,9 @@ struct scheduler_item *scheduler_start(struct scheduler *s);
  * places and another one waits for them. */
 struct scheduler_item *scheduler_take(struct scheduler *s,
                                       struct scheduler_item *running);
+/* The item that was taken does not need its place in the channel after all: the one it
+ * was taken for has it again. */
+void scheduler_return_gate(struct scheduler_item *taken, struct scheduler_item *running);
 /* A running one has ended; it is no longer in the scheduler. */
 void scheduler_finish(struct scheduler *s, struct scheduler_item *item);
 /* Takes out the ready ones for which take() says so, and gives each to gone(). */

@@ -112,14 +112,13 @@ static bool offline_allowed(const struct ordering *o)
         return false;
     }
     const struct channel *to = snapshot_channel(c.snapshot, wanted);
-    bool local = to && o->order.host.ptr && to->type != CHANNEL_TCP;
-    if (!to || local) {
-        fprintf(stderr, "pointsman: %s: %s\n", o->q->name,
-                local ? "mail for that channel has no next hop"
-                      : "there is no channel of that name");
+    const char *wrong = control_order_target(&o->order, to);
+    wrong = !wrong && !to ? "there is no channel of that name" : wrong;
+    if (wrong) {
+        fprintf(stderr, "pointsman: %s: %s\n", o->q->name, wrong);
     }
     configuration_free(&c);
-    return to && !local;
+    return !wrong;
 }
 
 /* In the store itself; `why` is why no daemon could be asked. */

@@ -37,7 +37,8 @@ class QueueTest(RouterTest):
             RULES, ['l logging\nrouter.test', 'tcp_local smtp logging\ntcp-daemon',
                     'tcp_good %s %d\ntcp-good' % (to, self.good.port),
                     'tcp_dead %s %d\ntcp-dead' % (to, self.dead),
-                    'tcp_slow %s %d maxjobs 1 %s\ntcp-slow' % (to, self.slow.port, words)],
+                    'tcp_slow %s %d maxjobs 1 %s\ntcp-slow' % (to, self.slow.port, words),
+                    'hold\nhold-daemon', 'conversion\nconversion-daemon'],
             [kit.service('SMTP', 'tcp_local', self.port)], OURS, files=dict(files)),
             users=('ann', 'sue', 'postmaster'))
         self.it.start()

@@ -52,6 +52,14 @@ class Orders(QueueTest):
         self.assertEqual(self.good.wait()[0][1], ['joe@dead.test'])
         self.empty()
 
+    def test_redirect_to_channels_that_do_not_deliver(self):
+        self.begin()
+        one = self.send('joe@dead.test')
+        for end, code in ((lambda: None, 1), (self.it.kill, 2)):
+            end()
+            for channel, why in (('conversion', 'not supported'), ('hold', 'the action hold')):
+                self.assertIn(why, self.queue(code, 'redirect', one, '--to-channel', channel))
+
     def test_redirect_without_a_daemon(self):
         self.begin()
         one = self.send('joe@dead.test')
@@ -150,6 +158,17 @@ class Orders(QueueTest):
         self.queue(0, 'start', 'tcp_good')
         self.good.wait(3)
         self.empty()
+
+    def test_return_while_stopped(self):
+        """Nothing goes to the channel, but what is returned goes to its sender."""
+        self.begin()
+        self.queue(0, 'stop', 'tcp_good')
+        ident = self.send('joe@good.test', subject='token-of-three')
+        self.wait(ident, 'waiting')
+        self.queue(0, 'return', ident)
+        self.it.find_mail(b'token-of-three', 'sue')
+        self.empty()
+        self.assertEqual(self.good.received, [])
 
     def test_stop_without_a_daemon(self):
         self.begin()

@@ -77,6 +77,7 @@ struct bench {
     unsigned waiting_count;
     bool reuse;         /* the driver asks for the next job */
     enum queue_ret ret; /* of what is sent */
+    const char *too_large;
 };
 
 static struct bench *bench; /* the drivers have no other way to it */
@@ -321,6 +322,7 @@ static void send_body(const char *sender, const char *entries, struct body *body
         e->channel = words[0];
         e->host = str_eq(words[1], STR("-")) ? STR("") : words[1];
         e->recipient_count = count - 2;
+        e->too_large = bench->too_large;
         e->recipients = arena_array(m->arena, struct queue_recipient, count - 2);
         for (unsigned i = 2; i < count; i++) {
             recipient_make(&e->recipients[i - 2], words[i]);
@@ -831,6 +833,67 @@ static void test_reuse(void **state)
     assert_int_equal(atomic_load(&b->worker.counters.delivered), 26);
 }
 
+/* What fails without being tried does not give away the connection's place in the
+ * channel. */
+static void test_reuse_and_maxjobs(void **state)
+{
+    struct bench *b = *state;
+    struct channel *c =
+        (struct channel *)snapshot_channel(b->worker.current->snapshot, STR("tcp_local"));
+    c->opts.maxjobs = 1;
+    send_text("you@demo.test", "tcp_local far.test wait@far.test", TEXT);
+    RUN_UNTIL(b->waiting_count == 1);
+    b->too_large = "1 octet";
+    send_text("you@demo.test", "tcp_local far.test ok@far.test", TEXT);
+    b->too_large = NULL;
+    send_text("you@demo.test", "tcp_local far.test ok@far.test", TEXT);
+    struct job *next = job_next(b->waiting[0]);
+    assert_non_null(next);
+    send_text("you@demo.test", "tcp_local other.test wait@other.test", TEXT);
+    end_job(b->waiting[0]);
+    RUN_UNTIL(b->seen_count == 2); /* the report about the large one */
+    assert_seen(1, "l", "", "you@demo.test");
+    for (unsigned i = 0; i < 50; i++) {
+        turn();
+    }
+    assert_int_equal(b->waiting_count, 1);
+    b->running++;
+    end_job(next);
+    RUN_UNTIL(b->waiting_count == 2);
+    end_job(b->waiting[1]);
+    RUN_UNTIL(queue_holds(0, 0));
+}
+
+/* A channel whose kind is not served, as after a change of the configuration. */
+static void test_channel_unsupported(void **state)
+{
+    struct bench *b = *state;
+    runtime_unref(&b->worker.current);
+    b->worker.current = make_runtime("demo.test $U%demo.test@l-daemon\n\n"
+                                     "l\nl-daemon\n\nconversion\nconversion-daemon\n");
+    send_text("you@demo.test", "conversion far.test ok@far.test", TEXT);
+    RUN_UNTIL(atomic_load(&b->worker.counters.deferred) == 1);
+    RUN_UNTIL(queue_holds(1, 0));
+    assert_logged("conversion");
+}
+
+/* Too many reports at once when the daemon ends: outcomes are stored all the same, or
+ * what was delivered would be delivered again. */
+static void test_stop_with_many_reports(void **state)
+{
+    struct bench *b = *state;
+    struct dispatch *d = b->worker.dispatch;
+    while (report_allowed(d)) {
+        continue;
+    }
+    send_text("you@demo.test", "tcp_local far.test ok@far.test fail@far.test", TEXT);
+    RUN_UNTIL(d->settling == 1 && d->unsettled != NULL);
+    restart();
+    RUN_UNTIL(b->seen_count == 2);
+    assert_seen(1, "l", "", "you@demo.test");
+    RUN_UNTIL(queue_holds(0, 0));
+}
+
 /* Stopping with deliveries that run and others that wait; then a new start. */
 static void test_stop(void **state)
 {
@@ -919,17 +982,31 @@ static void test_retry_times(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_delivered),    TEST(test_mixed),
-        TEST(test_given_up),     TEST(test_success),
-        TEST(test_notify_never), TEST(test_return),
-        TEST(test_postmaster),   TEST(test_postmaster_round),
-        TEST(test_warnings),     TEST(test_warnings_copied),
-        TEST(test_null_sender),  TEST(test_null_sender_deferred),
-        TEST(test_no_way_back),  TEST(test_double_bounce),
-        TEST(test_large_body),   TEST(test_store_fails),
-        TEST(test_channel_gone), TEST(test_new_configuration),
-        TEST(test_reuse),        TEST(test_stop),
-        TEST(test_memory),       TEST(test_retry_times),
+        TEST(test_delivered),
+        TEST(test_mixed),
+        TEST(test_given_up),
+        TEST(test_success),
+        TEST(test_notify_never),
+        TEST(test_return),
+        TEST(test_postmaster),
+        TEST(test_postmaster_round),
+        TEST(test_warnings),
+        TEST(test_warnings_copied),
+        TEST(test_null_sender),
+        TEST(test_null_sender_deferred),
+        TEST(test_no_way_back),
+        TEST(test_double_bounce),
+        TEST(test_large_body),
+        TEST(test_store_fails),
+        TEST(test_channel_gone),
+        TEST(test_new_configuration),
+        TEST(test_reuse),
+        TEST(test_reuse_and_maxjobs),
+        TEST(test_stop),
+        TEST(test_stop_with_many_reports),
+        TEST(test_channel_unsupported),
+        TEST(test_memory),
+        TEST(test_retry_times),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

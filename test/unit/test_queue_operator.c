@@ -447,6 +447,58 @@ static void test_stopped(void **state)
     fixture_end(&f);
 }
 
+/* Nothing is delivered to a stopped channel, but what goes back to its sender goes. */
+static void test_return_while_stopped(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct claimed c;
+    fixture_start(&f);
+    struct queue_message *m = fixture_message(&f, 10, 1);
+    m->entries[0].not_before_ms = 1000;
+    assert_true(fixture_commit(&f, m).ok);
+    order(&f,
+          &(struct queue_order){.action = QUEUE_STOP, .filter.channel = STR("tcp_0")});
+    assert_int_equal(act(&f, QUEUE_RETURN, m->number).changed, 1);
+    fixture_claim(&f, 10, 5, &c);
+    assert_int_equal(c.count, 1);
+    assert_true(c.messages[0]->entries->returned);
+    claimed_free(&c);
+    queue_message_free(&m);
+    fixture_end(&f);
+}
+
+/* What is ordered while it goes back to its sender counts, when it cannot. */
+static void test_order_of_returned(void **state)
+{
+    (void)state;
+    static const struct {
+        enum queue_action action;
+        int64_t left;
+    } cases[] = {{QUEUE_RETURN, QUEUE_HELD}, {QUEUE_DELETE, -1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fixture f;
+        struct claimed c;
+        fixture_start(&f);
+        struct queue_message *m = held_message(&f, 1);
+        act(&f, QUEUE_RETURN, m->number);
+        fixture_claim(&f, 10, 5, &c);
+        assert_int_equal(c.count, 1);
+        act(&f, cases[i].action, m->number);
+        const struct queue_settlement untold = {.entry_id = m->entries[0].id,
+                                                .number = m->number,
+                                                .keep = m->entries[0].recipients,
+                                                .keep_count = 2,
+                                                .hold = true,
+                                                .returned = true};
+        assert_true(fixture_settle(&f, &untold).ok);
+        assert_int_equal(sql_of(&f, "state", 0), cases[i].left);
+        claimed_free(&c);
+        queue_message_free(&m);
+        fixture_end(&f);
+    }
+}
+
 static void test_filters(void **state)
 {
     (void)state;
@@ -539,6 +591,8 @@ int main(void)
         cmocka_unit_test(test_redirect_from_here),
         cmocka_unit_test(test_steps),
         cmocka_unit_test(test_stopped),
+        cmocka_unit_test(test_return_while_stopped),
+        cmocka_unit_test(test_order_of_returned),
         cmocka_unit_test(test_filters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
