@@ -17,10 +17,6 @@
  * whatever it says; a larger one returns its header. */
 enum { REPORT_CONTENT_USUAL = 256 << 10, REPORT_CONTENT_MAX = 16 << 20 };
 
-/* At most 20 a second for long, and 1,000 at once (RFC 5321 leaves it to us; a forged
- * sender must not be flooded from here). */
-enum { REPORT_EVERY_MS = 50, REPORT_BURST_MS = 1000 * REPORT_EVERY_MS };
-
 struct report {
     struct delivery *delivery;
     enum report_kind kind;
@@ -36,20 +32,6 @@ struct report {
     report_cb cb;
     void *arg;
 };
-
-bool report_allowed(struct dispatch *d)
-{
-    int64_t now_ms = worker_now_ms(d->worker);
-    bool clock_went_back = d->report_due_ms > now_ms + REPORT_BURST_MS + REPORT_EVERY_MS;
-    if (d->report_due_ms < now_ms || clock_went_back) {
-        d->report_due_ms = now_ms;
-    }
-    if (d->report_due_ms - now_ms > REPORT_BURST_MS) {
-        return false;
-    }
-    d->report_due_ms += REPORT_EVERY_MS;
-    return true;
-}
 
 /* --- the envelope --- */
 
@@ -107,6 +89,7 @@ struct report *report_new(struct delivery *d, enum report_kind kind,
         queue_message_free(&m);
         return NULL;
     }
+    report_schedule(m, w, kind == REPORT_SUCCESS);
     struct report *r = calloc(1, sizeof *r);
     check(r != NULL);
     r->delivery = d;

@@ -227,8 +227,6 @@ static void log_trouble(const struct settling *st, const char *what, const char 
 
 /* --- asking the queue --- */
 
-static void settle_step(struct settling *st);
-
 /* Not now: again in a few seconds. While stopping there is no later: the entry stays
  * claimed and is found again at the next start. */
 static void put_off(struct settling *st)
@@ -317,28 +315,6 @@ static void reports_write(struct settling *st)
     queue_settle(w->daemon->queue, w, &st->s, on_settled, st);
 }
 
-static bool has_reports(const struct settling *st)
-{
-    for (unsigned kind = 0; kind < REPORT_KINDS; kind++) {
-        if (st->reports[kind] != NULL) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void settle_step(struct settling *st)
-{
-    struct dispatch *dispatch = st->delivery->dispatch;
-    bool written = st->writing >= REPORT_KINDS;
-    /* While stopping there is no later: what was delivered would be once more. */
-    if (written || !has_reports(st) || dispatch->stopping || report_allowed(dispatch)) {
-        reports_write(st);
-    } else {
-        put_off(st);
-    }
-}
-
 void settle_retry(struct dispatch *d)
 {
     struct delivery *list = d->unsettled;
@@ -346,7 +322,7 @@ void settle_retry(struct dispatch *d)
     d->unsettled_last = &d->unsettled;
     while (list != NULL) {
         struct delivery *next = list->next;
-        settle_step(list->settling);
+        reports_write(list->settling);
         list = next;
     }
 }
@@ -397,5 +373,5 @@ void delivery_settle(struct delivery *d)
     reports_make(st);
     fill_settlement(st);
     fill_attempt(st);
-    settle_step(st);
+    reports_write(st);
 }

@@ -59,7 +59,6 @@ struct dispatch {
     unsigned claim_errors;
     unsigned settling; /* deliveries between job_done() and the queue's answer */
     struct delivery *unsettled, **unsettled_last;
-    int64_t report_due_ms; /* limits the rate, see report_allowed() */
     uint64_t random;
     bool stopping;
     bool idle_told;
@@ -140,8 +139,6 @@ struct report;
  * them. */
 struct report *report_new(struct delivery *d, enum report_kind kind,
                           const unsigned char *tell, char *why, size_t why_size);
-/* Not too many notifications at a time: may another one be written now? */
-bool report_allowed(struct dispatch *d);
 /* Who is told of the failures of this delivery; empty: nobody. */
 str report_address(const struct delivery *d);
 typedef void (*report_cb)(struct report *r, int error, void *arg);

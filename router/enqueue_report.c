@@ -89,6 +89,7 @@ void enqueue_report_make(struct enqueue *e, str header)
         queue_message_free(&report);
         return;
     }
+    report_schedule(report, e->worker, true);
     report->report = m->report;
     m->report = e->report = report;
 }

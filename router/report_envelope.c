@@ -81,6 +81,15 @@ bool report_envelope(struct queue_message *m, const struct snapshot *s, str to, 
     return true;
 }
 
+void report_schedule(struct queue_message *m, struct worker *w, bool success)
+{
+    struct report_rate *rate = success ? &w->success_rate : &w->report_rate;
+    int64_t due_ms = report_rate_next(rate, worker_now_ms(w));
+    for (unsigned i = 0; i < m->entry_count; i++) {
+        m->entries[i].not_before_ms = due_ms;
+    }
+}
+
 /* --- how it is shown --- */
 
 str report_local_name(const struct queue_message *m, const struct snapshot *s)

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "router/queue.h"
+#include "router/worker.h"
 #include "tables/snapshot.h"
 
 /* Gives m the null sender, the local source channel, and entries for all that `to` stands
@@ -15,6 +16,9 @@
  * and why says so. */
 bool report_envelope(struct queue_message *m, const struct snapshot *s, str to, char *why,
                      size_t why_size);
+/* When m, which has its envelope, leaves at the soonest: as the worker's rate of reports
+ * of this kind lets it. Counts it. */
+void report_schedule(struct queue_message *m, struct worker *w, bool success);
 /* The name this system has where m goes (its local host alias there); with several
  * channels, or without an alias, the official local host. */
 str report_local_name(const struct queue_message *m, const struct snapshot *s);

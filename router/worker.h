@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "router/report_rate.h"
 
 struct channel_gate;
 struct dispatch;
@@ -104,6 +105,8 @@ struct worker {
     uv_thread_t thread;
     struct runtime *current;   /* this worker's reference to the configuration in force */
     struct dispatch *dispatch; /* deliveries of this worker */
+    /* Of failures and delays, and of success, which anybody can ask for. */
+    struct report_rate report_rate, success_rate;
     struct services *services; /* its listening sockets */
     struct worker_counters counters;
     struct worker_session *sessions; /* open ones, newest first */

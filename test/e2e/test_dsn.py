@@ -4,7 +4,7 @@ import email
 import email.policy
 
 import kit
-from harness import Router, SharedRouterTest, free_port
+from harness import Router, RouterTest, SharedRouterTest, free_port, wait_until
 from peers import Aiosmtpd, SmtpSink
 
 GERMAN = {
@@ -170,3 +170,27 @@ class Dsn(SharedRouterTest):
         self.assertEqual(text['Content-Language'], 'de')
         self.assertTrue(text.get_content().startswith('Grüße, leider'), text.get_content())
         self.assertIn('550 5.1.1 no such user', text.get_content())
+
+
+class Rate(RouterTest):
+    def test_flood_of_success(self):
+        """Reports over the limit wait in the queue, not what they tell of."""
+        port = free_port()
+        router = self.router(kit.site(
+            ['pit.test $U%$D@bitbucket-daemon', '. $U%$H@tcp-daemon'],
+            ['tcp_local smtp\ntcp-daemon', 'bitbucket single\nbitbucket-daemon'],
+            [kit.service('SMTP', 'tcp_local', port)], ['pit.test']),
+            users=['sue'], arguments=['--workers', '1'])
+        router.start()
+        with kit.Wire(port) as wire:
+            wire.ehlo()
+            for _ in range(12):
+                wire.send('MAIL FROM:<sue@router.test>\r\n' + ''.join(
+                    'RCPT TO:<u%d@pit.test> NOTIFY=SUCCESS\r\n' % i for i in range(100)))
+                for _ in range(101):
+                    self.assertEqual(wire.reply().code, 250)
+                wire.want('DATA', 354)
+                wire.send('Subject: flood\r\n\r\n')
+                wire.want('.', 250)
+        wait_until('all are settled', lambda: len(router.events('bounce')) == 1200)
+        self.assertLess(len(router.mails('sue')), 1150)
