@@ -17,6 +17,7 @@
 #include "router/body.h"
 #include "router/channel.h"
 #include "router/dispatch_state.h"
+#include "router/gates.h"
 #include "router/runtime.h"
 #include "test/unit/route_fixture.h"
 
@@ -259,6 +260,7 @@ static int tear_down(void **state)
         stop_dispatch();
     }
     queue_close(&b->daemon.queue);
+    channel_gates_free(&b->daemon);
     runtime_unref(&b->worker.current);
     for (unsigned i = 0; i < 10; i++) {
         turn();
