@@ -98,6 +98,11 @@ static inline int64_t entry_position(int64_t id)
     X(STOP, "INSERT INTO stopped (channel, since_ms) VALUES (?1, ?2)"                    \
             " ON CONFLICT DO NOTHING")                                                   \
     X(START, "DELETE FROM stopped WHERE channel = ?1")                                   \
+    X(PARK, "UPDATE entries SET next_try_ms = ?3, ordered = ?4"                          \
+            " WHERE (number, position) IN"                                               \
+            " (SELECT number, position FROM entries INDEXED BY entries_due"              \
+            " WHERE state = 0 AND next_try_ms <= ?2 AND channel = ?1 AND ordered <> ?5"  \
+            " LIMIT ?6)")                                                                \
     X(STOPPED, "SELECT channel FROM stopped")                                            \
     X(CLAIMED_ORDERED, "SELECT number, position, ordered FROM entries"                   \
                        " WHERE state = 1 AND ordered <> 0")                              \

@@ -224,21 +224,24 @@ struct due {
     bool stopped; /* its channel is */
 };
 
-/* An operator has stopped the channel: looked at again after so long, so that a large
- * backlog behind it is not read at each claim. */
-enum { PARKED_MS = 10 * 60 * 1000 };
+/* An operator has stopped the channel. What is due there is put off so far that it is not
+ * read at each claim, many at a time, so that it does not stand in front of others; but
+ * not all, so that nobody waits long for this. */
+enum { PARKED_MS = 10 * 60 * 1000, PARKED_AT_ONCE = 2000 };
 
-static bool park(struct queue_store *s, const struct queue_message *m, int64_t now_ms,
+static bool park(struct queue_store *s, str channel, int64_t now_ms,
                  struct queue_result *r)
 {
-    sqlite3_stmt *q = store_entry_statement(s, SQL_CHANGE, m->entries->id, r);
+    sqlite3_stmt *q = store_statement(s, SQL_PARK, r);
     if (q == NULL) {
         return false;
     }
-    sqlite3_bind_int(q, 3, QUEUE_WAITING);
-    sqlite3_bind_int64(q, 4, now_ms + PARKED_MS);
-    sqlite3_bind_int(q, 5, ORDERED_PARKED);
-    sqlite3_bind_null(q, 6);
+    store_bind(q, 1, channel);
+    sqlite3_bind_int64(q, 2, now_ms);
+    sqlite3_bind_int64(q, 3, now_ms + PARKED_MS);
+    sqlite3_bind_int(q, 4, ORDERED_PARKED);
+    sqlite3_bind_int(q, 5, ORDERED_RETURN);
+    sqlite3_bind_int(q, 6, PARKED_AT_ONCE);
     return store_run(s, q, r);
 }
 
@@ -393,6 +396,7 @@ bool sqlite_claim(struct queue_store *s, struct queue_store_claim *c,
 {
     struct arena *scratch = arena_new();
     struct due *due = arena_array(scratch, struct due, c->limit);
+    str parked = STR_NONE; /* the channel that was last */
     unsigned count = 0;
     bool good = c->lane_count == 0 ? read_due(s, c, due, &count, r)
                                    : read_lanes(s, c, due, &count, r);
@@ -402,7 +406,11 @@ bool sqlite_claim(struct queue_store *s, struct queue_store_claim *c,
         const struct queue_message *before =
             c->count > 0 ? c->messages[c->count - 1] : NULL;
         if (d->stopped && !d->message->entries->returned) {
-            good = good && park(s, d->message, c->now_ms, r);
+            /* those behind it went with the first one of the channel */
+            if (good && !str_eq(parked, d->message->entries->channel)) {
+                parked = arena_str(scratch, d->message->entries->channel);
+                good = park(s, parked, c->now_ms, r);
+            }
             queue_message_free(&d->message);
             continue;
         }

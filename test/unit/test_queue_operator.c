@@ -499,6 +499,36 @@ static void test_order_of_returned(void **state)
     }
 }
 
+/* What is due behind a stopped channel is put off by the thousand, so that it does not
+ * stand in front of others; what is going back to its sender is not. */
+static void test_stopped_backlog(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct claimed c;
+    struct queue_order o = {.action = QUEUE_STOP, .filter.channel = STR("TCP_0")};
+    fixture_start(&f);
+    uint64_t last = 0;
+    for (unsigned i = 0; i < 300; i++) {
+        struct queue_message *m = fixture_message(&f, 10, 1);
+        m->entries[0].not_before_ms = 1000;
+        assert_true(fixture_commit(&f, m).ok);
+        last = m->number;
+        queue_message_free(&m);
+    }
+    act(&f, QUEUE_RETURN, last);
+    order(&f, &o);
+    fixture_claim(&f, 10, 2000, &c);
+    assert_int_equal(c.count, 1); /* it was due first: at 5 */
+    assert_true(c.messages[0]->number == last && c.messages[0]->entries->returned);
+    claimed_free(&c);
+    assert_int_equal(
+        fixture_sql(&f, "SELECT count(*) FROM entries WHERE state = 0 AND ordered = 4"
+                        " AND next_try_ms > 2000"),
+        299);
+    fixture_end(&f);
+}
+
 static void test_filters(void **state)
 {
     (void)state;
@@ -591,6 +621,7 @@ int main(void)
         cmocka_unit_test(test_redirect_from_here),
         cmocka_unit_test(test_steps),
         cmocka_unit_test(test_stopped),
+        cmocka_unit_test(test_stopped_backlog),
         cmocka_unit_test(test_return_while_stopped),
         cmocka_unit_test(test_order_of_returned),
         cmocka_unit_test(test_filters),
