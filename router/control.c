@@ -14,10 +14,9 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
-#include "router/control_queue.h"
+#include "router/control_order.h"
 #include "router/control_status.h"
 #include "router/control_tls.h"
-#include "router/dispatch.h"
 #include "router/runtime.h"
 #include "base/json.h"
 
@@ -54,7 +53,6 @@ struct control {
     bool freed;         /* control_free() was called */
     bool listener_gone; /* it is closed */
     unsigned count;
-    unsigned wakes; /* workers have it in turn */
     struct connection *connections;
 };
 
@@ -205,101 +203,24 @@ static void command_status(struct connection *x)
     queue_count(main->daemon->queue, main, on_counted, x);
 }
 
-/* --- orders about the queue --- */
-
-/* Which action a command asks for; QUEUE_ACTIONS: none. */
-static enum queue_action order_action(str command)
+static void on_ordered(bool ok, str text, str fields, void *arg)
 {
-    if (!str_starts(command, STR("queue "))) {
-        return QUEUE_ACTIONS;
-    }
-    return queue_action_named(str_sub(command, 6, command.len));
-}
-
-/* An order that waits for its step. */
-struct waiting_order {
-    struct connection *connection;
-    struct queue_order order; /* its texts are in the arena */
-    struct arena *arena;
-};
-
-/* What is due, or was claimed when it was changed, concerns the workers. */
-static void tell_workers(struct control *c, const struct queue_order *o,
-                         const struct queue_step *step)
-{
-    struct daemon *d = c->setup.main->daemon;
-    if (o->dry_run || step->changed == 0) {
-        return;
-    }
-    if (step->active > 0 || o->action == QUEUE_STOP) {
-        str channel = o->action == QUEUE_STOP ? o->filter.channel : STR_NONE;
-        dispatch_recall(d, step->claimed, step->active, channel);
-    } else if (o->action != QUEUE_HOLD && o->action != QUEUE_DELETE) {
-        dispatch_wake_soon(&d->workers[c->wakes++ % d->worker_count]);
-    }
-}
-
-static void on_ordered(struct worker *w, const struct queue_step *step,
-                       const struct queue_result *r, void *arg)
-{
-    struct waiting_order *waiting = arg;
-    struct connection *x = waiting->connection;
-    struct buf text, fields;
-    (void)w;
-    buf_init(&text, CONTROL_QUEUE_MAX);
-    buf_init(&fields, CONTROL_QUEUE_MAX);
-    if (r->ok) {
-        tell_workers(x->control, &waiting->order, step);
-        control_order_answer(&waiting->order, step, &text, &fields);
-    } else {
-        buf_printf(&text, "the queue could not be changed: %s\n", r->reason);
-    }
-    connection_reply(x, r->ok, buf_slice(&text), buf_slice(&fields));
-    buf_free(&text);
-    buf_free(&fields);
-    arena_free(&waiting->arena);
-    free(waiting);
-}
-
-/* The configuration in force must have what mail is sent to. */
-static const char *order_refused(const struct snapshot *s, const struct queue_order *o)
-{
-    const struct channel *to =
-        o->channel.ptr != NULL ? snapshot_channel(s, o->channel) : NULL;
-    const char *wrong = control_order_target(o, to);
-    if (wrong != NULL) {
-        return wrong;
-    }
-    if (o->action == QUEUE_STOP && snapshot_channel(s, o->filter.channel) == NULL) {
-        return "there is no channel of that name";
-    }
-    return NULL;
+    connection_reply(arg, ok, text, fields);
 }
 
 /* Takes over the arena, in which the request is. */
 static void order_run(struct connection *x, struct arena *a, enum queue_action action,
-                      const struct json_object *o)
+                      const struct json_object *members)
 {
-    struct worker *main = x->control->setup.main;
-    struct waiting_order *waiting = calloc(1, sizeof *waiting);
-    struct queue_cursor at;
-    check(waiting != NULL);
-    waiting->connection = x;
-    waiting->arena = a;
-    waiting->order.action = action;
-    waiting->order.now_ms = worker_now_ms(main);
-    const char *wrong = control_order_read(o, &waiting->order, &at);
-    if (wrong == NULL) {
-        wrong = order_refused(reload_runtime(x->control->setup.reload)->snapshot,
-                              &waiting->order);
-    }
-    if (wrong != NULL) {
-        connection_refuse(x, "%s\n", wrong);
-        arena_free(&waiting->arena);
-        free(waiting);
-        return;
-    }
-    queue_order(main->daemon->queue, main, &waiting->order, at, on_ordered, waiting);
+    struct control *c = x->control;
+    const struct control_order order = {
+        .main = c->setup.main,
+        .snapshot = reload_runtime(c->setup.reload)->snapshot,
+        .arena = a,
+        .action = action,
+        .members = members,
+    };
+    control_order_run(&order, on_ordered, x);
 }
 
 static const struct command {
@@ -371,7 +292,7 @@ static const char *parse_request(struct arena *a, str line, struct request *out)
         return "\"command\" is missing";
     }
     out->command = command_find(out->name);
-    out->action = order_action(out->name);
+    out->action = control_order_action(out->name);
     if (out->action < QUEUE_ACTIONS) {
         out->id = member_text(o, "id");
         out->channel = member_text(o, "channel");

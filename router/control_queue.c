@@ -175,27 +175,16 @@ const char *control_order_target(const struct queue_order *o, const struct chann
 
 /* --- an answer --- */
 
-static const char *done_word(enum queue_action action)
-{
-    static const char *const words[QUEUE_ACTIONS] = {
-        [QUEUE_HOLD] = "held",      [QUEUE_UNHOLD] = "released",
-        [QUEUE_RETRY] = "due now",  [QUEUE_RETURN] = "going back to their senders",
-        [QUEUE_DELETE] = "deleted", [QUEUE_REDIRECT] = "redirected",
-        [QUEUE_STOP] = "stopped",   [QUEUE_START] = "started",
-    };
-    return words[action];
-}
-
 void control_order_answer(const struct queue_order *o, const struct queue_step *step,
                           struct buf *text, struct buf *fields)
 {
     bool good = true;
     if (o->action == QUEUE_STOP || o->action == QUEUE_START) {
         good = buf_printf(text, "channel %.*s is %s\n", STR_ARG(o->filter.channel),
-                          done_word(o->action));
+                          queue_action_done(o->action));
     } else {
         good = buf_printf(text, "%u of %u %s\n", step->changed, step->entries,
-                          done_word(o->action));
+                          queue_action_done(o->action));
     }
     good = good && buf_printf(fields, ",\"entries\":%u,\"changed\":%u,\"active\":%u",
                               step->entries, step->changed, step->active);

@@ -209,6 +209,8 @@ enum queue_action {
 /* "hold", "release", ...; and back: QUEUE_ACTIONS when there is none of that name. */
 const char *queue_action_name(enum queue_action action);
 enum queue_action queue_action_named(str name);
+/* What became of messages or channels by it, as told to people: "held", "due now", ... */
+const char *queue_action_done(enum queue_action action);
 
 struct queue_order {
     enum queue_action action;

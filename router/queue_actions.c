@@ -21,6 +21,17 @@ enum queue_action queue_action_named(str name)
     return action;
 }
 
+const char *queue_action_done(enum queue_action action)
+{
+    static const char *const words[QUEUE_ACTIONS] = {
+        [QUEUE_HOLD] = "held",      [QUEUE_UNHOLD] = "released",
+        [QUEUE_RETRY] = "due now",  [QUEUE_RETURN] = "going back to their senders",
+        [QUEUE_DELETE] = "deleted", [QUEUE_REDIRECT] = "redirected",
+        [QUEUE_STOP] = "stopped",   [QUEUE_START] = "started",
+    };
+    return words[action];
+}
+
 struct queue_cursor queue_cursor_first(const struct queue_filter *f)
 {
     return (struct queue_cursor){f->number, -1};

@@ -26,17 +26,6 @@ struct ordering {
     bool refused;     /* by the daemon, which said why */
 };
 
-static const char *done_word(enum queue_action action)
-{
-    static const char *const words[QUEUE_ACTIONS] = {
-        [QUEUE_HOLD] = "held",      [QUEUE_UNHOLD] = "released",
-        [QUEUE_RETRY] = "due now",  [QUEUE_RETURN] = "going back to their senders",
-        [QUEUE_DELETE] = "deleted", [QUEUE_REDIRECT] = "redirected",
-        [QUEUE_STOP] = "stopped",   [QUEUE_START] = "started",
-    };
-    return words[action];
-}
-
 /* ---- progress ------------------------------------------------------------------ */
 
 static void progress(struct ordering *o)
@@ -48,7 +37,7 @@ static void progress(struct ordering *o)
     } else if (o->progress && now_ms - o->shown_ms >= PROGRESS_MS) {
         o->shown_ms = now_ms;
         fprintf(stderr, "\r%llu of %llu %s ... ", (unsigned long long)o->changed,
-                (unsigned long long)o->entries, done_word(o->order.action));
+                (unsigned long long)o->entries, queue_action_done(o->order.action));
         fflush(stderr);
     }
 }
@@ -199,7 +188,7 @@ static void print_text(const struct ordering *o)
 {
     printf("%llu of %llu entr%s %s%s", (unsigned long long)o->changed,
            (unsigned long long)o->entries, o->entries == 1 ? "y" : "ies",
-           o->order.dry_run ? "would be " : "", done_word(o->order.action));
+           o->order.dry_run ? "would be " : "", queue_action_done(o->order.action));
     if (o->active > 0) {
         printf("; %llu %s active: when the attempt ends", (unsigned long long)o->active,
                o->active == 1 ? "is" : "are");
@@ -324,7 +313,7 @@ int queue_stop_start(struct queueing *q)
 
     if (good && !q->in->options.json) {
         printf("channel %s %s %s%s\n", q->words[0], o.changed > 0 ? "is" : "was already",
-               done_word(o.order.action), o.offline ? "; the daemon is down" : "");
+               queue_action_done(o.order.action), o.offline ? "; the daemon is down" : "");
         queue_offline_close(&o.offline);
         return TOOL_OK;
     }
