@@ -313,7 +313,8 @@ int queue_stop_start(struct queueing *q)
 
     if (good && !q->in->options.json) {
         printf("channel %s %s %s%s\n", q->words[0], o.changed > 0 ? "is" : "was already",
-               queue_action_done(o.order.action), o.offline ? "; the daemon is down" : "");
+               queue_action_done(o.order.action),
+               o.offline ? "; the daemon is down" : "");
         queue_offline_close(&o.offline);
         return TOOL_OK;
     }
