@@ -20,9 +20,6 @@ void channel_opts_apply(struct channel_opts *o, const struct ast_keyword *keywor
 enum { CHANNEL_OPTS_PLACES_MAX = 3 };
 unsigned channel_opts_places(const struct channel_opts *o, enum keyword_id id,
                              struct span at[CHANNEL_OPTS_PLACES_MAX]);
-/* The span from a keyword to its last argument, if all of it is in one file; what
- * channel_opts_apply() keeps as the place of its fields. */
-struct span ast_keyword_span(const struct ast_keyword *k);
 /* Writes the words that give these values, each after a blank; nothing for built-in
  * values. Reads back to equal values. */
 void channel_opts_print(const struct channel_opts *o, struct buf *out);

@@ -47,7 +47,8 @@ bool bounce_needs_encoding(str text)
     return false;
 }
 
-bool bounce_is_utf8(str text)
+/* Is it UTF-8 without control characters, and not only ASCII? */
+static bool is_utf8(str text)
 {
     bool beyond_ascii = false;
     while (text.len > 0) {
@@ -112,7 +113,7 @@ static bool put_message(struct buf *out, const struct bounce *b)
 static bool put_header(struct buf *out, const struct bounce *b)
 {
     bool encode = bounce_needs_encoding(b->header);
-    bool ok = buf_puts(out, bounce_international(b) && bounce_is_utf8(b->header)
+    bool ok = buf_puts(out, bounce_international(b) && is_utf8(b->header)
                                 ? "Content-Type: message/global-headers\r\n"
                                 : "Content-Type: text/rfc822-headers\r\n");
     ok = ok && buf_puts(out, "Content-Description: Header of the message\r\n");

@@ -8,8 +8,6 @@
 
 /* Would the text break as it stands: 8-bit, control bytes, bare CR or LF, long lines? */
 bool bounce_needs_encoding(str text);
-/* Is it UTF-8 without control characters, and not only ASCII? */
-bool bounce_is_utf8(str text);
 bool bounce_put_quoted_printable(struct buf *out, str text);
 /* The third part: the message or its header, with what stands before it. Nothing where
  * neither could be read. */

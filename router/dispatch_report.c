@@ -359,7 +359,7 @@ void report_write(struct report *r, report_cb cb, void *arg)
 
 /* --- telling the log --- */
 
-const char *report_kind_name(enum report_kind kind)
+static const char *kind_name(enum report_kind kind)
 {
     static const char *const names[] = {"failed", "delayed", "success", "failed",
                                         "delayed"};
@@ -373,7 +373,7 @@ void report_log(const struct report *r, const struct queue_message *stored)
     log_begin(&line, d->job.worker->daemon->log, LOG_BOUNCE);
     log_cstr(&line, "id", stored->id);
     log_str(&line, "for", d->job.message_id);
-    log_cstr(&line, "what", report_kind_name(r->kind));
+    log_cstr(&line, "what", kind_name(r->kind));
     log_str(&line, "to", stored->entries[0].recipients[0].address);
     log_str(&line, "channel", stored->entries[0].channel);
     log_int(&line, "recipients", r->count);

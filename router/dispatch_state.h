@@ -149,7 +149,6 @@ void report_write(struct report *r, report_cb cb, void *arg);
 struct queue_message *report_message(struct report *r);
 /* The message is the caller's now, and without others that hung on it. */
 struct queue_message *report_take(struct report *r);
-const char *report_kind_name(enum report_kind kind); /* "failed", "delayed", "success" */
 /* Tells the log that it is stored. */
 void report_log(const struct report *r, const struct queue_message *stored);
 void report_free(struct report **r);

@@ -260,7 +260,8 @@ void store_bind(sqlite3_stmt *q, int at, str text)
                       SQLITE_STATIC);
 }
 
-void store_bind_optional(sqlite3_stmt *q, int at, str text)
+/* ptr NULL is NULL, which is not the same as empty. */
+static void bind_optional(sqlite3_stmt *q, int at, str text)
 {
     if (text.ptr == NULL) {
         sqlite3_bind_null(q, at);
@@ -284,7 +285,7 @@ static bool insert_message(struct queue_store *s, const struct queue_message *m,
     sqlite3_bind_int64(q, 6, (int64_t)body_size(m->body));
     sqlite3_bind_text(q, 7, body_file(m->body), -1, SQLITE_STATIC); /* NULL: inline */
     sqlite3_bind_int(q, 8, m->ret);
-    store_bind_optional(q, 9, m->envid);
+    bind_optional(q, 9, m->envid);
     return store_run(s, q, r);
 }
 
@@ -345,7 +346,7 @@ bool store_insert_recipients(struct queue_store *s, int64_t entry,
         sqlite3_bind_int64(q, 3, i);
         store_bind(q, 4, list[i].address);
         sqlite3_bind_int64(q, 5, list[i].notify);
-        store_bind_optional(q, 6, list[i].orcpt);
+        bind_optional(q, 6, list[i].orcpt);
         if (!store_run(s, q, r)) {
             return false;
         }
@@ -371,13 +372,13 @@ static bool insert_entry(struct queue_store *s, const struct queue_message *m,
     store_bind(q, 4, e->host);
     sqlite3_bind_int(q, 5, birth_state(e));
     sqlite3_bind_int64(q, 6, e->not_before_ms > 0 ? e->not_before_ms : m->created_ms);
-    store_bind_optional(q, 7, e->sender);
+    bind_optional(q, 7, e->sender);
     if (e->header == NULL) {
         sqlite3_bind_null(q, 8);
     } else {
         sqlite3_bind_int64(q, 8, e->header->number);
     }
-    store_bind_optional(q, 9, e->returns);
+    bind_optional(q, 9, e->returns);
     sqlite3_bind_int(q, 11, e->priority);
     sqlite3_bind_text(q, 10, e->hold, -1, SQLITE_STATIC); /* NULL: none */
     return store_run(s, q, r) &&

@@ -209,8 +209,6 @@ bool store_do_number(struct queue_store *s, enum sqlite_statement id, int64_t nu
 bool store_query_number(struct queue_store *s, sqlite3_stmt *q, int64_t otherwise,
                         int64_t *value, struct queue_result *r);
 void store_bind(sqlite3_stmt *q, int at, str text);
-/* ptr NULL is NULL, which is not the same as empty. */
-void store_bind_optional(sqlite3_stmt *q, int at, str text);
 bool store_insert_recipients(struct queue_store *s, int64_t entry,
                              const struct queue_recipient *list, unsigned count,
                              struct queue_result *r);

@@ -29,9 +29,8 @@ struct reading {
     const struct access_question *q;
     struct arena *arena;
     struct access_verdict *out;
-    str rest;     /* of the output */
-    bool status;  /* $X came with a code */
-    bool refuses; /* $N or $F */
+    str rest;    /* of the output */
+    bool status; /* $X came with a code */
 };
 
 static bool about_tls(enum access_table t)

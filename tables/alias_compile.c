@@ -16,8 +16,10 @@ static const char *foreign(str local)
                           : NULL;
 }
 
-void alias_member_read(struct alias_compile *k, str text, struct span at, bool in_file,
-                       struct alias_member *out)
+/* A member as written. What is no address is reported: as an error in the alias file, as
+ * a warning in a list file. */
+static void member_read(struct alias_compile *k, str text, struct span at, bool in_file,
+                        struct alias_member *out)
 {
     *out = (struct alias_member){.text = text, .at = at};
     out->bad = alias_address_read(k->c->arena, text, &out->address);
@@ -53,7 +55,7 @@ static void file_read(struct alias_compile *k, const struct ast *ast,
     out->members = arena_array(k->c->arena, struct alias_member, out->count);
     struct alias_member *m = out->members;
     for (const struct ast_word *w = ast->words; w != NULL; w = w->next) {
-        alias_member_read(k, w->text, w->at, true, m++);
+        member_read(k, w->text, w->at, true, m++);
     }
 }
 
@@ -160,7 +162,7 @@ static void read_address(struct alias_compile *k, const struct alias_item *item,
         diag_warning(k->c->diags, at, "unhonoured-parameter",
                      "':' is not honoured: reports name the address, not the alias");
     }
-    alias_member_read(k, item->value, at, false, vec_add(k->c->arena, &k->members));
+    member_read(k, item->value, at, false, vec_add(k->c->arena, &k->members));
 }
 
 static void read_item(struct alias_compile *k, const struct ast_word *w, bool first)

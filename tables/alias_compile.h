@@ -31,10 +31,6 @@ str alias_key(struct arena *a, str local, str domain);
  * if it could not be read. With `senders`, its mailboxes are filled. */
 const struct alias_file *alias_file_compile(struct alias_compile *k, str written,
                                             struct span at, bool senders);
-/* A member as written. What is no address is reported: as an error in the alias file, as
- * a warning in a list file. */
-void alias_member_read(struct alias_compile *k, str text, struct span at, bool in_file,
-                       struct alias_member *out);
 /* A named parameter of the current alias. */
 void alias_parameter_read(struct alias_compile *k, const struct alias_item *item,
                           struct span at);

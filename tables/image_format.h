@@ -70,9 +70,6 @@ struct digest image_program(void);
 void image_head_archive(struct archive *ar, struct image_head *head);
 void inputs_archive(struct archive *ar, struct inputs *inputs);
 
-/* Has a source of the image changed? False; *why (in the arena) says which and how. */
-bool image_is_fresh(const struct loader *loader, const struct image_head *head,
-                    struct arena *a, str *why);
 /* Reads the image at `path` into c->s->sources, *inputs and *rules, if there is one that
  * can be used; *status says what became of it. */
 bool image_read(struct compile *c, str path, struct inputs *inputs,

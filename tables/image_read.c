@@ -148,8 +148,9 @@ static bool channel_files_fresh(const struct loader *loader,
     return true;
 }
 
-bool image_is_fresh(const struct loader *loader, const struct image_head *head,
-                    struct arena *a, str *why)
+/* Has a source of the image changed? False; *why (in the arena) says which and how. */
+static bool image_is_fresh(const struct loader *loader, const struct image_head *head,
+                           struct arena *a, str *why)
 {
     for (uint32_t i = 0; i < head->source_count; i++) {
         if (!source_fresh(loader, &head->sources[i], a, why)) {

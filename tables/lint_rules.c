@@ -6,7 +6,6 @@
 /* A rule with its parts at hand. */
 struct looking {
     struct compile *c;
-    const struct rule_table *table;
     const struct rule_record *rule;
     struct template template;
     str pattern;
@@ -168,7 +167,7 @@ static void check_name(void *arg, enum template_name what, str name, struct span
 void lint_rules(struct compile *c)
 {
     const struct rule_table *t = c->s->rules;
-    struct looking l = {.c = c, .table = t, .called = map_new(c->arena, MAP_NOCASE)};
+    struct looking l = {.c = c, .called = map_new(c->arena, MAP_NOCASE)};
     unsigned n = 0;
 
     for (unsigned i = 0; i < c->s->channel_count && n < 2; i++) {

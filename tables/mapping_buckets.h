@@ -62,8 +62,6 @@ uint64_t mapping_block_hash(uint64_t text, const uint8_t *address, unsigned size
                             unsigned length);
 /* Of a piece: 4 or 8 bytes at once. */
 uint64_t mapping_piece_hash(str piece);
-/* The slot of the hash, or the free one where it belongs. */
-struct mapping_slot *mapping_slot(const struct mapping_index *x, uint64_t hash);
 /* The bucket of the hash, or NULL. */
 const struct mapping_bucket *mapping_bucket_find(const struct mapping_index *x,
                                                  uint64_t hash);

@@ -44,7 +44,8 @@ uint64_t mapping_piece_hash(str piece)
     return mix(value + piece.len);
 }
 
-struct mapping_slot *mapping_slot(const struct mapping_index *x, uint64_t hash)
+/* The slot of the hash, or the free one where it belongs. */
+static struct mapping_slot *slot_of(const struct mapping_index *x, uint64_t hash)
 {
     for (size_t i = (size_t)(hash ^ hash >> 32);; i++) {
         struct mapping_slot *slot = &x->slots[i & (x->slot_count - 1)];
@@ -58,14 +59,14 @@ struct mapping_slot *mapping_slot(const struct mapping_index *x, uint64_t hash)
 const struct mapping_bucket *mapping_bucket_find(const struct mapping_index *x,
                                                  uint64_t hash)
 {
-    unsigned bucket = mapping_slot(x, hash)->bucket;
+    unsigned bucket = slot_of(x, hash)->bucket;
     return bucket != 0 ? &x->buckets.at[bucket - 1] : NULL;
 }
 
 /* The number of the bucket, a new one if need be. */
 static unsigned bucket_add(struct mapping_index *x, uint64_t hash)
 {
-    struct mapping_slot *slot = mapping_slot(x, hash);
+    struct mapping_slot *slot = slot_of(x, hash);
     if (slot->bucket == 0) {
         *vec_add(x->arena, &x->buckets) = (struct mapping_bucket){.hash = hash};
         *slot = (struct mapping_slot){(uint32_t)(hash >> 32), (unsigned)x->buckets.n};

@@ -49,7 +49,7 @@ struct template rule_template(const struct rule_table *t, const struct rule_reco
     };
 }
 
-struct span rule_pattern_span(const struct rule_record *r)
+static struct span pattern_span(const struct rule_record *r)
 {
     return (struct span){r->source, r->pattern_at, r->pattern_len};
 }
@@ -61,7 +61,7 @@ struct span rule_template_span(const struct rule_record *r)
 
 struct span rule_span(const struct rule_record *r)
 {
-    return span_join(rule_pattern_span(r), rule_template_span(r));
+    return span_join(pattern_span(r), rule_template_span(r));
 }
 
 uint32_t rule_table_find(const struct rule_table *t, str tag, str probe)

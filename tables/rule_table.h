@@ -67,7 +67,6 @@ str rule_pattern(const struct rule_table *t, const struct rule_record *r);
 /* The template; its slices point into the table. */
 struct template rule_template(const struct rule_table *t, const struct rule_record *r);
 struct span rule_span(const struct rule_record *r);
-struct span rule_pattern_span(const struct rule_record *r);
 struct span rule_template_span(const struct rule_record *r);
 
 /* Builds a table, rule by rule. */

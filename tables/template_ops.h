@@ -126,7 +126,5 @@ struct template_parser {
 /* Reports a fault of the text from `from` to p->pos (or the end); p has failed then. */
 void template_error(struct template_parser *p, size_t from, const char *slug,
                     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-void template_warning(struct template_parser *p, size_t from, const char *slug,
-                      const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 #endif

@@ -30,8 +30,10 @@ void template_error(struct template_parser *p, size_t from, const char *slug,
     diag_error(p->diags, parser_span(p, from), slug, "%.*s", STR_ARG(text));
 }
 
-void template_warning(struct template_parser *p, size_t from, const char *slug,
-                      const char *fmt, ...)
+static void template_warning(struct template_parser *p, size_t from, const char *slug,
+                             const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+static void template_warning(struct template_parser *p, size_t from, const char *slug,
+                             const char *fmt, ...)
 {
     va_list ap;
 

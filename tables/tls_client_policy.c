@@ -28,7 +28,9 @@ static str field(struct arena *a, str text)
     return str_n(out, text.len);
 }
 
-str tls_client_probe(const struct tls_client_query *q, bool connection, struct arena *a)
+/* The string the table is asked. */
+static str probe_string(const struct tls_client_query *q, bool connection,
+                        struct arena *a)
 {
     return arena_printf(a, "%.*s|%.*s|%.*s|%.*s|none|none", STR_ARG(q->channel->name),
                         STR_ARG(field(a, q->domain)),
@@ -116,7 +118,7 @@ static bool merge_entries(struct merge *m)
 {
     const struct mapping *t = m->table->mapping;
     struct mapping_input in = {.snapshot = m->q->snapshot,
-                               .probe = tls_client_probe(m->q, m->connection, m->arena),
+                               .probe = probe_string(m->q, m->connection, m->arena),
                                .strict = true};
     const char *given_up = mapping_each(t, &in, m->arena, merge_hit, m);
     if (m->fault.ptr == NULL && given_up != NULL) {

@@ -61,8 +61,6 @@ struct tls_client_answer {
 /* Finds it; false with a fault. Texts are in the arena. */
 bool tls_client_policy(const struct tls_client_query *q, struct arena *a,
                        struct tls_client_answer *out);
-/* The string the table is asked. */
-str tls_client_probe(const struct tls_client_query *q, bool connection, struct arena *a);
 /* May some entry name the profile? */
 bool tls_client_names(const struct snapshot *s, const struct tls_profile *p);
 

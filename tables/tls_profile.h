@@ -71,8 +71,6 @@ struct tls_profile {
 
 /* "server_cert": the name an option has in the file. */
 const char *tls_option_name(enum tls_option o);
-/* The number of an option's row. */
-enum tls_option tls_option_of(enum option_id id);
 /* [*] as it is where nobody says anything. */
 void tls_profile_built_in(struct tls_profile *p);
 /* Does the profile name CAs by file, folder or store? */

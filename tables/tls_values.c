@@ -77,7 +77,8 @@ const char *tls_option_name(enum tls_option o)
     return ROWS[o].name;
 }
 
-enum tls_option tls_option_of(enum option_id id)
+/* The number of an option's row. */
+static enum tls_option tls_option_of(enum option_id id)
 {
     switch (id) {
 #define TLS_ROW_SITE(...)

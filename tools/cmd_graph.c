@@ -115,7 +115,6 @@ static void draw_entrance(const struct drawing *d)
 }
 
 struct table_drawing {
-    const struct drawing *d;
     const struct channel *from;
     bool *drawn[2]; /* by index of the target, for each table */
 };
@@ -134,7 +133,7 @@ static void draw_entry(const struct tls_access_entry *e, void *arg)
 /* Where an entry leads that is computed is not drawn. */
 static void draw_tables(const struct drawing *d, const struct channel *from)
 {
-    struct table_drawing t = {.d = d, .from = from};
+    struct table_drawing t = {.from = from};
 
     for (int i = 0; i < 2; i++) {
         t.drawn[i] = arena_array(d->arena, bool, d->s->channel_count);

@@ -137,7 +137,9 @@ static bool in_order(const diff_list *old, const diff_list *new)
     }
 }
 
-bool diff_lists(struct arena *a, diff_list *old, diff_list *new)
+/* Marks the items of either list that the other has not (or has less often); the last
+ * ones of equal items. True when those that both have stand in another order. */
+static bool mark_gone(struct arena *a, diff_list *old, diff_list *new)
 {
     struct map *counts = map_new(a, MAP_CASE);
 
@@ -195,7 +197,7 @@ static void tell_gone(struct diff *d, const struct diff_change *like,
 void diff_tell_lists(struct diff *d, const struct diff_change *like, diff_list *old,
                      diff_list *new, bool order)
 {
-    bool moved = diff_lists(d->arena, old, new);
+    bool moved = mark_gone(d->arena, old, new);
     const struct diff_item *was = only_gone(old), *now = only_gone(new);
     struct diff_change c = *like;
 

@@ -34,12 +34,9 @@ void diff_label(const char *kind, str name);
 struct diff_item {
     str text; /* what is compared */
     struct span at;
-    bool gone; /* set by diff_lists(): it has no counterpart */
+    bool gone; /* set when two lists are compared: it has no counterpart */
 };
 typedef VEC(struct diff_item) diff_list;
-/* Marks the items of either list that the other has not (or has less often); the last
- * ones of equal items. True when those that both have stand in another order. */
-bool diff_lists(struct arena *a, diff_list *old, diff_list *new);
 /* Tells the difference of two such lists as changes like *c: one by one, or as one
  * changed item when there is one on either side; and the order when it matters. */
 void diff_tell_lists(struct diff *d, const struct diff_change *c, diff_list *old,

@@ -38,8 +38,6 @@ enum {
 bool queue_options_fit(const struct queueing *q, unsigned taken);
 /* Fills q->filter from the options; false after saying what is wrong. */
 bool queue_filter_read(struct queueing *q);
-/* "2d", "90m" (s, m, h, d, w) or "P1DT4H"; false: it is none. */
-bool queue_duration(const char *text, int64_t *ms);
 /* False after saying that the word is no id. */
 bool queue_id_word(const struct queueing *q, const char *word, uint64_t *number);
 /* "pointsman: queue show: <reason>" on standard error; returns TOOL_USAGE. */

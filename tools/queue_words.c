@@ -57,7 +57,8 @@ bool queue_options_fit(const struct queueing *q, unsigned taken)
     return true;
 }
 
-bool queue_duration(const char *text, int64_t *ms)
+/* "2d", "90m" (s, m, h, d, w) or "P1DT4H"; false: it is none. */
+static bool read_duration(const char *text, int64_t *ms)
 {
     static const struct {
         char letter;
@@ -123,7 +124,7 @@ bool queue_filter_read(struct queueing *q)
         .held = o->queue.held,
     };
     if (o->queue.older) {
-        if (!queue_duration(o->queue.older, &age_ms)) {
+        if (!read_duration(o->queue.older, &age_ms)) {
             return wrong_value(q, "older", o->queue.older,
                                "a time like 90m, 2d or P1DT4H");
         }

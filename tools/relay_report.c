@@ -97,7 +97,8 @@ void relay_asked_find(const struct snapshot *s, const struct trust_reason *reaso
     }
 }
 
-str relay_way_text(const struct trust_way *way, struct arena *a)
+/* "service SMTP, port 25", "client address, from tcp_local". */
+static str way_text(const struct trust_way *way, struct arena *a)
 {
     switch (way->kind) {
     case TRUST_SERVICE:
@@ -223,8 +224,7 @@ static void print_way(const struct telling *t, const struct trust_way *way)
             ? arena_printf(t->a, " (%.*s)", STR_ARG(text_column(t->a, t->s->sources, at)))
             : STR("");
 
-    printf("  %-12s  %.*s%.*s\n", trust, STR_ARG(relay_way_text(way, t->a)),
-           STR_ARG(place));
+    printf("  %-12s  %.*s%.*s\n", trust, STR_ARG(way_text(way, t->a)), STR_ARG(place));
     for (size_t i = 0; i < way->reasons.n && i < SHOWN_MAX; i++) {
         print_reason(t, &way->reasons.at[i]);
     }

@@ -29,8 +29,6 @@ struct relay_asked {
 void relay_asked_find(const struct snapshot *s, const struct trust_reason *reason,
                       struct arena *a, struct relay_asked *out);
 
-/* "service SMTP, port 25", "client address, from tcp_local". */
-str relay_way_text(const struct trust_way *way, struct arena *a);
 /* The place that a way comes from: a service, a keyword; SPAN_NONE for an address. */
 struct span relay_way_at(const struct trust_way *way);
 
