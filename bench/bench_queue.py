@@ -111,7 +111,7 @@ class Bench:
         addresses = ['u@%s.test' % name for name in names]
         return float(subprocess.run(
             [self.program('bench/bench_load'), str(self.smtp), str(connections), str(messages)]
-            + addresses, stdout=subprocess.PIPE, check=True).stdout)
+            + addresses, stdout=subprocess.PIPE, check=True).stdout.split()[0])
 
     def wait(self, field, least):
         while self.status()[field] < least:
