@@ -8,16 +8,11 @@
  *   ip, host, at     (INDEX/COUNT) for IP_ACCESS
  * The verdict follows on a line of its own. Lines that begin with '#' and empty lines are
  * kept. UPDATE_GOLDEN=1 writes the verdicts into the files instead. Speaks TAP. */
-#include <glob.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
-#include "base/buf.h"
 #include "tables/access.h"
 #include "tables/mapping.h"
-#include "test/config/memory_loader.h"
-
-enum { OUTPUT_MAX = 1 << 20 };
+#include "test/golden.h"
 
 static const char config[] =
     ".friends.test $U%friends.test@friends-daemon\n. $U%$H@tcp-daemon\n\n"
@@ -235,10 +230,15 @@ static void answer(struct arena *a, const struct snapshot *s, str line, struct b
     buf_putc(out, '\n');
 }
 
+struct asked {
+    struct arena *a;
+    const struct snapshot *s;
+};
+
 /* The questions with their verdicts. */
-static void answer_all(struct arena *a, const struct snapshot *s, str questions,
-                       struct buf *out)
+static bool answer_all(str questions, struct buf *out, void *arg)
 {
+    struct asked *x = arg;
     str line;
     while (str_split(&questions, '\n', &line)) {
         if (line.len == 0 && questions.ptr == NULL) {
@@ -249,75 +249,22 @@ static void answer_all(struct arena *a, const struct snapshot *s, str questions,
         }
         buf_printf(out, "%.*s\n", STR_ARG(line));
         if (line.len > 0 && line.ptr[0] != '#') {
-            answer(a, s, line, out);
+            answer(x->a, x->s, line, out);
         }
     }
-}
-
-static bool file_write(const char *path, const struct buf *text)
-{
-    FILE *f = fopen(path, "w");
-    if (f == NULL) {
-        return false;
-    }
-    size_t n = fwrite(text->data, 1, text->len, f);
-    return fclose(f) == 0 && n == text->len;
-}
-
-/* Shows text as TAP comments. */
-static void show(str text)
-{
-    str line;
-    while (str_split(&text, '\n', &line)) {
-        if (line.len > 0) {
-            printf("# %.*s\n", STR_ARG(line));
-        }
-    }
-}
-
-/* Compares (or writes) the verdicts; true when they are as expected. */
-static bool run_questions(struct arena *a, const struct snapshot *s, str path)
-{
-    str questions, reason;
-    struct buf out;
-    if (!loader_files.read(&loader_files, a, path, &questions, &reason)) {
-        printf("# %.*s: %.*s\n", STR_ARG(path), STR_ARG(reason));
-        return false;
-    }
-    buf_init(&out, OUTPUT_MAX);
-    answer_all(a, s, questions, &out);
-    bool good = str_eq(buf_slice(&out), questions);
-    if (!good && getenv("UPDATE_GOLDEN") != NULL) {
-        good = file_write(path.ptr, &out);
-    } else if (!good) {
-        printf("# got:\n");
-        show(buf_slice(&out));
-    }
-    buf_free(&out);
-    return good;
+    return true;
 }
 
 static bool run_case(str path)
 {
     struct arena *a = arena_new();
-    struct memory_loader memory;
-    struct snapshot_request request = {.path = STR(MEMORY_LOADER_MAIN),
-                                       .allow_unhonoured = true,
-                                       .loader = &memory.loader};
-    struct diags *diags;
     str text = STR(""), reason;
-    bool unreadable;
     loader_files.read(&loader_files, a, path, &text, &reason);
-    memory_loader_init(&memory, arena_printf(a, "%s%.*s", config, STR_ARG(text)));
-    struct snapshot *s = snapshot_load(&request, a, &diags, &unreadable);
-    struct buf messages;
-    buf_init(&messages, OUTPUT_MAX);
-    diags_render(diags, false, &messages);
-    show(buf_slice(&messages));
-    buf_free(&messages);
-    str stem = str_sub(path, 0, path.len - 4);
+    struct snapshot *s =
+        golden_load(a, arena_printf(a, "%s%.*s", config, STR_ARG(text)), true);
+    struct asked x = {a, s};
     bool good =
-        s != NULL && run_questions(a, s, arena_printf(a, "%.*s.probes", STR_ARG(stem)));
+        s != NULL && golden_compare(a, golden_beside(a, path, "probes"), answer_all, &x);
     snapshot_unref(&s);
     arena_free(&a);
     return good;
@@ -325,23 +272,6 @@ static bool run_case(str path)
 
 int main(void)
 {
-    const char *top = getenv("top_srcdir");
-    char pattern[4096];
-    glob_t found;
-    int failed = 0;
-    snprintf(pattern, sizeof pattern, "%s/test/access/*.map", top != NULL ? top : ".");
-    if (glob(pattern, 0, NULL, &found) != 0) {
-        printf("Bail out! no file %s\n", pattern);
-        return 1;
-    }
-    printf("1..%zu\n", found.gl_pathc);
-    for (size_t i = 0; i < found.gl_pathc; i++) {
-        bool good = run_case(str_from(found.gl_pathv[i]));
-        const char *slash = strrchr(found.gl_pathv[i], '/');
-        printf("%sok %zu - %s\n", good ? "" : "not ", i + 1,
-               slash != NULL ? slash + 1 : found.gl_pathv[i]);
-        failed += !good;
-    }
-    globfree(&found);
-    return failed > 0;
+    static const char *const patterns[] = {"test/access/*.map", NULL};
+    return golden_main(patterns, run_case);
 }

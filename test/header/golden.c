@@ -9,16 +9,12 @@
  * Each case is run twice: what has left is received once more from the same channel, and
  * must then stay as it is.
  * UPDATE_GOLDEN=1 writes the answers into the files instead. Speaks TAP. */
-#include <glob.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "base/vec.h"
-#include "parser/parse.h"
 #include "router/header_rewrite.h"
 #include "router/outgoing.h"
 #include "tables/shown.h"
-#include "test/config/memory_loader.h"
+#include "test/golden.h"
 
 enum { OUTPUT_MAX = 1 << 20 };
 
@@ -26,8 +22,7 @@ struct header_case {
     str line; /* what stands behind === */
     const struct channel *source, *destination;
     str sender, recipient;
-    str given;  /* with CR LF */
-    str answer; /* as it stands in the file */
+    str given; /* with CR LF */
 };
 
 struct golden {
@@ -140,8 +135,9 @@ static void put_answer(struct golden *g, const struct header_case *c, struct buf
 }
 
 /* Copies the text with its answers made anew. */
-static bool answer_all(struct golden *g, str text, struct buf *out)
+static bool answer_all(str text, struct buf *out, void *arg)
 {
+    struct golden *g = arg;
     str line, given = STR("");
     struct header_case c = {.line = STR_NONE};
     bool in_given = false, in_answer = false;
@@ -159,6 +155,9 @@ static bool answer_all(struct golden *g, str text, struct buf *out)
             continue;
         }
         buf_printf(out, "%.*s\n", STR_ARG(line));
+        if (head && in_given) {
+            break; /* the case before has no answer */
+        }
         if (head) {
             c = (struct header_case){.line = str_from_pos(line, 3)};
             given = STR("");
@@ -171,88 +170,29 @@ static bool answer_all(struct golden *g, str text, struct buf *out)
             given = arena_printf(g->arena, "%.*s%.*s\r\n", STR_ARG(given), STR_ARG(line));
         }
     }
-    return true;
-}
-
-static void print_difference(str got, str want)
-{
-    str a, b;
-    while (str_split(&got, '\n', &a) && str_split(&want, '\n', &b)) {
-        if (!str_eq(a, b)) {
-            printf("# got:      %.*s\n# expected: %.*s\n", STR_ARG(a), STR_ARG(b));
-            return;
-        }
+    if (in_given) {
+        printf("# no answer:%.*s\n", STR_ARG(c.line));
     }
+    return !in_given;
 }
 
-static bool write_file(const char *path, str text)
-{
-    FILE *f = fopen(path, "w");
-    bool good = f && fwrite(text.ptr, 1, text.len, f) == text.len;
-    return f && fclose(f) == 0 && good;
-}
-
-static bool run(struct golden *g, const char *config)
-{
-    str reason, text;
-    str path = arena_printf(g->arena, "%.*sheaders", (int)(strlen(config) - 3), config);
-    if (!loader_files.read(&loader_files, g->arena, path, &text, &reason)) {
-        printf("# %.*s: %.*s\n", STR_ARG(path), STR_ARG(reason));
-        return false;
-    }
-    struct buf out;
-    buf_init(&out, OUTPUT_MAX);
-    bool good = answer_all(g, text, &out);
-    if (good && getenv("UPDATE_GOLDEN")) {
-        good = write_file(path.ptr, buf_slice(&out));
-    } else if (!str_eq(buf_slice(&out), text)) {
-        print_difference(buf_slice(&out), text);
-        good = false;
-    }
-    buf_free(&out);
-    return good && g->stable;
-}
-
-static bool run_config(const char *config)
+static bool run_case(str path)
 {
     struct golden g = {.arena = arena_new(), .stable = true};
-    struct diags *diags;
-    bool unreadable;
-    struct memory_loader memory;
-    struct snapshot_request req = {.path = STR(MEMORY_LOADER_MAIN),
-                                   .loader = &memory.loader};
     str text = STR(""), reason;
-    loader_files.read(&loader_files, g.arena, str_from(config), &text, &reason);
-    memory_loader_init(&memory, text);
-    struct snapshot *s = snapshot_load(&req, g.arena, &diags, &unreadable);
+    loader_files.read(&loader_files, g.arena, path, &text, &reason);
+    struct snapshot *s = golden_load(g.arena, text, false);
     g.snapshot = s;
-    for (const struct diag *d = diags_first(diags); !s && d; d = d->next) {
-        printf("# %.*s\n", STR_ARG(diag_line(g.arena, diags, d)));
-    }
-    bool good = s && run(&g, config);
+    bool good =
+        s != NULL &&
+        golden_compare(g.arena, golden_beside(g.arena, path, "headers"), answer_all, &g);
     snapshot_unref(&s);
     arena_free(&g.arena);
-    return good;
+    return good && g.stable;
 }
 
 int main(void)
 {
-    const char *top = getenv("top_srcdir");
-    char pattern[4096];
-    glob_t found = {0};
-    bool all = true;
-    snprintf(pattern, sizeof pattern, "%s/test/header/*.cnf", top ? top : ".");
-    if (glob(pattern, 0, NULL, &found) != 0) {
-        printf("Bail out! nothing in %s\n", pattern);
-        return 1;
-    }
-    printf("1..%zu\n", found.gl_pathc);
-    for (size_t i = 0; i < found.gl_pathc; i++) {
-        bool good = run_config(found.gl_pathv[i]);
-        all = all && good;
-        printf("%s %zu - %s\n", good ? "ok" : "not ok", i + 1,
-               strrchr(found.gl_pathv[i], '/') + 1);
-    }
-    globfree(&found);
-    return all ? 0 : 1;
+    static const char *const patterns[] = {"test/header/*.cnf", NULL};
+    return golden_main(patterns, run_case);
 }

@@ -6,15 +6,10 @@
  * with a digit in front of the line for what another table was called for. Lines that
  * begin with '#' and empty lines are kept. UPDATE_GOLDEN=1 writes the answers into the
  * files instead. Speaks TAP. */
-#include <glob.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
-#include "base/buf.h"
 #include "tables/mapping.h"
-#include "test/config/memory_loader.h"
-
-enum { OUTPUT_MAX = 1 << 20 };
+#include "test/golden.h"
 
 static const char config[] = ". $U%$H@tcp-daemon\n\nl\nhere.test\n\n"
                              "tcp_local smtp mx\ntcp-daemon\n!== mappings\n";
@@ -86,10 +81,15 @@ static str answer(struct arena *a, const struct snapshot *s, str line)
                         STR_ARG(mapping_flags_text(a, out.flags)), line_of(s, out.entry));
 }
 
+struct asked {
+    struct arena *a;
+    const struct snapshot *s;
+};
+
 /* The queries with their answers. */
-static void answer_all(struct arena *a, const struct snapshot *s, str queries,
-                       struct buf *out)
+static bool answer_all(str queries, struct buf *out, void *arg)
 {
+    struct asked *x = arg;
     str line;
     while (str_split(&queries, '\n', &line)) {
         if (line.len == 0 && queries.ptr == NULL) {
@@ -101,76 +101,24 @@ static void answer_all(struct arena *a, const struct snapshot *s, str queries,
                 arrow != NULL ? str_sub(line, 0, (size_t)(arrow - line.ptr)) : line;
             query = str_trim(query);
             buf_printf(out, "%-32.*s -> %.*s\n", STR_ARG(query),
-                       STR_ARG(answer(a, s, query)));
+                       STR_ARG(answer(x->a, x->s, query)));
         } else {
             buf_printf(out, "%.*s\n", STR_ARG(line));
         }
     }
-}
-
-static bool file_write(const char *path, const struct buf *text)
-{
-    FILE *f = fopen(path, "w");
-    if (f == NULL) {
-        return false;
-    }
-    size_t n = fwrite(text->data, 1, text->len, f);
-    return fclose(f) == 0 && n == text->len;
-}
-
-/* Shows text as TAP comments. */
-static void show(str text)
-{
-    str line;
-    while (str_split(&text, '\n', &line)) {
-        if (line.len > 0) {
-            printf("# %.*s\n", STR_ARG(line));
-        }
-    }
-}
-
-/* Compares (or writes) the answers; true when they are as expected. */
-static bool run_queries(struct arena *a, const struct snapshot *s, str path)
-{
-    str queries, reason;
-    struct buf out;
-    if (!loader_files.read(&loader_files, a, path, &queries, &reason)) {
-        printf("# %.*s: %.*s\n", STR_ARG(path), STR_ARG(reason));
-        return false;
-    }
-    buf_init(&out, OUTPUT_MAX);
-    answer_all(a, s, queries, &out);
-    bool good = str_eq(buf_slice(&out), queries);
-    if (!good && getenv("UPDATE_GOLDEN") != NULL) {
-        good = file_write(path.ptr, &out);
-    } else if (!good) {
-        printf("# got:\n");
-        show(buf_slice(&out));
-    }
-    buf_free(&out);
-    return good;
+    return true;
 }
 
 static bool run_case(str path)
 {
     struct arena *a = arena_new();
-    struct memory_loader memory;
-    struct snapshot_request request = {.path = STR(MEMORY_LOADER_MAIN),
-                                       .loader = &memory.loader};
-    struct diags *diags;
     str text = STR(""), reason;
-    bool unreadable;
     loader_files.read(&loader_files, a, path, &text, &reason);
-    memory_loader_init(&memory, arena_printf(a, "%s%.*s", config, STR_ARG(text)));
-    struct snapshot *s = snapshot_load(&request, a, &diags, &unreadable);
-    struct buf messages;
-    buf_init(&messages, OUTPUT_MAX);
-    diags_render(diags, false, &messages);
-    show(buf_slice(&messages));
-    buf_free(&messages);
-    str stem = str_sub(path, 0, path.len - 4);
+    struct snapshot *s =
+        golden_load(a, arena_printf(a, "%s%.*s", config, STR_ARG(text)), false);
+    struct asked x = {a, s};
     bool good =
-        s != NULL && run_queries(a, s, arena_printf(a, "%.*s.probes", STR_ARG(stem)));
+        s != NULL && golden_compare(a, golden_beside(a, path, "probes"), answer_all, &x);
     snapshot_unref(&s);
     arena_free(&a);
     return good;
@@ -178,23 +126,6 @@ static bool run_case(str path)
 
 int main(void)
 {
-    const char *top = getenv("top_srcdir");
-    char pattern[4096];
-    glob_t found;
-    int failed = 0;
-    snprintf(pattern, sizeof pattern, "%s/test/mapping/*.map", top != NULL ? top : ".");
-    if (glob(pattern, 0, NULL, &found) != 0) {
-        printf("Bail out! no file %s\n", pattern);
-        return 1;
-    }
-    printf("1..%zu\n", found.gl_pathc);
-    for (size_t i = 0; i < found.gl_pathc; i++) {
-        bool good = run_case(str_from(found.gl_pathv[i]));
-        const char *slash = strrchr(found.gl_pathv[i], '/');
-        printf("%sok %zu - %s\n", good ? "" : "not ", i + 1,
-               slash != NULL ? slash + 1 : found.gl_pathv[i]);
-        failed += !good;
-    }
-    globfree(&found);
-    return failed > 0;
+    static const char *const patterns[] = {"test/mapping/*.map", NULL};
+    return golden_main(patterns, run_case);
 }

@@ -1,6 +1,6 @@
 /* Golden routes: for each <name>.cnf of test/route and the folders in it, the queries of
- * <name>.routes are asked
- * and the answers compared with what stands there. A query line reads
+ * <name>.routes are asked and the answers compared with what stands there. A query line
+ * reads
  *   route ADDRESS [CONTEXT] -> ADDRESS CHANNEL by FILE:LINE
  *   trace ADDRESS [CONTEXT] -> PROBE: OUTCOME, ...
  *     CONTEXT: [from CHANNEL] [to CHANNEL] [header] [backward]
@@ -11,15 +11,8 @@
  *   ip ADDRESS [from CHANNEL]                        -> CHANNEL by FILE:LINE
  * Lines that begin with '#' and empty lines are kept. UPDATE_GOLDEN=1 writes the
  * answers into the files instead. Speaks TAP. */
-#include <glob.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "base/buf.h"
-#include "parser/parse.h"
 #include "tables/recipient.h"
-
-enum { OUTPUT_MAX = 1 << 20 };
+#include "test/golden.h"
 
 struct query {
     str verb, address;
@@ -192,10 +185,15 @@ static str answer(struct arena *a, const struct snapshot *s, str line)
     return trace ? answer_trace(a, &r) : answer_route(a, s, &r);
 }
 
+struct asked {
+    struct arena *a;
+    const struct snapshot *s;
+};
+
 /* The queries with their answers. */
-static void answer_all(struct arena *a, const struct snapshot *s, str queries,
-                       struct buf *out)
+static bool answer_all(str queries, struct buf *out, void *arg)
 {
+    struct asked *x = arg;
     str line;
 
     while (str_split(&queries, '\n', &line)) {
@@ -215,105 +213,35 @@ static void answer_all(struct arena *a, const struct snapshot *s, str queries,
             }
             int width = arrow < 0 ? 40 : (int)arrow - 1;
             buf_printf(out, "%-*.*s -> %.*s\n", width, STR_ARG(query),
-                       STR_ARG(answer(a, s, query)));
+                       STR_ARG(answer(x->a, x->s, query)));
         } else {
             buf_printf(out, "%.*s\n", STR_ARG(line));
         }
     }
+    return true;
 }
 
-static bool file_write(const char *path, const struct buf *text)
-{
-    FILE *f = fopen(path, "w");
-
-    if (!f) {
-        return false;
-    }
-    size_t n = fwrite(text->data, 1, text->len, f);
-    return fclose(f) == 0 && n == text->len;
-}
-
-static void print_commented(str text)
-{
-    str line;
-
-    while (str_split(&text, '\n', &line)) {
-        if (line.len > 0) {
-            printf("# %.*s\n", STR_ARG(line));
-        }
-    }
-}
-
-/* Compares (or writes) the answers; true when they are as expected. */
-static bool run_queries(struct arena *a, const struct snapshot *s, str routes)
-{
-    str queries, reason;
-    struct buf out;
-    bool good;
-
-    if (!loader_files.read(&loader_files, a, routes, &queries, &reason)) {
-        printf("# %.*s: %.*s\n", STR_ARG(routes), STR_ARG(reason));
-        return false;
-    }
-    buf_init(&out, OUTPUT_MAX);
-    answer_all(a, s, queries, &out);
-    good = str_eq(buf_slice(&out), queries);
-    if (!good && getenv("UPDATE_GOLDEN")) {
-        good = file_write(routes.ptr, &out);
-    } else if (!good) {
-        printf("# got:\n");
-        print_commented(buf_slice(&out));
-    }
-    buf_free(&out);
-    return good;
-}
-
-static bool run_case(const char *path)
+static bool run_case(str path)
 {
     struct arena *a = arena_new();
-    struct snapshot_request request = {.path = str_from(path)};
+    struct snapshot_request request = {.path = path};
     struct diags *diags;
-    bool unreadable, good = false;
+    bool unreadable;
     struct snapshot *s = snapshot_load(&request, a, &diags, &unreadable);
-
-    if (s) {
-        str name = str_from(path);
-        good = run_queries(a, s,
-                           arena_printf(a, "%.*s.routes", (int)name.len - 4, name.ptr));
-        snapshot_unref(&s);
-    } else {
-        struct buf text;
-        buf_init(&text, OUTPUT_MAX);
-        diags_render(diags, false, &text);
-        print_commented(buf_slice(&text));
-        buf_free(&text);
+    struct asked x = {a, s};
+    bool good =
+        s != NULL && golden_compare(a, golden_beside(a, path, "routes"), answer_all, &x);
+    if (s == NULL) {
+        golden_show_diags(diags);
     }
+    snapshot_unref(&s);
     arena_free(&a);
     return good;
 }
 
 int main(void)
 {
-    const char *top = getenv("top_srcdir");
-    char pattern[4096];
-    glob_t found;
-    int failed = 0;
-
-    snprintf(pattern, sizeof pattern, "%s/test/route/*.cnf", top ? top : ".");
-    bool some = glob(pattern, 0, NULL, &found) == 0;
-    snprintf(pattern, sizeof pattern, "%s/test/route/*/*.cnf", top ? top : ".");
-    if (!some || glob(pattern, GLOB_APPEND, NULL, &found) != 0) {
-        printf("Bail out! no file %s\n", pattern);
-        return 1;
-    }
-    printf("1..%zu\n", found.gl_pathc);
-    for (size_t i = 0; i < found.gl_pathc; i++) {
-        bool good = run_case(found.gl_pathv[i]);
-        const char *slash = strrchr(found.gl_pathv[i], '/');
-        printf("%sok %zu - %s\n", good ? "" : "not ", i + 1,
-               slash ? slash + 1 : found.gl_pathv[i]);
-        failed += !good;
-    }
-    globfree(&found);
-    return failed > 0;
+    static const char *const patterns[] = {"test/route/*.cnf", "test/route/*/*.cnf",
+                                           NULL};
+    return golden_main(patterns, run_case);
 }
