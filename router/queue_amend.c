@@ -5,39 +5,42 @@
 #include "base/check.h"
 #include "router/queue_private.h"
 
-static void amend_add(struct queue *q, enum amend_kind kind, int64_t id,
-                      enum queue_state state, int64_t next_try_ms)
+static struct amend *amend_add(struct queue *q, enum amend_kind kind, int64_t id)
 {
     struct amend *a = calloc(1, sizeof *a);
     check(a != NULL);
-    *a = (struct amend){q->amends, kind, id, state, next_try_ms};
+    *a = (struct amend){.next = q->amends, .kind = kind, .id = id};
     q->amends = a;
+    return a;
+}
+
+static void amend_messages(struct queue *q, const struct queue_message *m)
+{
+    for (; m != NULL; m = m->report) {
+        amend_add(q, AMEND_REMOVE, (int64_t)m->number);
+    }
 }
 
 void amend_request(struct queue *q, const struct request *k)
 {
     const struct queue_settlement *t = k->u.settle.settlement;
-    const struct queue_message *m;
+    const struct queue_store_claim *c = &k->u.claim.claim;
     switch (k->kind) {
     case REQUEST_COMMIT:
-        for (m = k->u.commit.message; m != NULL; m = m->report) {
-            amend_add(q, AMEND_REMOVE, (int64_t)m->number, 0, 0);
-        }
+        amend_messages(q, k->u.commit.message);
         break;
     case REQUEST_CLAIM:
-        for (unsigned i = 0; i < k->u.claim.claim.count; i++) {
-            amend_add(q, AMEND_STATE, k->u.claim.claim.messages[i]->entries->id,
-                      QUEUE_WAITING, 0);
+        for (unsigned i = 0; i < c->count; i++) {
+            amend_add(q, AMEND_UNCLAIM, c->messages[i]->entries->id);
         }
         break;
     case REQUEST_SETTLE:
-        amend_add(q, AMEND_STATE, t->entry_id, QUEUE_CLAIMED, 0);
-        for (m = t->report; m != NULL; m = m->report) {
-            amend_add(q, AMEND_REMOVE, (int64_t)m->number, 0, 0);
-        }
+        amend_add(q, AMEND_UNSETTLE, t->entry_id)->held = t->hold;
+        amend_messages(q, t->report);
         break;
     case REQUEST_RELEASE: /* nobody else would repeat it */
-        amend_add(q, AMEND_RELEASE, k->u.release.entry_id, 0, k->u.release.next_try_ms);
+        amend_add(q, AMEND_RELEASE, k->u.release.entry_id)->next_try_ms =
+            k->u.release.next_try_ms;
         break;
     case REQUEST_ORDER: /* asked again, it finds it done */
     case REQUEST_COUNT:
@@ -50,8 +53,10 @@ static bool amend_run(struct queue *q, const struct amend *a, struct queue_resul
     switch (a->kind) {
     case AMEND_REMOVE:
         return q->engine->remove(q->store, (uint64_t)a->id, r);
-    case AMEND_STATE:
-        return q->engine->set_state(q->store, a->id, a->state, r);
+    case AMEND_UNCLAIM:
+        return q->engine->unclaim(q->store, a->id, r);
+    case AMEND_UNSETTLE:
+        return q->engine->unsettle(q->store, a->id, a->held, r);
     case AMEND_RELEASE:
         return q->engine->release(q->store, a->id, a->next_try_ms, r);
     }

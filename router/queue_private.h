@@ -61,13 +61,13 @@ struct request {
 };
 
 /* What has to be put right in the store before it is used again. */
-enum amend_kind { AMEND_REMOVE, AMEND_STATE, AMEND_RELEASE };
+enum amend_kind { AMEND_REMOVE, AMEND_UNCLAIM, AMEND_UNSETTLE, AMEND_RELEASE };
 struct amend {
     struct amend *next;
     enum amend_kind kind;
-    int64_t id; /* message number or entry id */
-    enum queue_state state;
-    int64_t next_try_ms;
+    int64_t id;          /* message number or entry id */
+    bool held;           /* of a settlement: it set the entry aside */
+    int64_t next_try_ms; /* of a release */
 };
 
 struct queue {

@@ -428,12 +428,21 @@ static bool sqlite_release(struct queue_store *s, int64_t entry, int64_t next_tr
     return store_run(s, q, r) && store_carry_out(s, entry, r);
 }
 
-static bool sqlite_set_state(struct queue_store *s, int64_t entry, enum queue_state state,
-                             struct queue_result *r)
+static bool sqlite_unclaim(struct queue_store *s, int64_t entry, struct queue_result *r)
 {
     sqlite3_stmt *q = store_entry_statement(s, SQL_SET_STATE, entry, r);
     if (q != NULL) {
-        sqlite3_bind_int(q, 3, state);
+        sqlite3_bind_int(q, 3, QUEUE_WAITING);
+    }
+    return store_run(s, q, r);
+}
+
+static bool sqlite_unsettle(struct queue_store *s, int64_t entry, bool held,
+                            struct queue_result *r)
+{
+    sqlite3_stmt *q = store_entry_statement(s, SQL_UNSETTLE, entry, r);
+    if (q != NULL) {
+        sqlite3_bind_int(q, 3, held);
     }
     return store_run(s, q, r);
 }
@@ -484,5 +493,6 @@ const struct queue_engine queue_sqlite = {
     .stopped = sqlite_stopped,
     .count = sqlite_count,
     .remove = sqlite_remove,
-    .set_state = sqlite_set_state,
+    .unclaim = sqlite_unclaim,
+    .unsettle = sqlite_unsettle,
 };

@@ -79,6 +79,12 @@ static inline int64_t entry_position(int64_t id)
                   " WHERE number = ?1 AND position = ?2 ORDER BY rank")                  \
     X(NEXT_DUE, "SELECT min(next_try_ms) FROM entries WHERE state = 0")                  \
     X(SET_STATE, "UPDATE entries SET state = ?3 WHERE number = ?1 AND position = ?2")    \
+    /* What is held although the settlement did not say so was by order; 1:              \
+     * ORDERED_HOLD. One that was to be deleted is gone, one that was to be returned                         \
+     * still says so. */                                                                 \
+    X(UNSETTLE, "UPDATE entries SET state = 1,"                                          \
+                " ordered = CASE WHEN state = 2 AND NOT ?3 THEN 1 ELSE ordered END"      \
+                " WHERE number = ?1 AND position = ?2")                                  \
     X(SET_ASIDE, "UPDATE entries SET state = 2, last_error = ?3"                         \
                  " WHERE number = ?1 AND position = ?2")                                 \
     X(RELEASE, "UPDATE entries SET state = 0, next_try_ms = ?3"                          \
@@ -110,8 +116,8 @@ static inline int64_t entry_position(int64_t id)
             " e.next_try_ms, e.last_error, m.created_ms, m.sender, m.source_channel,"    \
             " m.size, e.ordered, e.redirected, e.priority"                               \
             " FROM entries e JOIN messages m ON m.number = e.number"                     \
-            " WHERE (e.number, e.position) > (?1, ?2) AND (?3 = 0 OR e.state = 2)"       \
-            " ORDER BY e.number, e.position LIMIT ?4")                                   \
+            " WHERE (e.number, e.position) > (?1, ?2)"                                   \
+            " ORDER BY e.number, e.position LIMIT ?3")                                   \
     X(KEEP_ENTRY, "UPDATE entries SET state = ?3, attempts = attempts + 1,"              \
                   " next_try_ms = ?4, last_error = coalesce(?5, last_error),"            \
                   " notices = ?6 WHERE number = ?1 AND position = ?2")                   \
@@ -298,11 +304,16 @@ struct queue_seen {
     unsigned recipient_count;
 };
 
+/* Not more than a few thousand entries are looked at for a page, however few of them
+ * pass: no transaction lasts as long as it takes to look at all of a large queue. */
 struct look_page {
-    struct queue_cursor at; /* in: behind which entry; out: the last one */
-    bool held, recipients;  /* held ones only; read the recipients, too */
+    struct queue_cursor at;            /* in: behind which entry; out: the last one */
+    const struct queue_filter *filter; /* only what it lets pass; what it says of
+                                          recipients is left to store_filter() */
     unsigned limit;
     VEC(struct queue_seen) seen;
+    unsigned looked; /* out: at so many, those that do not pass included */
+    bool end;        /* out: there are no more */
 };
 /* The next entries, in one read transaction; memory is from a. */
 bool store_look(struct queue_store *s, struct arena *a, struct look_page *page,

@@ -76,26 +76,18 @@ static bool page_show(struct look *l, struct look_page *page, queue_seen_fn fn, 
     return true;
 }
 
-/* The walk for one message ends behind it. */
-static bool page_last(const struct look *l, const struct look_page *page)
-{
-    return page->seen.n < page->limit ||
-           (l->filter->number != 0 && page->at.number != l->filter->number);
-}
-
 static bool look_all(struct look *l, queue_seen_fn fn, void *arg, struct queue_result *r)
 {
-    struct look_page page = {.at = queue_cursor_first(l->filter),
-                             .held = l->filter->held,
-                             .limit = PAGE_ENTRIES};
-    do {
+    struct look_page page = {
+        .at = queue_cursor_first(l->filter), .filter = l->filter, .limit = PAGE_ENTRIES};
+    while (!page.end) {
         struct arena_mark mark = arena_mark(l->arena);
         if (!store_look(l->store, l->arena, &page, r) ||
             !page_show(l, &page, fn, arg, r)) {
             return false;
         }
         arena_reset(l->arena, mark);
-    } while (!page_last(l, &page));
+    }
     return true;
 }
 

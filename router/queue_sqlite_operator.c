@@ -2,12 +2,16 @@
  * that were claimed then, when their claim ends. */
 #include "router/queue_sqlite.h"
 
+#include <time.h>
+
 #include "base/address.h"
 #include "base/check.h"
 
+/* The daemon's store does nothing else during a step. */
 enum {
     PAGE_ENTRIES = 200,
-    STEP_ENTRIES = 4000 /* looked at in one step */
+    STEP_ENTRIES = 20000, /* looked at in one step: some 20 ms */
+    STEP_MS = 50          /* with many recipients, or a slow disk */
 };
 
 static const char HELD[] = "held by an operator";
@@ -207,31 +211,55 @@ static bool order_one(struct queue_store *s, struct arena *a, const struct queue
     return true;
 }
 
-/* False in *go_on: the walk is at its end, or the step has done enough. */
-static bool order_page(struct queue_store *s, const struct queue_order *o,
-                       struct queue_step *step, bool *go_on, struct queue_result *r)
+static int64_t monotonic_ms(void)
 {
-    struct arena *a = arena_new();
-    struct look_page page = {.at = step->at,
-                             .held = o->filter.held,
-                             .limit =
-                                 o->filter.number != 0 ? QUEUE_STEP_MAX : PAGE_ENTRIES};
-    bool good = store_look(s, a, &page, r), end = page.seen.n < page.limit;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Has the step done enough? It does something in any case, so that an order ends. */
+static bool step_full(const struct queue_step *step, int64_t until_ms)
+{
+    return step->changed >= QUEUE_STEP_MAX || monotonic_ms() >= until_ms;
+}
+
+static bool order_page(struct queue_store *s, struct arena *a,
+                       const struct queue_order *o, struct look_page *page,
+                       int64_t until_ms, struct queue_step *step, struct queue_result *r)
+{
     size_t i = 0;
-    for (; good && i < page.seen.n && step->changed < QUEUE_STEP_MAX; i++) {
-        struct queue_seen *e = &page.seen.at[i];
-        if (o->filter.number != 0 && e->number != o->filter.number) {
-            end = true;
-            break;
+    if (!store_look(s, a, page, r)) {
+        return false;
+    }
+    while (i < page->seen.n && (i == 0 || !step_full(step, until_ms))) {
+        struct queue_seen *e = &page->seen.at[i++];
+        if (!order_one(s, a, o, e, step, r)) {
+            return false;
         }
-        good = order_one(s, a, o, e, step, r);
         step->at = (struct queue_cursor){e->number, e->position};
     }
-    step->more = !end || i < page.seen.n;
-    if (o->filter.number != 0 && end) {
-        step->more = false;
+    if (i == page->seen.n) { /* those behind the last one do not pass */
+        step->at = page->at;
+        step->more = !page->end;
     }
-    *go_on = step->more && step->changed < QUEUE_STEP_MAX;
+    return true;
+}
+
+static bool order_pages(struct queue_store *s, const struct queue_order *o,
+                        struct queue_step *step, struct queue_result *r)
+{
+    int64_t until_ms = monotonic_ms() + STEP_MS;
+    struct look_page page = {.at = step->at, .filter = &o->filter, .limit = PAGE_ENTRIES};
+    struct arena *a = arena_new();
+    unsigned looked = 0;
+    bool good;
+    do {
+        struct arena_mark mark = arena_mark(a);
+        good = order_page(s, a, o, &page, until_ms, step, r);
+        looked += page.looked;
+        arena_reset(a, mark);
+    } while (good && step->more && looked < STEP_ENTRIES && !step_full(step, until_ms));
     arena_free(&a);
     return good;
 }
@@ -263,7 +291,6 @@ static bool order_channel(struct queue_store *s, const struct queue_order *o,
 bool sqlite_order(struct queue_store *s, const struct queue_order *o,
                   struct queue_step *step, struct queue_result *r)
 {
-    bool go_on = true;
     step->more = false;
     step->entries = step->changed = step->active = 0;
     if ((o->action == QUEUE_STOP || o->action == QUEUE_START) &&
@@ -273,12 +300,8 @@ bool sqlite_order(struct queue_store *s, const struct queue_order *o,
     if (o->action == QUEUE_STOP) {
         return true;
     }
-    for (unsigned looked = 0; go_on && looked < STEP_ENTRIES; looked += PAGE_ENTRIES) {
-        if (!order_page(s, o, step, &go_on, r)) {
-            return false;
-        }
-    }
-    return true;
+    step->more = true;
+    return order_pages(s, o, step, r);
 }
 
 bool sqlite_stopped(struct queue_store *s, void (*fn)(str channel, void *arg), void *arg,

@@ -88,8 +88,11 @@ struct queue_engine {
 
     /* Take back what a failed commit may have left on the disk all the same: */
     bool (*remove)(struct queue_store *s, uint64_t number, struct queue_result *r);
-    bool (*set_state)(struct queue_store *s, int64_t entry_id, enum queue_state state,
-                      struct queue_result *r);
+    bool (*unclaim)(struct queue_store *s, int64_t entry_id, struct queue_result *r);
+    /* Claimed again, and what was ordered of it is to be done again, too. held: the
+     * settlement itself set it aside. */
+    bool (*unsettle)(struct queue_store *s, int64_t entry_id, bool held,
+                     struct queue_result *r);
 };
 
 extern const struct queue_engine queue_sqlite;

@@ -289,13 +289,13 @@ int64_t fixture_sql(struct fixture *f, const char *sql)
     check(sqlite3_open_v2(fixture_path(f, "queue.db", path), &db, SQLITE_OPEN_READWRITE,
                           NULL) == SQLITE_OK);
     sqlite3_busy_timeout(db, 5000);
-    check(sqlite3_prepare_v2(db, sql, -1, &q, NULL) == SQLITE_OK);
-    int rc = sqlite3_step(q);
-    check(rc == SQLITE_ROW || rc == SQLITE_DONE);
-    if (rc == SQLITE_ROW) {
-        value = sqlite3_column_int64(q, 0);
+    while (*sql != '\0') {
+        check(sqlite3_prepare_v2(db, sql, -1, &q, &sql) == SQLITE_OK);
+        int rc = sqlite3_step(q);
+        check(rc == SQLITE_ROW || rc == SQLITE_DONE);
+        value = rc == SQLITE_ROW ? sqlite3_column_int64(q, 0) : -1;
+        sqlite3_finalize(q);
     }
-    sqlite3_finalize(q);
     sqlite3_close(db);
     return value;
 }
@@ -456,6 +456,29 @@ struct queue_result fixture_settle(struct fixture *f, const struct queue_settlem
     queue_settle(f->daemon.queue, f->w, s, on_settle, &t);
     fixture_wait(f->w, &t.done);
     return t.result;
+}
+
+struct ordered {
+    struct queue_step step;
+    bool ok, done;
+};
+
+static void on_ordered(struct worker *w, const struct queue_step *step,
+                       const struct queue_result *r, void *arg)
+{
+    struct ordered *o = arg;
+    (void)w;
+    *o = (struct ordered){*step, r->ok, true};
+}
+
+struct queue_step fixture_order(struct fixture *f, const struct queue_order *o,
+                                struct queue_cursor at)
+{
+    struct ordered done = {.done = false};
+    queue_order(f->daemon.queue, f->w, o, at, on_ordered, &done);
+    fixture_wait(f->w, &done.done);
+    check(done.ok);
+    return done.step;
 }
 
 static void on_count(struct worker *w, const struct queue_counts *c,

@@ -48,7 +48,7 @@ bool fixture_will_log(struct fixture *f, const char *text);
 /* Path of a file in the queue's folder, in a buffer of the caller. */
 const char *fixture_path(const struct fixture *f, const char *name, char out[256]);
 /* Runs SQL on the store over a connection of its own; the first column of the first
- * row, or -1. */
+ * row of its last statement, or -1. */
 int64_t fixture_sql(struct fixture *f, const char *sql);
 
 /* A message with a body of `size` octets made from its number and `entries` entries of
@@ -81,6 +81,9 @@ void fixture_claim_beside(struct fixture *f, unsigned limit, int64_t now_ms,
 void fixture_claim(struct fixture *f, unsigned limit, int64_t now_ms,
                    struct claimed *out);
 void claimed_free(struct claimed *c);
+/* One step of an order, which must go well. */
+struct queue_step fixture_order(struct fixture *f, const struct queue_order *o,
+                                struct queue_cursor at);
 struct queue_result fixture_count(struct fixture *f, struct queue_counts *out);
 
 #endif

@@ -219,6 +219,40 @@ static void test_failed_batch(void **state)
     fixture_end(&f);
 }
 
+/* What was ordered of an entry while it was being delivered is done when it is settled at
+ * last, although a settlement before that, which reported failure, had done it. */
+static void test_order_and_failed_settlement(void **state)
+{
+    (void)state;
+    static const struct {
+        enum queue_action action;
+        int64_t state, ordered; /* -1: it is gone */
+    } cases[] = {{QUEUE_HOLD, 2, 0}, {QUEUE_DELETE, -1, -1}, {QUEUE_RETURN, 0, 3}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fixture f;
+        fixture_start(&f);
+        struct queue_message *m = fixture_message(&f, 100, 1);
+        assert_true(fixture_commit(&f, m).ok);
+        const struct queue_order o = {.action = cases[i].action,
+                                      .filter.number = m->number};
+        assert_int_equal(fixture_order(&f, &o, queue_cursor_first(&o.filter)).active, 1);
+        const struct queue_settlement keep = {.entry_id = m->entries->id,
+                                              .number = m->number,
+                                              .keep = m->entries->recipients,
+                                              .keep_count = 2,
+                                              .next_try_ms = 1000};
+        atomic_store(&f.faults->sync_error, SQLITE_IOERR_FSYNC);
+        assert_false(fixture_settle(&f, &keep).ok);
+        heal(&f);
+        assert_true(fixture_settle(&f, &keep).ok);
+        assert_int_equal(fixture_sql(&f, "SELECT state FROM entries"), cases[i].state);
+        assert_int_equal(fixture_sql(&f, "SELECT ordered FROM entries"),
+                         cases[i].ordered);
+        queue_message_free(&m);
+        fixture_end(&f);
+    }
+}
+
 /* A release has nobody to repeat it: the store thread does, without being asked. */
 static void test_release_repeated(void **state)
 {
@@ -508,6 +542,7 @@ int main(void)
         cmocka_unit_test(test_report_fails_too),
         cmocka_unit_test(test_no_reopen),
         cmocka_unit_test(test_failed_batch),
+        cmocka_unit_test(test_order_and_failed_settlement),
         cmocka_unit_test(test_release_repeated),
         cmocka_unit_test(test_savepoints),
         cmocka_unit_test(test_refused_settle_keeps_file),

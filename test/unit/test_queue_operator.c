@@ -24,32 +24,9 @@ static struct queue_message *held_message(struct fixture *f, unsigned entries)
     return m;
 }
 
-struct ordered {
-    struct queue_step step;
-    bool ok, done;
-};
-
-static void on_ordered(struct worker *w, const struct queue_step *step,
-                       const struct queue_result *r, void *arg)
-{
-    struct ordered *o = arg;
-    (void)w;
-    *o = (struct ordered){*step, r->ok, true};
-}
-
-static struct queue_step order_from(struct fixture *f, const struct queue_order *o,
-                                    struct queue_cursor at)
-{
-    struct ordered done = {.done = false};
-    queue_order(f->daemon.queue, f->w, o, at, on_ordered, &done);
-    fixture_wait(f->w, &done.done);
-    assert_true(done.ok);
-    return done.step;
-}
-
 static struct queue_step order(struct fixture *f, const struct queue_order *o)
 {
-    return order_from(f, o, queue_cursor_first(&o->filter));
+    return fixture_order(f, o, queue_cursor_first(&o->filter));
 }
 
 static struct queue_step act(struct fixture *f, enum queue_action action, uint64_t number)
@@ -403,13 +380,13 @@ static void test_steps(void **state)
     struct queue_step step = order(&f, &o);
     assert_int_equal(step.changed, QUEUE_STEP_MAX);
     assert_true(step.more);
-    step = order_from(&f, &o, step.at);
+    step = fixture_order(&f, &o, step.at);
     assert_int_equal(step.changed, 120);
     assert_false(step.more);
     assert_int_equal(fixture_sql(&f, "SELECT count(*) FROM entries"), 620);
     o.filter = (struct queue_filter){.to = STR("BOB@host0.*")};
     step = order(&f, &o);
-    step = order_from(&f, &o, step.at);
+    step = fixture_order(&f, &o, step.at);
     assert_int_equal(fixture_sql(&f, "SELECT count(*) FROM messages"), 0);
     fixture_end(&f);
 }
