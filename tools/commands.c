@@ -174,6 +174,12 @@ static const struct command commands[] = {
      "  pointsman tls probe mx.partner.test --channel tcp_partner\n",
      TAKES_ALLOW | TAKES_SOURCE | TAKES_TLS | TAKES_PROBE | TAKES_SOCKET | TAKES_JSON, 1,
      2, cmd_tls},
+    {"help", "[COMMAND]", "what a command does, as COMMAND --help",
+     "Without a name: the commands.\n"
+     "Exit: 0, or 2 when there is no such command.\n",
+     "  pointsman help\n"
+     "  pointsman help queue\n",
+     0, 0, 1, cmd_help},
     {"version", "", "the version of this program", "Exit: 0.\n",
      "  pointsman version\n"
      "  pointsman -c etc/demo version\n",

@@ -25,9 +25,11 @@ static void usage(FILE *out)
     fputs("Usage: pointsman [-c FILE-or-DIR] COMMAND [OPTION...] [ARGUMENT...]\n", out);
     const struct command *c;
     for (size_t i = 0; (c = command_at(i)); i++) {
-        fprintf(out, "  %-10s  %s\n", c->name, c->summary);
+        if (c->run != cmd_help) { /* the next line tells of it: all fits a screen */
+            fprintf(out, "  %-10s  %s\n", c->name, c->summary);
+        }
     }
-    fputs("'pointsman COMMAND --help' tells more. Examples:\n"
+    fputs("'pointsman help COMMAND' tells more, as 'COMMAND --help'. Examples:\n"
           "  pointsman check\n"
           "  pointsman rewrite ann@sales.example.com\n",
           out);
@@ -64,6 +66,20 @@ int cmd_version(const struct invocation *in)
 {
     (void)in;
     puts("pointsman " PACKAGE_VERSION);
+    return TOOL_OK;
+}
+
+int cmd_help(const struct invocation *in)
+{
+    if (in->arg_count == 0) {
+        usage(stdout);
+        return TOOL_OK;
+    }
+    const struct command *c = command_find(in->args[0]);
+    if (!c) {
+        return unknown_command(in->args[0]);
+    }
+    command_usage(c);
     return TOOL_OK;
 }
 

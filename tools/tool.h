@@ -120,6 +120,7 @@ int cmd_qm(const struct invocation *in);
 int cmd_control(const struct invocation *in); /* status, reload, stop, tls ... */
 int cmd_tls(const struct invocation *in);
 int cmd_version(const struct invocation *in);
+int cmd_help(const struct invocation *in);
 
 /* Prints the help text of a command. */
 void command_usage(const struct command *c);

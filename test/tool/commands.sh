@@ -116,12 +116,17 @@ expect 'version' 0 '^pointsman [0-9]' '' version
 expect '--version' 0 '^pointsman [0-9]' '' --version
 expect '--version, not of a command' 2 '' "unknown option '--version'" check --version
 expect 'help' 0 '^Usage: pointsman' '' --help
+expect 'help as a command' 0 '^Usage: pointsman \[-c' '' help
+expect 'help for a command' 0 '^Usage: pointsman queue ' '' help queue
+expect 'help for help' 0 '^Usage: pointsman help ' '' help help
+expect 'help for no command' 2 '' "unknown command 'quue'; did you mean 'queue'" help quue
+expect 'help for two' 2 '' "help: too many arguments: 'list'" help queue list
 expect 'no command' 2 '' '^Usage: pointsman'
 expect 'unknown command' 2 '' "did you mean 'check'" chekc
 expect 'unknown option' 2 '' "did you mean '--strict'" check --stric
 
 # Help fits a screen and ends with two examples.
-long=$(for command in '' check rewrite map match queue qm test explain diff graph keywords options print status reload stop tls version; do
+long=$(for command in '' check rewrite map match queue qm test explain diff graph keywords options print status reload stop tls help version; do
     # shellcheck disable=SC2086
     "$tool" $command --help >"$work/out" || echo "$command: exit $?"
     [ "$(wc -l <"$work/out")" -le 24 ] || echo "$command: more than 24 lines"
