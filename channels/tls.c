@@ -36,30 +36,37 @@ static bool was_told(const struct tls_build *b, struct span at, const char *slug
     return m != NULL;
 }
 
+static void tell(struct tls_build *b, struct span at, const char *slug, bool error,
+                 const char *fmt, va_list ap)
+{
+    char text[1024];
+    vsnprintf(text, sizeof text, fmt, ap);
+    if (was_told(b, at, slug, text)) {
+        return;
+    }
+    if (error) {
+        diag_error(b->diags, at, slug, "%s", text);
+    } else {
+        diag_warning(b->diags, at, slug, "%s", text);
+    }
+}
+
 void tls_error(struct tls_build *b, struct span at, const char *slug, const char *fmt,
                ...)
 {
-    char text[1024];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
+    tell(b, at, slug, true, fmt, ap);
     va_end(ap);
-    if (!was_told(b, at, slug, text)) {
-        diag_error(b->diags, at, slug, "%s", text);
-    }
 }
 
 void tls_warning(struct tls_build *b, struct span at, const char *slug, const char *fmt,
                  ...)
 {
-    char text[1024];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
+    tell(b, at, slug, false, fmt, ap);
     va_end(ap);
-    if (!was_told(b, at, slug, text)) {
-        diag_warning(b->diags, at, slug, "%s", text);
-    }
 }
 
 /* --- what a server answers in the handshake --- */

@@ -2,6 +2,7 @@
 # Every source file is named in a Makefile fragment: what is not is missing from the
 # distribution, headers and .def files included.
 cd "${top_srcdir:-.}" || exit 1
+. test/meta/report.sh
 
 folders='base parser tables router channels tools test bench'
 # Written by flex and bison in an in-tree build.
@@ -10,19 +11,6 @@ files=$(find $folders \( -name '*.[chyl]' -o -name '*.def' \) \
 listed=$(sed 's|#.*||' Makefile.am ./*/Makefile.inc | tr -s ' \t\\' '\n')
 
 echo 1..2
-number=0
-failed=0
-report() # name, findings
-{
-    number=$((number + 1))
-    if [ -z "$2" ]; then
-        echo "ok $number - $1"
-    else
-        failed=1
-        echo "not ok $number - $1"
-        printf '%s\n' "$2" | sed 's/^/# /'
-    fi
-}
 report "every source file is in a fragment" "$(for file in $files; do
     printf '%s\n' "$listed" | grep -qxF "$file" || echo "$file"
 done)"

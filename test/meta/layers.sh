@@ -2,6 +2,7 @@
 # Includes point down only (docs/architecture.md): base <- parser <- tables <- router <-
 # channels, tools. Foreign libraries appear only in the files named here.
 cd "${top_srcdir:-.}" || exit 1
+. test/meta/report.sh
 
 # Prints "file:line: include" for every quoted include in folder $1 that does not match
 # the extended regular expression $2, except in the files matching $3.
@@ -21,20 +22,6 @@ foreign_includes()
 {
     grep -rnE "^[[:space:]]*#[[:space:]]*include[[:space:]]*[<\"]$1" --include='*.[chyl]' \
         base parser tables router channels tools | grep -vE "^($2)\.[ch]:"
-}
-
-number=0
-failed=0
-report() # name, findings
-{
-    number=$((number + 1))
-    if [ -z "$2" ]; then
-        echo "ok $number - $1"
-    else
-        failed=1
-        echo "not ok $number - $1"
-        printf '%s\n' "$2" | sed 's/^/# /'
-    fi
 }
 
 echo 1..11

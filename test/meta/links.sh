@@ -2,6 +2,7 @@
 # The documents name files that exist: every `path/name.ext` in backticks in README.md
 # and docs/*.md, when its first folder is one of ours, and every relative Markdown link.
 cd "${top_srcdir:-.}" || exit 1
+. test/meta/report.sh
 
 # Files that exist only after building or running, or are patterns and placeholders.
 is_generated()
@@ -39,22 +40,12 @@ if [ $# -eq 0 ]; then
 fi
 
 echo "1..$#"
-number=0
-failed=0
 for doc in "$@"; do
-    number=$((number + 1))
-    missing=$({ names_in "$doc"; links_in "$doc"; } | sort -u | while read -r name; do
+    report "$doc" "$({ names_in "$doc"; links_in "$doc"; } | sort -u | while read -r name; do
         is_generated "$name" || [ -e "$name" ] || [ -e "docs/$name" ] || {
             # "base/diag" stands for base/diag.c and base/diag.h
-            [ -e "$name.h" ] || [ -e "$name.c" ] || echo "$name"
+            [ -e "$name.h" ] || [ -e "$name.c" ] || echo "does not exist: $name"
         }
-    done)
-    if [ -z "$missing" ]; then
-        echo "ok $number - $doc"
-    else
-        failed=1
-        echo "not ok $number - $doc"
-        printf '%s\n' "$missing" | sed 's/^/# does not exist: /'
-    fi
+    done)"
 done
 exit $failed

@@ -2,6 +2,7 @@
 # docs/log.md describes every row of LOG_EVENTS (base/log.h) and no other, in the same
 # order, and names every field the code writes.
 cd "${top_srcdir:-.}" || exit 1
+. test/meta/report.sh
 
 rows=$(sed -n '/^#define LOG_EVENTS/,/^$/s/^ *X([A-Z_]*, "\([a-z_]*\)".*/\1/p' base/log.h)
 headings=$(sed -n 's/^## //p' docs/log.md)
@@ -11,19 +12,6 @@ written=$(cat base/log.c router/*.c channels/*.c |
     grep -oE 'log_(str|cstr|int|fmt)\([^,"]*, "[a-z_0-9]+"' | sed 's/.*"\(.*\)"/\1/' | sort -u)
 
 echo 1..4
-number=0
-failed=0
-report() # name, findings
-{
-    number=$((number + 1))
-    if [ -z "$2" ]; then
-        echo "ok $number - $1"
-    else
-        failed=1
-        echo "not ok $number - $1"
-        printf '%s\n' "$2" | sed 's/^/# /'
-    fi
-}
 
 report "the rows and the fields were found" "$(
     [ "$(echo "$rows" | wc -l)" -ge 10 ] || echo "few rows: $rows"

@@ -9,6 +9,7 @@
 
 #include "tables/tls_audit.h"
 #include "test/config/memory_loader.h"
+#include "test/unit/chance.h"
 
 #define SITE                                                                             \
     "!== pointsman.cnf\n. $U%$H@tcp-may\n\nl\nhere.test\n\n"                             \
@@ -218,20 +219,6 @@ static void test_no_table(void **state)
 
 /* ---- the audit says no more than what holds ------------------------------------------
  */
-
-static unsigned seed = 20261121;
-
-static unsigned number(unsigned below)
-{
-    seed = seed * 1103515245 + 12345;
-    return (seed >> 16) % below;
-}
-
-static const char *one_of(const char *const *words, unsigned count)
-{
-    return words[number(count)];
-}
-#define ONE_OF(words) one_of(words, sizeof(words) / sizeof *(words))
 
 static const char *const domains[] = {"a.test",     "b.test",   "x.a.test", "test",
                                       "known.test", "low.test", "far.away", "bad.test"};

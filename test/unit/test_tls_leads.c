@@ -12,24 +12,11 @@
 #include "tables/route.h"
 #include "tables/tls_audit.h"
 #include "test/config/memory_loader.h"
+#include "test/unit/chance.h"
 
 enum { SITES = 300, CHANNELS = 3 };
 
 /* ---- sites ------------------------------------------------------------------------- */
-
-static unsigned seed = 20261121;
-
-static unsigned number(unsigned below)
-{
-    seed = seed * 1103515245 + 12345;
-    return (seed >> 16) % below;
-}
-
-static const char *one_of(const char *const *words, unsigned count)
-{
-    return words[number(count)];
-}
-#define ONE_OF(words) one_of(words, sizeof(words) / sizeof *(words))
 
 static const char *const domains[] = {"a.test",     "b.test",      "c.test",
                                       "sub.a.test", "name.b.test", "post.test",
