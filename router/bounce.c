@@ -74,6 +74,10 @@ static bool put_header(struct buf *out, const struct bounce *b, const char *boun
          buf_printf(out, ".%lld@", (long long)b->now_ms) &&
          bounce_put_clean(out, b->local_host, false) && buf_puts(out, ">\r\n");
     ok = ok && buf_puts(out, "Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n");
+    if (b->copy_for.ptr != NULL) {
+        ok = ok && buf_puts(out, BOUNCE_COPY_FIELD ": of ") &&
+             bounce_put_clean(out, b->message_id, false) && buf_puts(out, "\r\n");
+    }
     if (bounce_eight_bit(b)) {
         ok = ok && buf_puts(out, "Content-Transfer-Encoding: 8bit\r\n");
     }

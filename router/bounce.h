@@ -46,6 +46,7 @@ struct bounce {
     int64_t until_ms; /* when it is given up; 0: not said */
     const struct bounce_recipient *recipients;
     unsigned count;
+    bool returned;   /* the postmaster wanted it to fail */
     str list;        /* the list whose members they are, told to its owner; empty: none */
     unsigned more;   /* members that are not named */
     str envid;       /* ENVID= as given; ptr NULL: not given */
@@ -62,6 +63,9 @@ struct bounce {
     bool hours;      /* times in texts are hours, not days */
     const struct report_text *text; /* NULL: the built-in one */
 };
+
+/* The field of copies for the postmaster: what has it and fails is not told to him. */
+#define BOUNCE_COPY_FIELD "X-Postmaster-Copy"
 
 /* The header lines at the beginning of a message, of which `start` holds the first
  * BOUNCE_HEADER_MAX octets or all; whole lines, without the empty one. *cut: there was

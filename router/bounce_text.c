@@ -22,6 +22,9 @@ const char *bounce_subject(const struct bounce *b)
     bool copy = b->copy_for.ptr != NULL;
     switch (bounce_kind(b)) {
     case BOUNCE_FAILED:
+        if (b->returned) {
+            return copy ? "A message was returned" : "Your message was returned";
+        }
         return copy ? "A message could not be delivered"
                     : "Your message could not be delivered";
     case BOUNCE_DELAYED:
@@ -79,6 +82,12 @@ static bool put_recipients(struct buf *out, const struct bounce *b)
                               "\r\n\r\n",
                               b->count - HUMAN_MAX);
     }
+    if (b->more > 0) {
+        ok = ok && buf_printf(out,
+                              "and %u more, which the log of this system names."
+                              "\r\n\r\n",
+                              b->more);
+    }
     return ok;
 }
 
@@ -96,6 +105,12 @@ static bool put_what(struct buf *out, const struct bounce *b)
     }
     switch (bounce_kind(b)) {
     case BOUNCE_FAILED:
+        if (b->returned) {
+            return buf_printf(out,
+                              "The postmaster of this system has returned %s message,"
+                              " which has not\r\nreached %s:\r\n\r\n",
+                              b->copy_for.ptr != NULL ? "a" : "your", them);
+        }
         return buf_printf(out, "%s message could not be delivered to %s:\r\n\r\n", whose,
                           them);
     case BOUNCE_DELAYED:
@@ -109,15 +124,9 @@ static bool put_what(struct buf *out, const struct bounce *b)
 
 static bool put_end(struct buf *out, const struct bounce *b)
 {
-    bool ok = true;
     char until[40];
     if (b->list.len > 0) {
-        if (b->more > 0) {
-            ok = buf_printf(
-                out, "and %u more, which the log of this system names.\r\n\r\n", b->more);
-        }
-        return ok &&
-               buf_puts(out, "The others get the message. Please correct the list.\r\n");
+        return buf_puts(out, "The others get the message. Please correct the list.\r\n");
     }
     switch (bounce_kind(b)) {
     case BOUNCE_FAILED:

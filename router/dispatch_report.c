@@ -10,7 +10,8 @@
 #include "router/bounce.h"
 #include "router/dispatch_state.h"
 #include "router/report_envelope.h"
-#include "router/report_language.h"
+#include "router/header_fields.h"
+#include "router/report_style.h"
 #include "router/runtime.h"
 
 /* Octets of a message that is to be returned whole, where the site does not say, and
@@ -238,8 +239,7 @@ static void fill_bounce(struct report *r, struct bounce *b)
 {
     const struct job *job = &r->delivery->job;
     const struct queue_message *m = r->delivery->parcel->message;
-    b->local_host = report_local_name(r->message, job->runtime->snapshot);
-    b->report_id = str_from(r->message->id);
+    report_style(b, r->message, job->runtime->snapshot, job->channel);
     b->message_id = job->message_id;
     b->sender = r->to;
     b->arrived_ms = m->created_ms;
@@ -248,33 +248,25 @@ static void fill_bounce(struct report *r, struct bounce *b)
     b->count = r->count;
     b->envid = job->envid;
     b->copy_for = is_copy(r->kind) ? report_address(r->delivery) : STR_NONE;
-    b->from_address = job->runtime->snapshot->options.return_address;
-    b->from_name = job->runtime->snapshot->options.return_personal;
-    b->hours = job->runtime->snapshot->options.return_units == 1;
+    b->returned = r->delivery->entry->returned;
     b->hide_final = job->channel != NULL && job->channel->opts.suppress_final;
 }
 
-/* The site's words, or ours. */
-static void choose_words(const struct report *r, struct bounce *b)
+/* Is it a copy for the postmaster of a report that is one itself, or may be? It would
+ * come back for ever where nobody can reach him, each time as another message, so that no
+ * count of Received fields ends it. */
+static bool copy_of_copy(const struct report *r, str header)
 {
-    const struct job *job = &r->delivery->job;
-    struct report_language q = {.snapshot = job->runtime->snapshot,
-                                .source_channel =
-                                    r->delivery->parcel->message->source_channel,
-                                .sender = b->sender,
-                                .header = b->header,
-                                .recipients = b->recipients,
-                                .count = b->count};
-    const char *why;
-    b->text = report_language_text(&q, r->message->arena, &why);
-    if (why != NULL) {
-        struct log_line line;
-        log_begin(&line, job->worker->daemon->log, LOG_ERROR);
-        log_cstr(&line, "what", "language of a notification not found");
-        log_str(&line, "id", job->message_id);
-        log_cstr(&line, "reason", why);
-        log_end(&line);
+    struct header_field f;
+    if (!is_copy(r->kind) || report_address(r->delivery).len > 0) {
+        return false;
     }
+    while (header_field_next(&header, &f)) {
+        if (str_ieq(f.name, STR(BOUNCE_COPY_FIELD))) {
+            return true;
+        }
+    }
+    return header.ptr == NULL;
 }
 
 /* start: the beginning of the message, or all; ptr NULL when it could not be read. */
@@ -291,8 +283,14 @@ static void text_write(struct report *r, str start)
         b.content =
             wants_content(r) && start.len == body_size(job->body) ? start : STR_NONE;
     }
+    if (copy_of_copy(r, b.header)) {
+        free(list);
+        written(r, UV_ELOOP);
+        return;
+    }
     buf_clear(&r->text);
-    choose_words(r, &b);
+    report_words(&b, job->runtime->snapshot, r->delivery->parcel->message->source_channel,
+                 true, job->worker, r->message->arena);
     bool fits = bounce_write(&b, &r->text);
     r->message->eight_bit = bounce_eight_bit(&b);
     free(list);
@@ -359,11 +357,12 @@ void report_write(struct report *r, report_cb cb, void *arg)
 
 /* --- telling the log --- */
 
-static const char *kind_name(enum report_kind kind)
+static const char *kind_name(const struct report *r)
 {
     static const char *const names[] = {"failed", "delayed", "success", "failed",
                                         "delayed"};
-    return names[kind];
+    bool failed = r->kind == REPORT_FAILED || r->kind == REPORT_COPY_FAILED;
+    return failed && r->delivery->entry->returned ? "returned" : names[r->kind];
 }
 
 void report_log(const struct report *r, const struct queue_message *stored)
@@ -373,7 +372,7 @@ void report_log(const struct report *r, const struct queue_message *stored)
     log_begin(&line, d->job.worker->daemon->log, LOG_BOUNCE);
     log_cstr(&line, "id", stored->id);
     log_str(&line, "for", d->job.message_id);
-    log_cstr(&line, "what", kind_name(r->kind));
+    log_cstr(&line, "what", kind_name(r));
     log_str(&line, "to", stored->entries[0].recipients[0].address);
     log_str(&line, "channel", stored->entries[0].channel);
     log_int(&line, "recipients", r->count);

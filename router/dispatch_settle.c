@@ -155,6 +155,7 @@ static void fill_settlement(struct settling *st)
 {
     const struct job *job = &st->delivery->job;
     bool keep_failed = false;
+    st->s.keep_count = 0;
     for (unsigned i = 0; i < job->recipient_count; i++) {
         const struct job_recipient *r = &job->recipients[i];
         bool untold = tell_must_keep(st->delivery, i, told_of(st, i));
@@ -225,6 +226,11 @@ static void log_trouble(const struct settling *st, const char *what, const char 
     log_end(&line);
 }
 
+static void log_no_copy(const struct settling *st, const char *why)
+{
+    log_trouble(st, "postmaster gets no copy of a notification", why);
+}
+
 /* --- asking the queue --- */
 
 /* Not now: again in a few seconds. While stopping there is no later: the entry stays
@@ -292,7 +298,10 @@ static void on_report_written(struct report *r, int error, void *arg)
 {
     struct settling *st = arg;
     (void)r;
-    if (error != 0) {
+    if (error == UV_ELOOP) {
+        log_no_copy(st, "what it would tell of is such a copy itself");
+        report_free(&st->reports[st->writing]);
+    } else if (error != 0) {
         on_trouble(st, "a notification cannot be stored", uv_strerror(error));
         return;
     }
@@ -311,6 +320,7 @@ static void reports_write(struct settling *st)
         report_write(st->reports[st->writing], on_report_written, st);
         return;
     }
+    fill_settlement(st);
     reports_chain(st);
     queue_settle(w->daemon->queue, w, &st->s, on_settled, st);
 }
@@ -353,7 +363,7 @@ static void reports_make(struct settling *st)
         if ((plan & 1u << kind) != 0) {
             st->reports[kind] = report_new(d, kind, st->tell, why, sizeof why);
             if (st->reports[kind] == NULL) {
-                log_trouble(st, "postmaster gets no copy of a notification", why);
+                log_no_copy(st, why);
             }
         }
     }
@@ -371,7 +381,6 @@ void delivery_settle(struct delivery *d)
     check(st->keep != NULL && st->tell != NULL);
     judge(st);
     reports_make(st);
-    fill_settlement(st);
     fill_attempt(st);
     reports_write(st);
 }

@@ -143,7 +143,8 @@ struct report *report_new(struct delivery *d, enum report_kind kind,
 str report_address(const struct delivery *d);
 typedef void (*report_cb)(struct report *r, int error, void *arg);
 /* Writes the body. cb comes once, perhaps inside this call; error: 0 or a libuv code,
- * after which it may be tried again. A report already written is left as it is. */
+ * after which it may be tried again. UV_ELOOP: it is not to be made, as what it tells of
+ * is a copy for the postmaster itself. A report already written is left as it is. */
 void report_write(struct report *r, report_cb cb, void *arg);
 /* The message, once written; still owned by r. */
 struct queue_message *report_message(struct report *r);

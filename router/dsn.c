@@ -251,8 +251,13 @@ const char *dsn_notify_print(unsigned notify)
     return (notify & QUEUE_NOTIFY_NEVER) != 0 ? "NEVER" : texts[notify >> 1 & 7];
 }
 
-unsigned dsn_notify_expanded(unsigned notify)
+unsigned dsn_notify_stored(unsigned notify, bool held)
 {
+    bool alone = (notify & QUEUE_NOTIFY_EXPANDED) == 0;
+    notify &= ~(unsigned)QUEUE_NOTIFY_EXPANDED;
+    if (alone || held) {
+        return notify;
+    }
     unsigned left = notify & ~(unsigned)QUEUE_NOTIFY_SUCCESS;
     return notify != 0 && left == 0 ? QUEUE_NOTIFY_NEVER : left;
 }

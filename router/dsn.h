@@ -19,7 +19,10 @@ enum {
     QUEUE_NOTIFY_NEVER = 1,
     QUEUE_NOTIFY_SUCCESS = 2,
     QUEUE_NOTIFY_FAILURE = 4,
-    QUEUE_NOTIFY_DELAY = 8
+    QUEUE_NOTIFY_DELAY = 8,
+    /* Never stored: the address is one of several that an alias stands for, and success
+     * is to be told of the alias, once it is known that the message is not set aside. */
+    QUEUE_NOTIFY_EXPANDED = 16
 };
 
 enum {
@@ -58,10 +61,10 @@ str dsn_orcpt_make(struct arena *a, str address);
 /* "SUCCESS,FAILURE" for a set of QUEUE_NOTIFY_..., constant; "" for 0. */
 const char *dsn_notify_print(unsigned notify);
 
-/* What the recipients that a multiple-recipient alias stands for get of its request:
- * success is reported for the alias, as "expanded", and not for them (RFC 3461 5.2.7.3).
- */
-unsigned dsn_notify_expanded(unsigned notify);
+/* What is stored for a recipient. One that a multiple-recipient alias stands for gets no
+ * more of the request for success where that is reported for the alias, as "expanded"
+ * (RFC 3461 5.2.7.3): not when the message is held, as nothing has come of it then. */
+unsigned dsn_notify_stored(unsigned notify, bool held);
 
 /* May the sender be told? Without a request of failures and delays (RFC 3461 5.2). */
 bool dsn_wants_failure(unsigned notify);

@@ -265,6 +265,10 @@ static void entry_fill(struct enqueue *e, const struct group *g, size_t from, si
     entry_schedule(e, g, entry);
     entry->recipients = arena_array(m->arena, struct queue_recipient, n);
     memcpy(entry->recipients, g->recipients.at + from, n * sizeof *entry->recipients);
+    for (size_t i = 0; i < n; i++) {
+        struct queue_recipient *r = &entry->recipients[i];
+        r->notify = dsn_notify_stored(r->notify, e->hold != NULL);
+    }
     entry->recipient_count = (unsigned)n;
 }
 

@@ -152,11 +152,16 @@ static struct queue_recipient leaf_recipient(struct enqueue *e, const struct add
 static void request_join(struct queue_recipient *r, const struct queue_recipient *again)
 {
     enum { USUAL = QUEUE_NOTIFY_FAILURE | QUEUE_NOTIFY_DELAY };
-    unsigned both = r->notify | again->notify;
     if (r->notify == again->notify) {
         return;
     }
-    both |= r->notify == 0 || again->notify == 0 ? USUAL : 0;
+    unsigned first = dsn_notify_stored(r->notify, false);
+    unsigned second = dsn_notify_stored(again->notify, false);
+    if (first == second) {
+        r->notify = first;
+        return;
+    }
+    unsigned both = first | second | (first == 0 || second == 0 ? USUAL : 0);
     r->notify = both & ~(unsigned)QUEUE_NOTIFY_NEVER;
 }
 
@@ -183,13 +188,14 @@ static struct dsn_request request_expand(struct enqueue *e, const struct address
                 request->orcpt.ptr != NULL ? enqueue_copied(e, request->orcpt) : STR_NONE,
             .list = list};
     }
-    left.notify = dsn_notify_expanded(request->notify);
+    left.notify = request->notify | QUEUE_NOTIFY_EXPANDED;
     return left;
 }
 
-static void leaf_take(struct enqueue *e, const struct address *to,
-                      const struct recipient_leaf *leaf,
-                      const struct dsn_request *request)
+/* Returns the group that it is in; NULL: nobody gets it. */
+static const struct group *leaf_take(struct enqueue *e, const struct address *to,
+                                     const struct recipient_leaf *leaf,
+                                     const struct dsn_request *request)
 {
     const struct route *route = &leaf->route;
     struct arena_mark mark = arena_mark(e->scratch);
@@ -212,7 +218,18 @@ static void leaf_take(struct enqueue *e, const struct address *to,
     if (leaf->node->hold && !leaf->discard) {
         e->admission.hold = "FORWARD, by $I";
     }
+    const struct group *g = place != NULL ? place->group : NULL;
     arena_reset(e->scratch, mark);
+    return g;
+}
+
+/* A group that the recipient at hand leads to, whose success is told of by itself. */
+static void expanded_note(struct enqueue *e, const struct group *g)
+{
+    struct expanded *x = &e->expanded.at[e->expanded.n - 1];
+    if (g != NULL && (x->groups.n == 0 || x->groups.at[x->groups.n - 1] != g)) {
+        *vec_add(e->arena, &x->groups) = g;
+    }
 }
 
 /* ---- what access tables ask for ---------------------------------------------------- */
@@ -331,10 +348,14 @@ static void leaves_take(struct enqueue *e, const struct address *to,
                         const struct leaves *l, const struct dsn_request *request)
 {
     const struct recipient_answer *answer = l->answer;
+    size_t before = e->expanded.n;
     struct dsn_request each = request_expand(e, to, answer, l->good, request);
     for (unsigned i = 0; i < answer->leaf_count; i++) {
         if (l->outcomes[i].class == OUTCOME_DELIVERED) {
-            leaf_take(e, to, &answer->leaves[i], &each);
+            const struct group *g = leaf_take(e, to, &answer->leaves[i], &each);
+            if (e->expanded.n > before) {
+                expanded_note(e, g);
+            }
         } else {
             bad_member(e, answer->leaves[i].node, &l->outcomes[i]);
         }

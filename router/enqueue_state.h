@@ -30,6 +30,7 @@ struct group {
 struct expanded {
     str address, orcpt; /* as the client wrote it; as for struct dsn_request */
     bool list;
+    VEC(const struct group *) groups; /* of those it stands for */
 };
 
 struct enqueue {
@@ -52,6 +53,7 @@ struct enqueue {
     unsigned told;                /* what tables said of them, in the log */
     struct list_report *lists;    /* members that do not get it; NULL: none */
     VEC(struct expanded) expanded;
+    unsigned told_expanded;       /* of those, in the report */
     struct queue_message *report; /* about them; hangs on the message */
     str given_sender;             /* as the client wrote it: message->sender may differ */
     str only;                     /* as the client wrote it, the first recipient */

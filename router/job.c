@@ -160,7 +160,7 @@ static void fail_early(struct delivery *d)
 {
     char text[160];
     if (d->entry->returned) {
-        fail_all(d, 0, 0, "returned by the administrator of this system");
+        fail_all(d, 0, 0, "returned by the postmaster of this system");
         return;
     }
     snprintf(text, sizeof text,

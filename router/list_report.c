@@ -5,6 +5,7 @@
 #include "base/vec.h"
 #include "router/bounce.h"
 #include "router/report_envelope.h"
+#include "router/report_style.h"
 
 /* What one owner is told. */
 struct told {
@@ -152,15 +153,13 @@ static void log_lost(struct worker *w, const struct queue_message *m,
 }
 
 /* The text, in memory: it is bounded by what is named and by the header. */
-static struct body *text_make(const struct told *t, const struct snapshot *s, str to,
-                              str header, const struct queue_message *m,
-                              struct queue_message *report)
+static struct body *text_make(struct worker *w, const struct told *t,
+                              const struct snapshot *s, str to, str header,
+                              const struct queue_message *m, struct queue_message *report)
 {
     struct body *body = NULL;
     struct buf text;
     struct bounce b = {
-        .local_host = report_local_name(report, s),
-        .report_id = str_from(report->id),
         .message_id = str_from(m->id),
         .sender = to,
         .arrived_ms = m->created_ms,
@@ -169,14 +168,14 @@ static struct body *text_make(const struct told *t, const struct snapshot *s, st
         .count = (unsigned)t->members.n,
         .list = t->list,
         .more = t->more,
-        .from_address = s->options.return_address,
-        .from_name = s->options.return_personal,
     };
+    report_style(&b, report, s, snapshot_channel(s, m->source_channel));
     if (header.ptr != NULL) {
         b.header =
             bounce_header(str_sub(header, 0, LIST_REPORT_HEADER_MAX), &b.header_cut);
         b.header_cut = header.len > LIST_REPORT_HEADER_MAX;
     }
+    report_words(&b, s, m->source_channel, false, w, report->arena);
     buf_init(&text, BOUNCE_MAX);
     if (bounce_write(&b, &text)) {
         report_headers(report, s, buf_slice(&text));
@@ -204,7 +203,7 @@ static void report_make(struct worker *w, const struct snapshot *s, struct told 
         to = postmaster;
         good = report_envelope(report, s, to, why, sizeof why);
     }
-    report->body = good ? text_make(t, s, to, header, m, report) : NULL;
+    report->body = good ? text_make(w, t, s, to, header, m, report) : NULL;
     if (report->body == NULL) {
         log_lost(w, m, t, why);
         queue_message_free(&report);

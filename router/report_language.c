@@ -15,11 +15,17 @@ static bool timed_out(const struct bounce_recipient *r)
     return r->outcome->code == 0 && e[0] == 4 && e[1] == 4 && e[2] == 7;
 }
 
-static enum report_text_kind kind_of(const struct bounce_recipient *r)
+static enum report_text_kind kind_of(const struct report_language *q,
+                                     const struct bounce_recipient *r)
 {
+    if (q->members) {
+        return REPORT_TEXT_MEMBERS;
+    }
     switch (r->action) {
     case BOUNCE_FAILED:
-        return timed_out(r) ? REPORT_TEXT_TIMEDOUT : REPORT_TEXT_FAILED;
+        return q->returned    ? REPORT_TEXT_BOUNCED
+               : timed_out(r) ? REPORT_TEXT_TIMEDOUT
+                              : REPORT_TEXT_FAILED;
     case BOUNCE_DELAYED:
         return REPORT_TEXT_DELAYED;
     case BOUNCE_RELAYED:
@@ -36,7 +42,7 @@ static unsigned kinds_of(const struct report_language *q)
 {
     unsigned kinds = 0;
     for (unsigned i = 0; i < q->count; i++) {
-        kinds |= 1u << kind_of(&q->recipients[i]);
+        kinds |= 1u << kind_of(q, &q->recipients[i]);
     }
     return kinds;
 }

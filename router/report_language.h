@@ -12,7 +12,9 @@ struct report_language {
     const struct snapshot *snapshot;
     str source_channel; /* of the message */
     str sender;
-    str header; /* of the message; ptr NULL: not known */
+    str header;    /* of the message; ptr NULL: not known, or not his for whom it is */
+    bool returned; /* as in struct bounce */
+    bool members;  /* they are bad members of a list */
     const struct bounce_recipient *recipients;
     unsigned count;
 };

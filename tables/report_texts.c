@@ -10,8 +10,8 @@
 
 enum { LINE_MAX_OCTETS = 998 }; /* RFC 5322 2.1.1 */
 
-static const char *const names[REPORT_TEXT_KINDS] = {"failed",  "timedout",  "bounced",
-                                                     "delayed", "delivered", "forwarded"};
+static const char *const names[REPORT_TEXT_KINDS] = {
+    "failed", "timedout", "bounced", "delayed", "delivered", "forwarded", "members"};
 
 const char *report_text_name(enum report_text_kind kind)
 {
@@ -274,7 +274,7 @@ static void warn_of_others(struct compile *c, str folder)
             diag_warning(
                 c->diags, SPAN_NONE, "unused-return-text",
                 "'%.*s%s%.*s' is not used: there are texts for failed, timedout, "
-                "bounced, delayed, delivered and forwarded, prefix and suffix",
+                "bounced, delayed, delivered, forwarded and members, prefix and suffix",
                 STR_ARG(folder), folder.len > 0 ? "/" : "", STR_ARG(name));
         }
     }

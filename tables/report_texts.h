@@ -15,6 +15,7 @@ enum report_text_kind {
     REPORT_TEXT_DELAYED,
     REPORT_TEXT_DELIVERED,
     REPORT_TEXT_FORWARDED, /* given to a system that tells nothing */
+    REPORT_TEXT_MEMBERS,   /* of a list, that are bad, for its owner; ours alone */
     REPORT_TEXT_KINDS
 };
 

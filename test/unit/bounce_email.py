@@ -112,5 +112,12 @@ check("from whom the site says", sender.addr_spec == "mailer@demo.test"
       and sender.display_name == 'The "Post"??X-Evil: 1', report["From"])
 check("no field of anybody else's", report["X-Evil"] is None, report.keys())
 check("whose message", "The sender of the message is <>" in report.get_payload()[0].get_content())
+check("known as a copy", report["X-Postmaster-Copy"] == "of 7F3K2", report.keys())
+
+report = parse("returned")
+check("returned", report["Subject"] == "Your message was returned", report["Subject"])
+check("by whom", "The postmaster of this system has returned your message" in
+      report.get_payload()[0].get_content(), report.get_payload()[0].get_content())
+check("no copy", report["X-Postmaster-Copy"] is None)
 print(f"1..{len(results)}")
 raise SystemExit(0 if all(results) else 1)

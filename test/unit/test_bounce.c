@@ -151,6 +151,9 @@ static struct bounce make_every(const char *name)
                         "e\r\n");
         b.hide_final = true;
     }
+    if (strcmp(name, "returned") == 0) {
+        b.returned = true;
+    }
     if (strcmp(name, "copy") == 0) {
         b.sender = STR("postmaster@mail.demo.test");
         b.copy_for = STR("");

@@ -84,6 +84,19 @@ static void test_probe(void **state)
     }
 }
 
+/* What an operator returns, and bad members of a list, which are for its owner. */
+static void test_kinds(void **state)
+{
+    struct test *t = *state;
+    struct report_language q = question(t, "Subject: x\r\n");
+    q.returned = true;
+    assert_true(str_starts(report_language_probe(&q, t->arena), STR("bounced|")));
+    t->recipient.action = BOUNCE_DELAYED;
+    assert_true(str_starts(report_language_probe(&q, t->arena), STR("delayed|")));
+    q.members = true;
+    assert_true(str_starts(report_language_probe(&q, t->arena), STR("members|")));
+}
+
 static char *written(struct test *t, const struct report_text *text, str header)
 {
     struct buf out;
@@ -189,8 +202,8 @@ static void test_folders(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_probe), TEST(test_language),
-                                       TEST(test_default), TEST(test_folders),
-                                       TEST(test_too_long)};
+    const struct CMUnitTest tests[] = {TEST(test_probe),    TEST(test_language),
+                                       TEST(test_default),  TEST(test_folders),
+                                       TEST(test_too_long), TEST(test_kinds)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,39 @@
+/* report_style: see report_style.h. */
+#include "router/report_style.h"
+
+#include "router/report_envelope.h"
+#include "router/report_language.h"
+
+void report_style(struct bounce *b, const struct queue_message *report,
+                  const struct snapshot *s, const struct channel *c)
+{
+    (void)c;
+    b->local_host = report_local_name(report, s);
+    b->report_id = str_from(report->id);
+    b->from_address = s->options.return_address;
+    b->from_name = s->options.return_personal;
+    b->hours = s->options.return_units == 1;
+}
+
+void report_words(struct bounce *b, const struct snapshot *s, str source, bool asks,
+                  struct worker *w, struct arena *a)
+{
+    struct report_language q = {.snapshot = s,
+                                .source_channel = source,
+                                .sender = b->sender,
+                                .header = asks ? b->header : STR_NONE,
+                                .returned = b->returned,
+                                .members = b->list.len > 0,
+                                .recipients = b->recipients,
+                                .count = b->count};
+    const char *why;
+    b->text = report_language_text(&q, a, &why);
+    if (why != NULL) {
+        struct log_line line;
+        log_begin(&line, w->daemon->log, LOG_ERROR);
+        log_cstr(&line, "what", "language of a notification not found");
+        log_str(&line, "id", b->message_id);
+        log_cstr(&line, "reason", why);
+        log_end(&line);
+    }
+}

@@ -1,0 +1,165 @@
+"""Reports where they used to go wrong: to whom, in whose words and name, and when not at all."""
+import email
+import email.policy
+import time
+
+import kit
+from harness import RouterTest, free_port, wait_until
+from peers import Aiosmtpd, SmtpSink
+
+TEXTS = {
+    'mappings': 'NOTIFICATION_LANGUAGE\n\n  *|*|de*|*|*   $Ide\n',
+    'languages/de/return_prefix.txt':
+        'Content-type: text/plain; charset=utf-8\nContent-language: de\n\n',
+    'languages/de/return_bounced.txt': 'Der Postmaster schickt es zurück:\n\n%R',
+    'return_members.txt': 'Not all of your list is good:\n\n%R',
+}
+
+
+class Reports(RouterTest):
+    """Mail for far.test goes to a server that refuses some recipients."""
+
+    def site(self, rules=(), channels=(), out='', alias='', options='', files=None, arguments=(),
+             incoming=''):
+        self.port = free_port()
+        self.hop = self.peer(Aiosmtpd(tls='none', answers={
+            'bad@far.test': '550 5.1.1 no such user',
+            'pm@far.test': '550 5.2.1 the postmaster is gone'}))
+        router = self.router(kit.site(
+            list(rules) + ['far.test $U%$D@tcp-out-daemon', '. $U%$H@tcp-daemon'],
+            ['tcp_local smtp %s\ntcp-daemon' % incoming] + list(channels) +
+            ['tcp_out smtp nomx port %d daemon [127.0.0.1] logging %s\ntcp-out-daemon%s'
+             % (self.hop.port, out, alias)],
+            [kit.service('SMTP', 'tcp_local', self.port)], localdomains=['far.test', 'pit.test'],
+            files=files or {}), users=['sue', 'ann', 'boss', 'postmaster'], arguments=arguments)
+        if options:
+            router.write('option.dat', router.read('option.dat') + options)
+        return router.start()
+
+    def send(self, to, sender='sue@router.test', notify='', mail='', body=None):
+        body = body or 'Subject: %s\r\n\r\nhello\r\n' % kit.token()
+        with kit.Wire(self.port) as wire:
+            wire.ehlo()
+            wire.want('MAIL FROM:<%s>%s' % (sender, mail), 250)
+            for one in [to] if isinstance(to, str) else to:
+                wire.want('RCPT TO:<%s>%s' % (one, ' NOTIFY=' + notify if notify else ''), 250)
+            wire.want('DATA', 354)
+            wire.send(body if isinstance(body, bytes) else body.encode())
+            return kit.queue_id(wire.want('.', 250).text)
+
+    def parse(self, text):
+        report = email.message_from_bytes(text, policy=email.policy.default)
+        self.assertEqual(report.get_content_type(), 'multipart/report')
+        self.assertEqual([d for p in report.walk() for d in p.defects], [])
+        return report
+
+    def report(self, router, user='sue'):
+        return self.parse(router.wait_mails(user=user)[0])
+
+    def words(self, report):
+        return report.get_payload()[0].get_content()
+
+    def quiet(self, router):
+        """Nothing more happens."""
+        wait_until('nothing is under way', lambda: (lambda s: s['deliveries_open'] == 0 and
+                   s['queue_messages'] == s['queue_held'])(router.status()))
+
+    # --- the postmaster who cannot be reached ---
+
+    def test_postmaster_behind_process(self):
+        """He is another address each time: what tells him of itself has a mark."""
+        router = self.site(
+            rules=['pm.test $Mprocess$U%far.test@tcp-out-daemon', 'pm.test $U%$D@process-daemon'],
+            channels=['process sendpost logging\nprocess-daemon'], out='sendpost',
+            files={'aliases': 'postmaster: pm@pm.test\n'})
+        self.send('bad@far.test', sender='')
+        router.wait_event('deliver', to='pm@far.test', outcome='failed')
+        time.sleep(1)
+        self.assertEqual(len(router.events('deliver', outcome='failed')), 2)
+        self.assertEqual(len(router.events('bounce')), 1)
+        self.quiet(router)
+        self.assertEqual(router.status()['queue_held'], 1)
+
+    def test_postmaster_elsewhere(self):
+        """Who forwards his mail to us again does not make more of it, either."""
+        router = self.site(out='sendpost', files={'aliases': 'postmaster: there@far.test\n'})
+        self.send('bad@far.test', sender='')
+        wait_until('he gets it', lambda: self.hop.received)
+        again = self.send('bad@far.test', sender='', body=self.hop.received[0][2])
+        router.wait_event('hold', id=again)
+        self.assertEqual(len(router.events('bounce')), 1)
+        self.quiet(router)
+
+    # --- success that was none ---
+
+    def test_held_alias(self):
+        """Set aside is not expanded; when it is released each address tells for itself."""
+        router = self.site(incoming='holdlimit 1', files={
+            'aliases': 'all: ann, boss\nteam: <team.txt, [ENVELOPE_FROM] boss@router.test\n',
+            'team.txt': 'postmaster@router.test\n'})
+        ident = self.send(['all@router.test', 'team@router.test'], notify='SUCCESS')
+        router.wait_event('hold', id=ident)
+        self.assertEqual(router.events('bounce'), [])
+        router.tool('queue', 'release', ident)
+        wait_until('both are told of', lambda: sum(
+            int(e['recipients']) for e in router.events('bounce', **{'for': ident})) == 2)
+        fields = [f for m in router.wait_mails(user='sue')
+                  for f in self.parse(m).get_payload()[1].get_payload()[1:]]
+        self.assertEqual({f['Action'] for f in fields}, {'delivered'})
+        self.assertEqual({f['Final-Recipient'] for f in fields},
+                         {'rfc822; ann@router.test', 'rfc822; boss@router.test'})
+
+    def test_list_that_takes_no_such_message(self):
+        router = self.site(files={
+            'aliases': 'team: <team.txt, [ENVELOPE_FROM] boss@router.test, [BLOCKLIMIT] 1\n',
+            'team.txt': 'boss@router.test\n'})
+        ident = self.send(['team@router.test', 'ann@router.test'], notify='SUCCESS,FAILURE',
+                          body='Subject: x\r\n\r\n' + 'long line\r\n' * 200)
+        router.wait_event('bounce', **{'for': ident, 'what': 'failed'})
+        told = {f['Final-Recipient']: f['Action'] for m in router.wait_mails(2, user='sue')
+                for f in self.parse(m).get_payload()[1].get_payload()[1:]}
+        self.assertEqual(told, {'rfc822; boss@router.test': 'failed',
+                                'rfc822; ann@router.test': 'delivered'})
+
+    # --- in whose words ---
+
+    def test_bad_members(self):
+        router = self.site(files=dict(TEXTS, aliases='team: <team.txt, [OWNER] boss\n',
+                                      **{'team.txt': 'ann@router.test\nnobody@router.test\n'}))
+        self.send('team@router.test')
+        report = self.report(router, 'boss')
+        self.assertTrue(self.words(report).startswith('Not all of your list'), self.words(report))
+        self.assertIn('<nobody@router.test>', self.words(report))
+
+    def test_returned_by_the_postmaster(self):
+        router = self.site(files=TEXTS, arguments=['--retry-after', '600'])
+        self.hop.replies['RCPT'] = '451 4.2.0 later'
+        texts = []
+        for header in ('', 'Accept-Language: de\r\n'):
+            ident = self.send('bob@far.test', body=header + 'Subject: x\r\n\r\nhello\r\n')
+            router.wait_event('deliver', id=ident, outcome='deferred')
+            router.tool('queue', 'return', ident)
+            router.wait_event('bounce', **{'for': ident, 'what': 'returned'})
+        for mail in router.wait_mails(2, user='sue'):
+            report = self.parse(mail)
+            self.assertEqual(report['Subject'], 'Your message was returned')
+            texts.append(self.words(report))
+        texts.sort(key=lambda t: not t.startswith('This is'))
+        self.assertIn('The postmaster of this system has returned your message', texts[0])
+        self.assertIn('<bob@far.test>', texts[0])
+        self.assertTrue(texts[1].startswith('Der Postmaster schickt es zurück:'), texts[1])
+
+    # --- in whose name ---
+
+    def test_name_on_the_way_out(self):
+        """The name that this system has on the channel by which a report leaves."""
+        router = self.site(alias=' mx.router.test', rules=['in.test $U%$D@tcp-in-daemon'],
+                           channels=['tcp_in smtp nomx port 1 daemon [127.0.0.1] logging\n'
+                                     'tcp-in-daemon in.router.test'])
+        self.send('bad@far.test', sender='sue@far.test')
+        wait_until('it comes', lambda: self.hop.received)
+        report = self.parse(self.hop.received[0][2])
+        self.assertEqual(report['From'].addresses[0].addr_spec, 'postmaster@mx.router.test')
+        self.assertEqual(report.get_payload()[1].get_payload()[0]['Reporting-MTA'],
+                         'dns; mx.router.test')
+        self.assertRegex(report['Message-ID'], '@mx.router.test>$')
