@@ -13,6 +13,8 @@
 
 #include "base/check.h"
 #include "channels/maildir.h"
+#include "channels/maildir_known.h"
+#include "router/folder_sync.h"
 #include "router/runtime.h"
 #include "router/worker.h"
 
@@ -39,12 +41,21 @@ static bool serves_local(const struct snapshot *s)
     return false;
 }
 
-/* Opens the root; makes it, for its owner only, when just the last part is missing. */
+/* Opens the root; makes it, for its owner only, when just the last part is missing. Its
+ * name is on the disk then: nobody looks above it later. */
 static int root_open(const char *path)
 {
+    bool made = false;
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT && mkdir(path, 0700) == 0) {
+        made = true;
         fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    }
+    if (fd >= 0 && !folder_names_sync(fd, made)) {
+        int error = errno;
+        close(fd);
+        errno = error;
+        return -1;
     }
     return fd;
 }
@@ -74,7 +85,8 @@ static bool local_prepare(const struct snapshot *s, void *before, void **state,
     arena_free(&a);
     struct local_state *local = calloc(1, sizeof *local);
     check(local != NULL);
-    local->root = (struct maildir_root){fd, s->options.maildir_folder};
+    local->root = (struct maildir_root){
+        .fd = fd, .rule = s->options.maildir_folder, .known = maildir_known_new()};
     *state = local;
     return true;
 }
@@ -83,6 +95,7 @@ static void local_retire(void *state)
 {
     struct local_state *local = state;
     close(local->root.fd);
+    maildir_known_free(&local->root.known);
     free(local);
 }
 

@@ -1,5 +1,6 @@
 /* maildir: a message is written to tmp/, synced, renamed into new/, and new/ is synced:
- * a reader sees all of it or nothing, and so does a machine that lost its power. */
+ * a reader sees all of it or nothing, and so does a machine that lost its power. That the
+ * folders themselves are on the disk is seen to by the first delivery to each Maildir. */
 #include "channels/maildir.h"
 
 #include <errno.h>
@@ -14,12 +15,13 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "channels/local_text.h"
+#include "channels/maildir_known.h"
 #include "router/body.h"
 
 enum {
     CHUNK = 65536,
-    NAME_MAX_OCTETS = 240, /* of a file's name: most file systems take 255 */
-    HOST_MAX = 128,
+    NAME_MAX_OCTETS = 140, /* of a file's name: eCryptfs takes 143, most others 255 */
+    HOST_MAX = 64,
     OPEN_FOLDER = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
     PASS_FOLDER = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC /* may be unreadable */
 };
@@ -39,30 +41,32 @@ static bool folder_sync(int fd)
     return good;
 }
 
-/* A folder in `parent`, made with its entry synced when it is missing and `make` is set.
- * One whose entry could not be synced goes again: the next delivery would take it for one
- * that is on the disk. -1 with errno. */
+/* A folder in `parent`, made when it is missing and `make` is set: never one whose name
+ * could not be synced then. -1 with errno. */
 static int folder_open(int parent, const char *name, int flags, bool make)
 {
     int fd = openat(parent, name, flags);
     if (fd >= 0 || errno != ENOENT || !make) {
         return fd;
     }
-    if (mkdirat(parent, name, 0700) != 0 && errno != EEXIST) {
+    int readable = openat(parent, ".", OPEN_FOLDER);
+    if (readable < 0) {
         return -1;
     }
-    if (!folder_sync(parent)) {
-        int error = errno;
-        unlinkat(parent, name, AT_REMOVEDIR);
-        errno = error;
+    close(readable);
+    if (mkdirat(parent, name, 0700) != 0 && errno != EEXIST) {
         return -1;
     }
     return openat(parent, name, flags);
 }
 
+enum path_walk { PATH_OPEN, PATH_SYNC };
+
 /* Opens (PASS_FOLDER) what is at path, one name after another, so that no link is
- * followed anywhere; the last `made` of them are made. -1 with errno. */
-static int path_open(int root_fd, const char *path, unsigned made)
+ * followed anywhere; the last `made` of them are made. PATH_SYNC: syncs each folder on
+ * the way, too, but for those that may not be read: who made what is in them has to. -1
+ * with errno. */
+static int path_open(int root_fd, const char *path, unsigned made, enum path_walk walk)
 {
     unsigned left = 1;
     for (const char *p = path; *p != '\0'; p++) {
@@ -76,6 +80,12 @@ static int path_open(int root_fd, const char *path, unsigned made)
         name[len] = '\0';
         path += len + (path[len] == '/');
         int next = folder_open(fd, name, PASS_FOLDER, left <= made);
+        if (next >= 0 && walk == PATH_SYNC && !folder_sync(fd) && errno != EACCES) {
+            int error = errno;
+            close(next);
+            next = -1;
+            errno = error;
+        }
         int error = errno;
         if (fd != root_fd) {
             close(fd);
@@ -111,15 +121,18 @@ static bool name_ok(str name, struct outcome *out)
     return good;
 }
 
-enum folder_state { FOLDER_THERE, FOLDER_MISSING, FOLDER_UNKNOWN };
+enum folder_state { FOLDER_THERE, FOLDER_MISSING, FOLDER_TOO_LONG, FOLDER_UNKNOWN };
 
 /* errno is set for FOLDER_UNKNOWN. A link or a file in its place is no folder. */
 static enum folder_state folder_state(int root_fd, const char *path)
 {
-    int fd = path_open(root_fd, path, 0);
+    int fd = path_open(root_fd, path, 0, PATH_OPEN);
     if (fd >= 0) {
         close(fd);
         return FOLDER_THERE;
+    }
+    if (errno == ENAMETOOLONG) {
+        return FOLDER_TOO_LONG; /* for this file system */
     }
     return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? FOLDER_MISSING
                                                                  : FOLDER_UNKNOWN;
@@ -184,18 +197,25 @@ static bool find_folder(const struct maildir_root *root, str user, str domain,
 {
     bool postmaster = str_ieq(user, STR("postmaster"));
     bool wants_domain = memmem(root->rule.ptr, root->rule.len, "%d", 2) != NULL;
-    if ((wants_domain && !domain_name_ok(domain)) ||
-        !folder_name(root->rule, user, domain, folder)) {
+    if (wants_domain && !domain_name_ok(domain)) {
         outcome_set(out, OUTCOME_FAILED, 550, 5, 1, 3,
                     "no mailbox can have this address");
         return false;
     }
-    enum folder_state state = folder_state(root->fd, folder->path);
+    enum folder_state state = folder_name(root->rule, user, domain, folder)
+                                  ? folder_state(root->fd, folder->path)
+                                  : FOLDER_TOO_LONG;
     ptrdiff_t plus = str_find(user, '+');
-    if (state == FOLDER_MISSING && plus > 0) {
+    if ((state == FOLDER_MISSING || state == FOLDER_TOO_LONG) && plus > 0) {
         return find_folder(root, str_sub(user, 0, (size_t)plus), domain, folder, out);
     }
     folder->made = postmaster ? folder->made : 0;
+    if (state == FOLDER_TOO_LONG) {
+        outcome_set(out, OUTCOME_FAILED, 550, 5, 1, 3,
+                    "no mailbox can have this address: the name of its folder would be "
+                    "too long");
+        return false;
+    }
     if (state == FOLDER_THERE || (postmaster && makeable(root, folder))) {
         return true;
     }
@@ -251,11 +271,34 @@ static void folders_close(struct folders *f)
     }
 }
 
-static bool folders_open(struct folders *f, int root_fd,
+/* The names of all folders are on the disk, from the root down to tmp, new and cur.
+ * False: errno. Another delivery may have made them just now: who did does not matter. */
+static bool folders_sync(const struct folders *f, const struct maildir_root *root,
+                         const struct maildir_folder *folder)
+{
+    uint64_t id = maildir_known_id(f->new);
+    if (maildir_known_has(root->known, id)) {
+        return true;
+    }
+    int user = path_open(root->fd, folder->path, 0, PATH_SYNC);
+    if (user < 0 || !folder_sync(f->user)) {
+        int error = errno;
+        if (user >= 0) {
+            close(user);
+        }
+        errno = error;
+        return false;
+    }
+    close(user);
+    maildir_known_add(root->known, id);
+    return true;
+}
+
+static bool folders_open(struct folders *f, const struct maildir_root *root,
                          const struct maildir_folder *folder, struct outcome *out)
 {
     *f = (struct folders){-1, -1, -1};
-    f->user = path_open(root_fd, folder->path, folder->made);
+    f->user = path_open(root->fd, folder->path, folder->made, PATH_OPEN);
     if (f->user < 0) {
         if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) {
             outcome_set(out, OUTCOME_FAILED, 550, 5, 1, 1, "no such mailbox here");
@@ -274,10 +317,13 @@ static bool folders_open(struct folders *f, int root_fd,
     }
     if (f->new < 0) {
         outcome_errno(out, "a folder of the mailbox cannot be opened", errno);
-        folders_close(f);
-        return false;
+    } else if (!folders_sync(f, root, folder)) {
+        outcome_errno(out, "the folders of the mailbox cannot be synced", errno);
+    } else {
+        return true;
     }
-    return true;
+    folders_close(f);
+    return false;
 }
 
 /* --- writing --- */
@@ -321,6 +367,9 @@ static int write_body(int fd, const struct body *body, char *chunk)
         long got = body_read_blocking(body, chunk + kept, CHUNK - kept, offset);
         if (got < 0) {
             return (int)-got;
+        }
+        if (got == 0 && offset < body_size(body)) {
+            return EIO; /* its file has lost its end */
         }
         if (got == 0) {
             return kept == 0 || write_all(fd, str_n(chunk, kept)) ? 0 : errno;
@@ -378,7 +427,7 @@ void maildir_deliver(const struct maildir_root *root, const struct maildir_folde
     char name[NAME_MAX_OCTETS];
     struct folders f;
     make_name(m, name);
-    if (!folders_open(&f, root->fd, folder, out)) {
+    if (!folders_open(&f, root, folder, out)) {
         return;
     }
     int fd =

@@ -12,6 +12,7 @@
 
 struct address;
 struct body;
+struct maildir_known;
 
 enum { MAILDIR_USER_MAX = 64, MAILDIR_FOLDER_MAX = 400, MAILDIR_PATH_MAX = 660 };
 
@@ -20,6 +21,7 @@ enum { MAILDIR_USER_MAX = 64, MAILDIR_FOLDER_MAX = 400, MAILDIR_PATH_MAX = 660 }
 struct maildir_root {
     int fd;
     str rule;
+    struct maildir_known *known; /* those that were synced; NULL: each delivery does it */
 };
 
 /* One Maildir, below the root. Only that of postmaster is ever made, and of it no folder
@@ -45,7 +47,8 @@ struct maildir_delivery {
     int64_t now_us;          /* microseconds since 1970, for the file's name */
 };
 
-/* Stores the message in a folder: on DELIVERED it is on the disk and path holds
+/* Stores the message in a folder: on DELIVERED it is on the disk, with the names of all
+ * folders down to it but for those in one that may not be read, and path holds
  * "folder/new/name". Anything else leaves no trace, but for what the outcome says. */
 void maildir_deliver(const struct maildir_root *root, const struct maildir_folder *folder,
                      const struct maildir_delivery *m, char path[MAILDIR_PATH_MAX],

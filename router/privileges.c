@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "router/folder_sync.h"
+
 bool privileges_find(struct privileges *p, str user, char *reason, size_t reason_size)
 {
     p->root = geteuid() == 0;
@@ -69,8 +71,8 @@ static bool make_parents(const char *path)
     return true;
 }
 
-/* Gives a folder we just made its owner and mode, through a descriptor: by name it
- * could be another by now. */
+/* Gives a folder we just made its owner and mode, and its name to the disk, through a
+ * descriptor: by name it could be another by now. */
 static bool adopt_folder(const struct privileges *p, const char *path, unsigned mode)
 {
     struct stat st;
@@ -87,6 +89,7 @@ static bool adopt_folder(const struct privileges *p, const char *path, unsigned 
     if (good && p->root) {
         good = fchown(fd, p->uid, p->gid) == 0;
     }
+    good = good && folder_names_sync(fd, true);
     int error = errno;
     close(fd);
     errno = error;

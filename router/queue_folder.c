@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "router/folder_sync.h"
 #include "router/queue_store.h"
 
 static int lock_fail(char *reason, size_t size, const char *what, const char *directory)
@@ -47,22 +48,6 @@ static bool folder_safe(int fd, unsigned uid, const char *directory, char *reaso
     return true;
 }
 
-/* The folder's own name must be on the disk before anything in it counts. Always, not
- * only when the folder is new: who made it may have died before this. A parent that we
- * may not read is somebody else's, who made the folder for us. */
-static bool name_synced(int fd, bool made)
-{
-    int parent = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (parent < 0) {
-        return !made && errno == EACCES;
-    }
-    bool good = fsync(parent) == 0;
-    int error = errno;
-    close(parent);
-    errno = error;
-    return good;
-}
-
 /* Opens the folder, making it when it is missing; only a new one gets the owner. */
 static int folder_open(const char *directory, unsigned uid, unsigned gid, char *reason,
                        size_t size)
@@ -85,7 +70,9 @@ static int folder_open(const char *directory, unsigned uid, unsigned gid, char *
         close(fd);
         return -1;
     }
-    if (!name_synced(fd, made)) {
+    /* The folder's own name must be on the disk before anything in it counts. Always, not
+     * only when the folder is new: who made it may have died before this. */
+    if (!folder_names_sync(fd, made)) {
         lock_fail(reason, size, "cannot sync the folder of queue directory", directory);
         close(fd);
         return -1;

@@ -42,7 +42,7 @@ static void make_link(const struct fixture *f, const char *to, const char *path)
 static bool find(int fd, str local, char user[MAILDIR_FOLDER_MAX + 1],
                  struct outcome *out)
 {
-    struct maildir_root root = {fd, STR("%u")};
+    struct maildir_root root = {.fd = fd, .rule = STR("%u")};
     struct address to = {.local = local, .domain = STR("here.test")};
     struct maildir_folder folder;
     bool good = maildir_find(&root, &to, &folder, out);
@@ -211,7 +211,7 @@ static void test_find_by_rule(void **state)
     make_link(f, "dave", "linked");
     make_link(f, "a.test", "linked.test");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct maildir_root root = {f->fd, str_from(cases[i].rule)};
+        struct maildir_root root = {.fd = f->fd, .rule = str_from(cases[i].rule)};
         struct address to = {.local = str_from(cases[i].local),
                              .domain = str_from(cases[i].domain)};
         struct maildir_folder folder;
@@ -227,6 +227,53 @@ static void test_find_by_rule(void **state)
     }
 }
 
+/* No such folder can be: that is for good, and +detail falls back as with a missing one.
+ */
+static void test_find_name_too_long(void **state)
+{
+    static const struct {
+        const char *rule, *local;
+        bool long_domain;
+        const char *folder; /* NULL: refused with 5.1.z */
+        unsigned z;
+    } cases[] = {
+        {"%u-%d", "carl", true, NULL, 3},
+        {"%u-%d", "carl+x", true, NULL, 3},
+        {"%d-%u", "postmaster", true, NULL, 3},
+        {"%u", "carl+x", true, "carl", 0},
+        {"%u%u%u%u%u", "a+2345678901234567890123456789012345678901234567890123", false,
+         "aaaaa", 0},
+        {"%u%u%u%u%u", "b+2345678901234567890123456789012345678901234567890123", false,
+         NULL, 1},
+        {"%u/%u/%u/%u/%u/%u/%u/%u", "c+2345678901234567890123456789012345678901234567890",
+         false, NULL, 1},
+    };
+    struct fixture *f = *state;
+    char domain[253];
+    memset(domain, 'x', sizeof domain);
+    for (size_t i = 60; i < sizeof domain; i += 61) {
+        domain[i] = '.';
+    }
+    make(f, "carl");
+    make(f, "aaaaa");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct maildir_root root = {.fd = f->fd, .rule = str_from(cases[i].rule)};
+        struct address to = {.local = str_from(cases[i].local),
+                             .domain = cases[i].long_domain ? str_n(domain, sizeof domain)
+                                                            : STR("a.test")};
+        struct maildir_folder folder = {.path = ""};
+        struct outcome out;
+        outcome_init(&out);
+        bool found = maildir_find(&root, &to, &folder, &out);
+        if (found != (cases[i].folder != NULL) ||
+            (found && strcmp(folder.path, cases[i].folder) != 0) ||
+            (!found && (out.class != OUTCOME_FAILED || out.code != 550 ||
+                        out.enhanced[1] != 1 || out.enhanced[2] != cases[i].z))) {
+            fail_msg("case %zu: %d %s %u %s", i, found, folder.path, out.code, out.text);
+        }
+    }
+}
+
 static void test_find_unreadable_root(void **state)
 {
     char user[MAILDIR_FOLDER_MAX + 1];
@@ -239,10 +286,9 @@ static void test_find_unreadable_root(void **state)
 
 /* --- delivering --- */
 
-static void deliver_from(const struct fixture *f, const char *user, const char *sender,
-                         str text, char *path, struct outcome *out)
+static void deliver_body(const struct fixture *f, const char *user, const char *sender,
+                         const struct body *body, char *path, struct outcome *out)
 {
-    struct body *body = body_from_memory(text.ptr, text.len);
     struct maildir_delivery m = {
         .body = body,
         .sender = str_from(sender),
@@ -252,10 +298,17 @@ static void deliver_from(const struct fixture *f, const char *user, const char *
         .now_us = 1795220530000042,
     };
     outcome_init(out);
-    struct maildir_root root = {f->fd, STR("%u")};
+    struct maildir_root root = {.fd = f->fd, .rule = STR("%u")};
     struct maildir_folder folder = {.made = strcmp(user, "postmaster") == 0};
     strcpy(folder.path, user);
     maildir_deliver(&root, &folder, &m, path, out);
+}
+
+static void deliver_from(const struct fixture *f, const char *user, const char *sender,
+                         str text, char *path, struct outcome *out)
+{
+    struct body *body = body_from_memory(text.ptr, text.len);
+    deliver_body(f, user, sender, body, path, out);
     body_unref(&body);
 }
 
@@ -402,6 +455,29 @@ static void test_no_space(void **state)
     assert_int_equal(out.class, OUTCOME_DELIVERED);
 }
 
+/* A file of the queue that lost its end must not pass for a whole message. */
+static void test_body_cut_short(void **state)
+{
+    struct fixture *f = *state;
+    char path[MAILDIR_PATH_MAX] = "", text[3000];
+    struct outcome out;
+    int error = 0;
+    memset(text, 'x', sizeof text);
+    make(f, "00");
+    int fd = openat(f->fd, "00/large", O_CREAT | O_RDWR, 0600);
+    assert_true(fd >= 0 && write(fd, text, sizeof text) == sizeof text);
+    struct body *body = body_from_file(f->root, "00/large", &error);
+    assert_non_null(body);
+    assert_int_equal(ftruncate(fd, 1000), 0);
+    close(fd);
+    deliver_body(f, "ann", "you@here.test", body, path, &out);
+    body_unref(&body);
+    assert_int_equal(out.class, OUTCOME_DEFERRED);
+    assert_string_equal(path, "");
+    assert_int_equal(count_files(f, "ann/tmp"), 0);
+    assert_int_equal(count_files(f, "ann/new"), 0);
+}
+
 /* --- the kind --- */
 
 static bool prepare(const char *root, struct diags *d, void **kind_state)
@@ -541,11 +617,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_find, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_find_length, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_find_by_rule, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_find_name_too_long, set_up, tear_down),
         cmocka_unit_test(test_find_unreadable_root),
         cmocka_unit_test_setup_teardown(test_deliver, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_deliver_large, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_deliver_postmaster, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_deliver_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_body_cut_short, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_space, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_prepare, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_jobs, set_up, tear_down),

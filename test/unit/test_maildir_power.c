@@ -22,7 +22,7 @@
 #ifndef LEFT_OUT
 #define LEFT_OUT 0
 #endif
-enum { MESSAGES = 6, SIZE = 9000, CALLS_MAX = 400 };
+enum { MESSAGES = 6, NEW_USER = 4, SIZE = 9000, CALLS_MAX = 400 };
 
 /* What a child says of each message that was delivered; a last one with the number of
  * calls. */
@@ -53,10 +53,13 @@ static _Noreturn void child(const char *root, int to, const struct trial *t)
                                      .message_id = STR("10000"),
                                      .host = STR("here.test"),
                                      .serial = i};
-        struct maildir_root at = {fd, STR("%u")};
+        struct maildir_root at = {.fd = fd, .rule = STR("%u")};
         struct maildir_folder folder = {.path = "ann"};
         if (i % 3 == 0) {
             folder = (struct maildir_folder){.path = "postmaster", .made = 1};
+        } else if (i == NEW_USER) { /* made a moment ago, by somebody who did not sync */
+            folder = (struct maildir_folder){.path = "sue"};
+            mkdirat(fd, "sue", 0700);
         }
         maildir_deliver(&at, &folder, &m, told.path, &out);
         if (out.class == OUTCOME_DELIVERED) {
