@@ -136,7 +136,9 @@ static bool start_program(struct pipe_job *p)
                               .domain = to.domain,
                               .sender = job->sender,
                               .queue_id = job->message_id};
-    pipe_call_make(c, &e, p->arena, &p->call);
+    if (!pipe_call_make(c, &e, p->arena, &p->call, &r->outcome)) {
+        return false;
+    }
     snprintf(job->peer, sizeof job->peer, "%.127s", p->call.argv[0]);
     pipe_run(p->worker, &p->call, &job->channel->pipe, job->body, job->sender, on_ran, p);
     return true;

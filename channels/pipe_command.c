@@ -7,7 +7,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 
-enum { WORD_MAX = 4096, LINE_MAX_OCTETS = 200 };
+enum { LINE_MAX_OCTETS = 200 };
 
 /* ---- what an address may bring in -------------------------------------------------- */
 
@@ -82,14 +82,15 @@ static str value_of(const struct values *v, char sequence)
 static char *word_make(str word, const struct values *v, struct arena *a)
 {
     struct buf out;
-    buf_init(&out, WORD_MAX * 64);
+    buf_init(&out, PIPE_WORD_MAX);
     for (size_t i = 0; i < word.len; i++) {
         bool more = word.ptr[i] == '%' && i + 1 < word.len;
         str part = more ? value_of(v, word.ptr[i + 1]) : str_sub(word, i, 1);
         /* "+-x" has a detail that is an option where it stands at the beginning */
         bool option = more && out.len == 0 && part.len > 0 && part.ptr[0] == '-';
-        check(buf_str(&out, option ? STR("_") : STR("")));
-        check(buf_str(&out, option ? str_from_pos(part, 1) : part));
+        bool fits = buf_str(&out, option ? STR("_") : STR("")) &&
+                    buf_str(&out, option ? str_from_pos(part, 1) : part);
+        check(fits); /* command_read() saw to that */
         i += more;
     }
     char *made = (char *)arena_str(a, buf_slice(&out)).ptr;
@@ -97,15 +98,17 @@ static char *word_make(str word, const struct values *v, struct arena *a)
     return made;
 }
 
-void pipe_call_make(const struct pipe_command *p, const struct pipe_envelope *e,
-                    struct arena *a, struct pipe_call *out)
+/* A script that forgets the quotes makes a word of it. */
+static char *variable_make(const char *name, str value, struct arena *a)
 {
-    struct values v;
-    values_make(e, a, &v);
-    out->argv = arena_array(a, char *, p->count + 1);
-    for (unsigned i = 0; i < p->count; i++) {
-        out->argv[i] = word_make(p->words[i], &v, a);
-    }
+    bool option = value.len > 0 && value.ptr[0] == '-';
+    return (char *)arena_printf(a, "%s=%s%.*s", name, option ? "_" : "",
+                                STR_ARG(str_from_pos(value, option ? 1 : 0)))
+        .ptr;
+}
+
+static char **environment_make(const struct values *v, struct arena *a)
+{
     const struct {
         const char *name;
         str value;
@@ -113,19 +116,37 @@ void pipe_call_make(const struct pipe_command *p, const struct pipe_envelope *e,
                {"SHELL", STR("/bin/sh")},
                {"HOME", STR("/")},
                {"LC_ALL", STR("C")},
-               {"RECIPIENT", v.address},
-               {"USER", v.base},
-               {"LOGNAME", v.base},
-               {"EXTENSION", v.detail},
-               {"DOMAIN", v.domain},
-               {"SENDER", v.sender},
-               {"QUEUE_ID", v.queue_id}};
+               {"RECIPIENT", v->address},
+               {"USER", v->base},
+               {"LOGNAME", v->base},
+               {"EXTENSION", v->detail},
+               {"DOMAIN", v->domain},
+               {"SENDER", v->sender},
+               {"QUEUE_ID", v->queue_id}};
     size_t count = sizeof set / sizeof *set;
-    out->envp = arena_array(a, char *, count + 1);
+    char **envp = arena_array(a, char *, count + 1);
     for (size_t i = 0; i < count; i++) {
-        out->envp[i] =
-            (char *)arena_printf(a, "%s=%.*s", set[i].name, STR_ARG(set[i].value)).ptr;
+        envp[i] = variable_make(set[i].name, set[i].value, a);
     }
+    return envp;
+}
+
+bool pipe_call_make(const struct pipe_command *p, const struct pipe_envelope *e,
+                    struct arena *a, struct pipe_call *call, struct outcome *out)
+{
+    struct values v;
+    if (e->sender.len > PIPE_SENDER_MAX) {
+        outcome_set(out, OUTCOME_FAILED, 0, 5, 1, 7,
+                    "the sender's address is too long for a program");
+        return false;
+    }
+    values_make(e, a, &v);
+    call->argv = arena_array(a, char *, p->count + 1);
+    for (unsigned i = 0; i < p->count; i++) {
+        call->argv[i] = word_make(p->words[i], &v, a);
+    }
+    call->envp = environment_make(&v, a);
+    return true;
 }
 
 /* ---- what came of it --------------------------------------------------------------- */

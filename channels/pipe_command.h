@@ -29,13 +29,15 @@ struct pipe_envelope {
 };
 
 /* What it is called with; NULL-terminated, all in the arena. The sender is written with
- * '_' for each character that is not harmless, and for a '-' at its beginning. */
+ * '_' for each character that is not harmless; a '-' with which a word or a variable
+ * would begin is '_', too. */
 struct pipe_call {
     char **argv;
     char **envp;
 };
-void pipe_call_make(const struct pipe_command *p, const struct pipe_envelope *e,
-                    struct arena *a, struct pipe_call *out);
+/* false: the sender has more than PIPE_SENDER_MAX octets (*out: FAILED, 5.1.7). */
+bool pipe_call_make(const struct pipe_command *p, const struct pipe_envelope *e,
+                    struct arena *a, struct pipe_call *call, struct outcome *out);
 
 /* What a program said: how it ended, and the beginning of what it wrote. */
 struct pipe_result {

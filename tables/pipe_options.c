@@ -11,6 +11,7 @@ enum {
     PROGRAMS = 10,
     PROGRAMS_MAX = 1000,
     WORDS_MAX = 100,
+    QUEUE_ID_OCTETS = 32,
     NUMBER_MAX = 1024 * 1024
 };
 
@@ -150,6 +151,38 @@ static const char *word_fault(str word)
     return NULL;
 }
 
+/* How many octets stand for a sequence at most. */
+static size_t sequence_longest(char sequence)
+{
+    switch (sequence) {
+    case 's':
+    case 'u':
+    case 'e':
+        return PIPE_USER_MAX;
+    case 'd':
+        return ADDRESS_DOMAIN_MAX;
+    case 'a':
+        return PIPE_USER_MAX + 1 + ADDRESS_DOMAIN_MAX;
+    case 'f':
+        return PIPE_SENDER_MAX;
+    case 'q':
+        return QUEUE_ID_OCTETS;
+    default:
+        return 1;
+    }
+}
+
+/* Of a word without fault. */
+static size_t word_longest(str word)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < word.len; i++) {
+        bool sequence = word.ptr[i] == '%';
+        n += sequence ? sequence_longest(word.ptr[++i]) : 1;
+    }
+    return n;
+}
+
 /* "sh -c '... %s'": the address would be read as part of a shell's program. */
 static bool goes_through_shell(const struct pipe_command *p)
 {
@@ -183,6 +216,10 @@ static const char *command_read(struct arena *a, str text, struct pipe_command *
             break;
         }
         fault = fault != NULL ? fault : word_fault(word);
+        if (fault == NULL && word_longest(word) > PIPE_WORD_MAX) {
+            fault = "a word of it becomes longer than 65536 octets when its sequences "
+                    "are replaced";
+        }
         if (fault != NULL) {
             return fault;
         }

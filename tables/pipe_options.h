@@ -34,6 +34,11 @@ bool pipe_harmless(char c);
 enum { PIPE_USER_MAX = 128 };
 bool pipe_user_ok(str user);
 
+/* Octets of a sender that a program is told of, and of a word that it is called with when
+ * its sequences are replaced (Linux takes 128 KiB): a command of which a word can become
+ * longer is an error. */
+enum { PIPE_SENDER_MAX = 512, PIPE_WORD_MAX = 65536 };
+
 /* What holds without a file. */
 void pipe_options_init(struct pipe_options *o);
 /* The program for an address, both parts without quotes: that of user@host, of user@host

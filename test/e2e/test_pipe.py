@@ -190,6 +190,7 @@ quoted@pipe.test=BIN/record "a \\"quoted\\" \\\\ word" $HOME `id` ; | *
         got = self.site.record(ident, 'plus+-x@pipe.test')
         self.assertEqual(got['argv'][1:], ['--', '_x', '_x'])
         self.assertEqual(got['environ']['SENDER'], '_oQ_tmp@far.test')
+        self.assertEqual(got['environ']['EXTENSION'], '_x')
 
     def test_program_that_is_not_there(self):
         for user, error in (('nothing', 'No such file'), ('text', 'Permission denied')):

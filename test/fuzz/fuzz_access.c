@@ -11,7 +11,7 @@
 #include "base/check.h"
 #include "tables/pattern.h"
 #include "tables/recipient.h"
-#include "test/config/memory_loader.h"
+#include "test/fuzz/load.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -163,29 +163,15 @@ static void run(const struct snapshot *s, str words, struct arena *a)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char head[] = "\n!== peer\n";
-    str text = str_n((const char *)data, size), words = STR("");
-    struct memory_loader loader;
-    struct snapshot_request request = {.path = STR(MEMORY_LOADER_MAIN),
-                                       .allow_unhonoured = true,
-                                       .loader = &loader.loader};
+    str words, text = fuzz_cut(data, size, "\n!== peer\n", &words);
     struct arena *a = arena_new();
-    struct diags *diags;
-    bool unreadable;
-
-    const char *at = size > 0 ? memmem(data, size, head, sizeof head - 1) : NULL;
-    if (at != NULL) {
-        words = str_from_pos(text, (size_t)(at - text.ptr) + sizeof head - 1);
-        text.len = (size_t)(at - text.ptr) + 1;
+    struct snapshot *s = NULL;
+    if (fuzz_is_one_file(text)) {
+        s = fuzz_load(arena_printf(a, "%s%.*s", config, STR_ARG(text)), a);
     }
-    str all = arena_printf(a, "%s%.*s", config, STR_ARG(text));
-    if (memmem(text.ptr, text.len, "!== ", 4) == NULL && strlen(all.ptr) == all.len) {
-        memory_loader_init(&loader, all);
-        struct snapshot *s = snapshot_load(&request, a, &diags, &unreadable);
-        if (s != NULL) {
-            run(s, words, a);
-            snapshot_unref(&s);
-        }
+    if (s != NULL) {
+        run(s, words, a);
+        snapshot_unref(&s);
     }
     arena_free(&a);
     return 0;

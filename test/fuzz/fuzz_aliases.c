@@ -11,7 +11,7 @@
 #include "base/check.h"
 #include "tables/dump.h"
 #include "tables/recipient.h"
-#include "test/config/memory_loader.h"
+#include "test/fuzz/load.h"
 
 enum { RECIPIENTS_MAX = 16, DUMP_MAX = 1 << 22 };
 
@@ -107,20 +107,13 @@ static void resolve(const struct snapshot *s, str line, struct arena *a)
 static void check_dump(const struct snapshot *s)
 {
     struct arena *a = arena_new();
-    struct memory_loader loader;
-    struct diags *diags;
     struct buf first, second;
-    bool unreadable;
     buf_init(&first, DUMP_MAX);
     buf_init(&second, DUMP_MAX);
     dump_beside(s, &first);
     if (first.len < DUMP_MAX / 2) {
         dump_snapshot(s, &second);
-        memory_loader_init(&loader, arena_str(a, buf_slice(&second)));
-        struct snapshot_request again = {.path = STR(MEMORY_LOADER_MAIN),
-                                         .allow_unhonoured = true,
-                                         .loader = &loader.loader};
-        struct snapshot *copy = snapshot_load(&again, a, &diags, &unreadable);
+        struct snapshot *copy = fuzz_load(buf_slice(&second), a);
         if (copy != NULL) {
             check(map_count(copy->aliases) == map_count(s->aliases));
             buf_clear(&second);
@@ -136,23 +129,10 @@ static void check_dump(const struct snapshot *s)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char head[] = "\n!== recipients\n";
-    str text = str_n((const char *)data, size), recipients = STR(""), line;
-    struct memory_loader loader;
-    struct snapshot_request request = {.path = STR(MEMORY_LOADER_MAIN),
-                                       .allow_unhonoured = true,
-                                       .loader = &loader.loader};
+    str recipients, line;
     struct arena *a = arena_new();
-    struct diags *diags;
-    bool unreadable;
-
-    const char *at = size > 0 ? memmem(data, size, head, sizeof head - 1) : NULL;
-    if (at != NULL) {
-        recipients = str_from_pos(text, (size_t)(at - text.ptr) + sizeof head - 1);
-        text.len = (size_t)(at - text.ptr) + 1;
-    }
-    memory_loader_init(&loader, text);
-    struct snapshot *s = snapshot_load(&request, a, &diags, &unreadable);
+    struct snapshot *s =
+        fuzz_load(fuzz_cut(data, size, "\n!== recipients\n", &recipients), a);
     if (s != NULL) {
         check_dump(s);
         for (int n = 0; n < RECIPIENTS_MAX && str_split(&recipients, '\n', &line); n++) {

@@ -9,7 +9,7 @@
 
 #include "base/check.h"
 #include "tables/mapping_table.h"
-#include "test/config/memory_loader.h"
+#include "test/fuzz/load.h"
 
 enum { PROBES_MAX = 16, SCAN_WORK = 1000000 };
 
@@ -93,23 +93,9 @@ static void run_probes(const struct snapshot *s, str probes, struct arena *a)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char head[] = "\n!== probes\n";
-    str text = str_n((const char *)data, size), probes = STR("");
-    struct memory_loader loader;
-    struct snapshot_request request = {.path = STR(MEMORY_LOADER_MAIN),
-                                       .allow_unhonoured = true,
-                                       .loader = &loader.loader};
+    str probes;
     struct arena *a = arena_new();
-    struct diags *diags;
-    bool unreadable;
-
-    const char *at = size > 0 ? memmem(data, size, head, sizeof head - 1) : NULL;
-    if (at != NULL) {
-        probes = str_from_pos(text, (size_t)(at - text.ptr) + sizeof head - 1);
-        text.len = (size_t)(at - text.ptr) + 1;
-    }
-    memory_loader_init(&loader, text);
-    struct snapshot *s = snapshot_load(&request, a, &diags, &unreadable);
+    struct snapshot *s = fuzz_load(fuzz_cut(data, size, "\n!== probes\n", &probes), a);
     if (s != NULL) {
         run_probes(s, probes, a);
         snapshot_unref(&s);

@@ -9,7 +9,7 @@
 #include "base/check.h"
 #include "tables/recipient.h"
 #include "tables/trust.h"
-#include "test/config/memory_loader.h"
+#include "test/fuzz/load.h"
 
 enum { QUERIES_MAX = 16 };
 
@@ -141,23 +141,9 @@ static void run_queries(const struct snapshot *s, str queries, struct arena *a)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char head[] = "\n!== queries\n";
-    str text = str_n((const char *)data, size), queries = STR("");
-    struct memory_loader loader;
-    struct snapshot_request request = {.path = STR(MEMORY_LOADER_MAIN),
-                                       .allow_unhonoured = true};
+    str queries, text = fuzz_cut(data, size, "\n!== queries\n", &queries);
     struct arena *a = arena_new();
-    struct diags *diags;
-    bool unreadable;
-
-    const char *at = size > 0 ? memmem(data, size, head, sizeof head - 1) : NULL;
-    if (at) {
-        queries = str_from_pos(text, (size_t)(at - text.ptr) + sizeof head - 1);
-        text.len = (size_t)(at - text.ptr) + 1;
-    }
-    memory_loader_init(&loader, text);
-    request.loader = &loader.loader;
-    struct snapshot *s = snapshot_load(&request, a, &diags, &unreadable);
+    struct snapshot *s = fuzz_load(text, a);
     if (s) {
         run_queries(s, queries, a);
         snapshot_unref(&s);
