@@ -48,6 +48,11 @@ static void tcp_view_tls(void *state, tls_view_cb *each, void *arg)
     tls_contexts_each(((struct tcp_state *)state)->tls, each, arg);
 }
 
+static void tcp_forget(void *state)
+{
+    tcp_dead_clear_all(((struct tcp_state *)state)->dead);
+}
+
 const struct channel_kind kind_tcp = {
     .name = "tcp",
     .type = CHANNEL_TCP,
@@ -56,6 +61,7 @@ const struct channel_kind kind_tcp = {
     .tend = tcp_tend,
     .renew = tcp_renew,
     .view_tls = tcp_view_tls,
+    .forget = tcp_forget,
     .deliver = tcp_deliver,
     .accept = tcp_server_accept,
 };

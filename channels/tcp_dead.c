@@ -137,6 +137,13 @@ void tcp_dead_clear(struct tcp_dead *d, const struct sockaddr *address)
     uv_mutex_unlock(&d->lock);
 }
 
+void tcp_dead_clear_all(struct tcp_dead *d)
+{
+    uv_mutex_lock(&d->lock);
+    memset(d->at, 0, sizeof d->at);
+    uv_mutex_unlock(&d->lock);
+}
+
 bool tcp_dead_check(struct tcp_dead *d, const struct sockaddr *address, int64_t now_ms,
                     int64_t probe_ms, char text[TCP_DEAD_TEXT_MAX])
 {

@@ -26,6 +26,8 @@ void tcp_dead_note(struct tcp_dead *d, const struct sockaddr *address, int64_t n
                    int64_t for_ms, const char *reason);
 /* It answers. */
 void tcp_dead_clear(struct tcp_dead *d, const struct sockaddr *address);
+/* All of them may be tried. */
+void tcp_dead_clear_all(struct tcp_dead *d);
 /* Is it to be kept off? Then why and since when are told in text. When its time is over
  * the one who asks first is told no, and is to try: for the others it counts on for
  * probe_ms at most. */

@@ -95,6 +95,9 @@ struct channel_kind {
     bool (*renew)(void *state, const struct snapshot *s, struct diags *d);
     /* Tells of every certificate in use. Any thread. May be NULL. */
     void (*view_tls)(void *state, tls_view_cb *each, void *arg);
+    /* An operator wants mail to be tried now: what is remembered of hosts that could not
+     * be reached counts no more. Any thread. May be NULL. */
+    void (*forget)(void *state);
     /* No configuration uses the state any more. Any thread. May be NULL. */
     void (*retire)(void *state);
     /* May this recipient be taken for the channel? Called at RCPT, on the loop, must

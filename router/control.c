@@ -215,7 +215,7 @@ static void order_run(struct connection *x, struct arena *a, enum queue_action a
     struct control *c = x->control;
     const struct control_order order = {
         .main = c->setup.main,
-        .snapshot = reload_runtime(c->setup.reload)->snapshot,
+        .runtime = reload_runtime(c->setup.reload),
         .arena = a,
         .action = action,
         .members = members,

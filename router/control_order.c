@@ -81,6 +81,13 @@ static const char *order_refused(const struct snapshot *s, const struct queue_or
     return NULL;
 }
 
+/* Whoever asks for that has mended something, or so he thinks. */
+static bool wants_attempt(const struct queue_order *o)
+{
+    return !o->dry_run && (o->action == QUEUE_RETRY || o->action == QUEUE_UNHOLD ||
+                           o->action == QUEUE_REDIRECT || o->action == QUEUE_START);
+}
+
 void control_order_run(const struct control_order *o, control_order_cb cb, void *arg)
 {
     struct waiting_order *waiting = calloc(1, sizeof *waiting);
@@ -91,9 +98,12 @@ void control_order_run(const struct control_order *o, control_order_cb cb, void 
     waiting->order.now_ms = worker_now_ms(o->main);
     const char *wrong = control_order_read(o->members, &waiting->order, &at);
     if (wrong == NULL) {
-        wrong = order_refused(o->snapshot, &waiting->order);
+        wrong = order_refused(o->runtime->snapshot, &waiting->order);
     }
     if (wrong == NULL) {
+        if (wants_attempt(&waiting->order)) {
+            runtime_forget(o->runtime);
+        }
         queue_order(o->main->daemon->queue, o->main, &waiting->order, at, on_step,
                     waiting);
         return;

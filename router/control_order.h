@@ -5,12 +5,12 @@
 
 #include "base/json.h"
 #include "router/queue.h"
-#include "tables/snapshot.h"
+#include "router/runtime.h"
 
 struct control_order {
     struct worker *main;
-    const struct snapshot *snapshot; /* in force; for the call */
-    struct arena *arena;             /* of the request; the order's from now on */
+    const struct runtime *runtime; /* in force; for the call */
+    struct arena *arena;           /* of the request; the order's from now on */
     enum queue_action action;
     const struct json_object *members; /* in the arena, see control_queue.h */
 };

@@ -232,14 +232,21 @@ static bool request_try(struct queue *q, struct request *k, struct queue_result 
 }
 
 /* Does the requests of the list in one transaction, or as many as it takes before the
- * transaction is lost; returns those not tried. */
-static struct request *batch_run(struct queue *q, struct request *list)
+ * transaction is lost; returns those not tried. When it cannot even begin, all of *later
+ * fail, too, for the same reason: while somebody has the database each would wait. */
+static struct request *batch_run(struct queue *q, struct request *list,
+                                 struct request **later)
 {
     struct queue_result r = {.ok = true};
     struct request *k = list, *rest = NULL;
     uint64_t bound = 0;
     bool good = store_ready(q, &r) && q->engine->begin(q->store, &r) &&
                 bound_raise(q, &bound, &r);
+    if (!good && *later != NULL) {
+        check(list->next == NULL);
+        list->next = *later;
+        *later = NULL;
+    }
     for (struct request *i = list; !good && i != NULL; i = i->next) {
         i->result = (struct queue_result){.ok = true}; /* batch_fail() says why not */
     }
@@ -273,7 +280,7 @@ static void process(struct queue *q, struct request *list)
             later = list->next;
             list->next = NULL;
         }
-        struct request *rest = batch_run(q, list);
+        struct request *rest = batch_run(q, list, &later);
         list = rest != NULL ? rest : later; /* never both: one request leaves no rest */
     } while (list != NULL);
     if (q->trouble && !q->failed) {

@@ -99,7 +99,8 @@ bool queue_id_parse(str text, uint64_t *number);
 
 /* Takes the exclusive lock on the folder (made, mode 0700, if missing; an owner can be
  * given to a new one with uid/gid, (uid_t)-1 keeps). Returns the lock's descriptor or
- * -1 with a reason naming the holder's pid. Call before any bind, may be as root. */
+ * -1 with a reason naming the holder's pid. A holder has two seconds to let go. Call
+ * before any bind, may be as root. Blocks. */
 int queue_lock(const char *directory, unsigned uid, unsigned gid, char *reason,
                size_t reason_size);
 /* Opens (creates, migrates) the store, voids old claims, removes orphaned body files,

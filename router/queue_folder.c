@@ -9,8 +9,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <uv.h>
+
 #include "router/folder_sync.h"
 #include "router/queue_store.h"
+
+enum { LOCK_WAIT_MS = 2000, LOCK_LOOK_MS = 20 };
 
 static int lock_fail(char *reason, size_t size, const char *what, const char *directory)
 {
@@ -117,10 +121,24 @@ static void tell_holder(int fd, const char *directory, char *reason, size_t size
     }
 }
 
+/* Who works on the queue by hand has the lock for a moment; so does a daemon that ends.
+ */
+static bool lock_take(int fd)
+{
+    unsigned left = LOCK_WAIT_MS / LOCK_LOOK_MS;
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if ((errno != EWOULDBLOCK && errno != EINTR) || left-- == 0) {
+            return false;
+        }
+        uv_sleep(LOCK_LOOK_MS);
+    }
+    return true;
+}
+
 static bool file_lock(int fd, const char *directory, char *reason, size_t size)
 {
     char text[32];
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (!lock_take(fd)) {
         if (errno == EWOULDBLOCK) {
             tell_holder(fd, directory, reason, size);
         } else {

@@ -154,8 +154,8 @@ static bool sqlite_commit(struct queue_store *s, struct queue_result *r)
 static bool sqlite_recover(struct queue_store *s, int64_t now_ms, struct queue_result *r)
 {
     return check_quickly(s, r) && sqlite_begin(s, r) && store_carry_out_all(s, r) &&
-           store_do_number(s, SQL_VOID_CLAIMS, now_ms, r) && sqlite_commit(s, r) &&
-           bodies_recover(s, r);
+           store_do_number(s, SQL_VOID_CLAIMS, now_ms, r) &&
+           clock_recover(s, now_ms, r) && sqlite_commit(s, r) && bodies_recover(s, r);
 }
 
 static bool sqlite_alive(struct queue_store *s)

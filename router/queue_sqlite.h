@@ -77,6 +77,18 @@ static inline int64_t entry_position(int64_t id)
     X(HEADER, "SELECT replaces, data FROM headers WHERE number = ?1 AND header = ?2")    \
     X(RECIPIENTS, "SELECT address, notify, orcpt FROM recipients"                        \
                   " WHERE number = ?1 AND position = ?2 ORDER BY rank")                  \
+    /* For a clock that was ahead: a day, and an hour. */                                \
+    X(CLOCK_ENTRIES,                                                                     \
+      "UPDATE entries SET next_try_ms = ?1"                                              \
+      " WHERE state = 0 AND next_try_ms > ?1 + 86400000"                                 \
+      " AND (EXISTS (SELECT 1 FROM messages m WHERE m.number = entries.number"           \
+      " AND m.created_ms > ?1 + 3600000)"                                                \
+      " OR EXISTS (SELECT 1 FROM attempts a WHERE a.number = entries.number"             \
+      " AND a.position = entries.position AND a.at_ms > ?1 + 3600000))")                 \
+    X(CLOCK_MESSAGES, "UPDATE messages SET created_ms = ?1"                              \
+                      " WHERE created_ms > ?1 + 3600000")                                \
+    X(NEWEST, "SELECT max(created_ms) FROM (SELECT created_ms FROM messages"             \
+              " ORDER BY number DESC LIMIT 10000)")                                      \
     X(NEXT_DUE, "SELECT min(next_try_ms) FROM entries WHERE state = 0")                  \
     X(SET_STATE, "UPDATE entries SET state = ?3 WHERE number = ?1 AND position = ?2")    \
     /* What is held although the settlement did not say so was by order; 1:              \
@@ -87,6 +99,8 @@ static inline int64_t entry_position(int64_t id)
                 " WHERE number = ?1 AND position = ?2")                                  \
     X(SET_ASIDE, "UPDATE entries SET state = 2, last_error = ?3"                         \
                  " WHERE number = ?1 AND position = ?2")                                 \
+    X(PUT_OFF, "UPDATE entries SET next_try_ms = ?3, last_error = ?4"                    \
+               " WHERE number = ?1 AND position = ?2")                                   \
     X(RELEASE, "UPDATE entries SET state = 0, next_try_ms = ?3"                          \
                " WHERE number = ?1 AND position = ?2 AND state = 1")                     \
     X(ENTRIES_OF, "SELECT count(*) FROM entries WHERE number = ?1")                      \
@@ -190,6 +204,7 @@ struct queue_store {
     int log_wait_pages; /* in the log file: then readers are waited for */
     /* The lane whose turn was last; queue_claim_beside(). */
     char lane_channel[QUEUE_LANE_CHANNEL_MAX], lane_host[QUEUE_LANE_HOST_MAX];
+    int64_t clock_ms;       /* the latest time anybody has asked for what is due */
     uint64_t charged_bytes; /* what this transaction may make the disk fuller by */
 };
 
@@ -259,6 +274,13 @@ bool schema_prepare(struct queue_store *s, struct queue_result *r);
 
 bool sqlite_claim(struct queue_store *s, struct queue_store_claim *c,
                   struct queue_result *r);
+
+/* --- queue_sqlite_clock.c --- */
+
+/* Puts right what was written under a clock that was ahead by more than an hour. */
+bool clock_recover(struct queue_store *s, int64_t now_ms, struct queue_result *r);
+/* The same when the clock has gone back since the last call. */
+bool clock_look(struct queue_store *s, int64_t now_ms, struct queue_result *r);
 
 /* --- queue_sqlite_operator.c --- */
 

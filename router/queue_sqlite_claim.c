@@ -1,6 +1,6 @@
 /* queue_sqlite_claim: taking entries that are due out of the store, each as a message
- * of its own with its body. An entry that cannot be read is set aside and logged; it
- * never stands in the way of the others. */
+ * of its own with its body. An entry that cannot be read is set aside or put off, and
+ * logged; it never stands in the way of the others. */
 #include "router/queue_sqlite.h"
 
 #include <uv.h>
@@ -12,7 +12,8 @@
 
 enum {
     LANES_PER_CLAIM = 500, /* looked at, where some are passed over */
-    LANE_SHARE = 20        /* entries of each */
+    LANE_SHARE = 20,       /* entries of each */
+    UNREADABLE_MS = 10 * 60 * 1000
 };
 
 static str column_str(struct arena *a, sqlite3_stmt *q, int column)
@@ -94,8 +95,14 @@ static bool load_recipients(struct queue_store *s, struct queue_message *m,
     return good;
 }
 
-/* Leaves m->body NULL and a reason in *why when the body is lost. */
-static bool load_inline(struct queue_store *s, struct queue_message *m, const char **why,
+/* Why an entry cannot be had. */
+struct trouble {
+    const char *why; /* NULL: nothing is wrong */
+    bool passing;    /* another time it may be there */
+};
+
+/* Leaves m->body NULL and a reason when the body is lost. */
+static bool load_inline(struct queue_store *s, struct queue_message *m, struct trouble *t,
                         struct queue_result *r)
 {
     sqlite3_stmt *q = store_statement(s, SQL_BODY, r);
@@ -108,7 +115,7 @@ static bool load_inline(struct queue_store *s, struct queue_message *m, const ch
         const void *data = sqlite3_column_blob(q, 0);
         m->body = body_from_memory(data, (size_t)sqlite3_column_bytes(q, 0));
     } else {
-        *why = "its body is not in the store";
+        t->why = "its body is not in the store";
     }
     bool good = rc == SQLITE_ROW || rc == SQLITE_DONE || store_fail(s, r);
     sqlite3_reset(q);
@@ -116,23 +123,26 @@ static bool load_inline(struct queue_store *s, struct queue_message *m, const ch
 }
 
 static bool load_body(struct queue_store *s, struct queue_message *m, str file,
-                      int64_t size, const char **why, struct queue_result *r)
+                      int64_t size, struct trouble *t, struct queue_result *r)
 {
     int error = 0;
     if (str_empty(file)) {
-        if (!load_inline(s, m, why, r)) {
+        if (!load_inline(s, m, t, r)) {
             return false;
         }
     } else {
         m->body = body_from_file(s->place->bodies, file.ptr, &error);
     }
-    if (error == UV_ENOENT || error == UV_EINVAL || error == UV_ELOOP) {
-        *why = "its body file is missing";
-    } else if (error != 0) {
+    if (error == UV_EMFILE || error == UV_ENFILE || error == UV_ENOMEM) {
         return queue_result_fail(r, "cannot look at a body file: %s", uv_strerror(error));
     }
+    if (error == UV_ENOENT || error == UV_EINVAL || error == UV_ELOOP) {
+        t->why = "its body file is missing";
+    } else if (error != 0) {
+        *t = (struct trouble){uv_strerror(error), true};
+    }
     if (m->body != NULL && body_size(m->body) != (uint64_t)size) {
-        *why = "its body has another size than when it was stored";
+        t->why = "its body has another size than when it was stored";
         body_unref(&m->body);
     }
     return true;
@@ -140,11 +150,11 @@ static bool load_body(struct queue_store *s, struct queue_message *m, str file,
 
 /* The header of the entry, if it has one; a reason in *why when it is lost. */
 static bool load_header(struct queue_store *s, struct queue_message *m,
-                        const struct queue_message *before, const char **why,
+                        const struct queue_message *before, struct trouble *t,
                         struct queue_result *r)
 {
     struct queue_header *h = m->headers;
-    if (m->header_count == 0 || *why != NULL) {
+    if (m->header_count == 0 || t->why != NULL) {
         return true;
     }
     if (before != NULL && before->number == m->number && before->header_count > 0 &&
@@ -166,7 +176,7 @@ static bool load_header(struct queue_store *s, struct queue_message *m,
                                    (size_t)sqlite3_column_bytes(q, 1));
     }
     if (rc == SQLITE_DONE || (rc == SQLITE_ROW && h->replaces > body_size(m->body))) {
-        *why = "its header is not in the store";
+        t->why = "its header is not in the store";
     }
     bool good = rc == SQLITE_ROW || rc == SQLITE_DONE || store_fail(s, r);
     sqlite3_reset(q);
@@ -188,25 +198,52 @@ static bool set_aside(struct queue_store *s, const struct queue_message *m,
     return true;
 }
 
+/* Its rights or its disk: that may be put right, and then it goes on by itself. */
+static bool put_off(struct queue_store *s, const struct queue_message *m, int64_t now_ms,
+                    const char *error, struct queue_result *r)
+{
+    char why[200];
+    sqlite3_stmt *q = store_entry_statement(s, SQL_PUT_OFF, m->entries->id, r);
+    if (q == NULL) {
+        return false;
+    }
+    snprintf(why, sizeof why, "its body file cannot be read: %s", error);
+    sqlite3_bind_int64(q, 3, now_ms + UNREADABLE_MS);
+    sqlite3_bind_text(q, 4, why, -1, SQLITE_STATIC);
+    if (!store_run(s, q, r)) {
+        return false;
+    }
+    store_log(s, "put_off", m->number, why);
+    return true;
+}
+
+struct due {
+    struct queue_message *message;
+    int64_t size;
+    str file;
+    bool stopped; /* its channel is */
+};
+
 /* Completes one message and marks it; a broken one is set aside and freed. */
 static bool claim_one(struct queue_store *s, struct queue_message **m,
-                      const struct queue_message *before, int64_t size, str file,
-                      struct queue_result *r)
+                      const struct queue_message *before, const struct due *d,
+                      int64_t now_ms, struct queue_result *r)
 {
-    const char *why = NULL;
+    struct trouble t = {0};
     if (before != NULL && before->number == (*m)->number) {
         (*m)->body = body_ref(before->body); /* another entry of the same message */
-    } else if (!load_body(s, *m, file, size, &why, r)) {
+    } else if (!load_body(s, *m, d->file, d->size, &t, r)) {
         return false;
     }
-    if (!load_header(s, *m, before, &why, r) || !load_recipients(s, *m, r)) {
+    if (!load_header(s, *m, before, &t, r) || !load_recipients(s, *m, r)) {
         return false;
     }
-    if (why == NULL && (*m)->entries->recipient_count == 0) {
-        why = "it has no recipients";
+    if (t.why == NULL && (*m)->entries->recipient_count == 0) {
+        t.why = "it has no recipients";
     }
-    if (why != NULL) {
-        bool good = set_aside(s, *m, why, r);
+    if (t.why != NULL) {
+        bool good =
+            t.passing ? put_off(s, *m, now_ms, t.why, r) : set_aside(s, *m, t.why, r);
         queue_message_free(m);
         return good;
     }
@@ -216,13 +253,6 @@ static bool claim_one(struct queue_store *s, struct queue_message **m,
     }
     return store_run(s, q, r);
 }
-
-struct due {
-    struct queue_message *message;
-    int64_t size;
-    str file;
-    bool stopped; /* its channel is */
-};
 
 /* An operator has stopped the channel. What is due there is put off so far that it is not
  * read at each claim, many at a time, so that it does not stand in front of others; but
@@ -398,8 +428,8 @@ bool sqlite_claim(struct queue_store *s, struct queue_store_claim *c,
     struct due *due = arena_array(scratch, struct due, c->limit);
     str parked = STR_NONE; /* the channel that was last */
     unsigned count = 0;
-    bool good = c->lane_count == 0 ? read_due(s, c, due, &count, r)
-                                   : read_lanes(s, c, due, &count, r);
+    bool good = clock_look(s, c->now_ms, r) &&
+                (c->lane_count == 0 ? read_due : read_lanes)(s, c, due, &count, r);
     c->count = 0;
     for (unsigned i = 0; i < count; i++) {
         struct due *d = &due[i];
@@ -414,7 +444,7 @@ bool sqlite_claim(struct queue_store *s, struct queue_store_claim *c,
             queue_message_free(&d->message);
             continue;
         }
-        good = good && claim_one(s, &d->message, before, d->size, d->file, r);
+        good = good && claim_one(s, &d->message, before, d, c->now_ms, r);
         if (good && d->message != NULL) {
             c->messages[c->count++] = d->message;
         } else {

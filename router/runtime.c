@@ -81,6 +81,15 @@ const struct channel_kind *runtime_kind(const struct runtime *r, const struct ch
     return r->kinds[kind_index(r, c)];
 }
 
+void runtime_forget(const struct runtime *r)
+{
+    for (unsigned i = 0; r->kinds[i] != NULL; i++) {
+        if (r->kinds[i]->forget != NULL) {
+            r->kinds[i]->forget(r->state[i]);
+        }
+    }
+}
+
 void *runtime_state(const struct runtime *r, const struct channel *c)
 {
     return r->state[kind_index(r, c)];

@@ -34,4 +34,7 @@ void runtime_unref(struct runtime **r);
 const struct channel_kind *runtime_kind(const struct runtime *r, const struct channel *c);
 void *runtime_state(const struct runtime *r, const struct channel *c);
 
+/* Each kind forgets which hosts could not be reached. */
+void runtime_forget(const struct runtime *r);
+
 #endif

@@ -3,6 +3,7 @@ being delivered, and what waits in memory for its turn; over restarts and kills.
 import subprocess
 
 from harness import TOOL, wait_until
+from peers import Aiosmtpd
 from queue_site import SUE, QueueTest
 
 
@@ -101,6 +102,14 @@ class Orders(QueueTest):
                    lambda: self.json('show', ident)[0]['entries'][0]['attempts'] == 2)
 
     # --- while they are delivered ---
+
+    def test_retry_of_a_host_that_came_back(self):
+        """It is remembered as one that cannot be reached; who says retry knows better."""
+        self.begin()
+        ident = self.send('joe@dead.test')
+        dead = self.peer(Aiosmtpd(tls='none', port=self.dead))
+        self.queue(0, 'retry', ident)
+        dead.wait(1)
 
     def test_orders_for_what_is_delivered(self):
         """The attempt ends first: what was delivered is, what is left is held or gone."""

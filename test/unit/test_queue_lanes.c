@@ -110,6 +110,7 @@ static void test_walk_is_a_search(void **state)
         {SQL_DUE_OF_LANE, "entries_lane (channel=? AND host=? AND next_try_ms<?)"},
         {SQL_DUE, "entries_due (next_try_ms<?)"},
         {SQL_NEXT_DUE, "entries_due"},
+        {SQL_CLOCK_ENTRIES, "entries_due (next_try_ms>?)"},
     };
     struct fixture f;
     char path[256], sql[2048];

@@ -104,10 +104,26 @@ static void test_bounded(void **state)
     tcp_dead_unref(&d);
 }
 
+static void test_clear_all(void **state)
+{
+    struct tcp_dead *d = tcp_dead_new();
+    char text[TCP_DEAD_TEXT_MAX];
+    (void)state;
+    note(d, "192.0.2.1", 25, 0);
+    note(d, "2001:db8::1", 25, 0);
+    tcp_dead_clear_all(d);
+    assert_false(dead(d, "192.0.2.1", 25, 1, text));
+    assert_false(dead(d, "2001:db8::1", 25, 1, text));
+    note(d, "192.0.2.1", 25, 1);
+    assert_true(dead(d, "192.0.2.1", 25, 2, text));
+    tcp_dead_unref(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_times),
+        cmocka_unit_test(test_clear_all),
         cmocka_unit_test(test_families),
         cmocka_unit_test(test_bounded),
     };
