@@ -486,7 +486,8 @@ static void test_ipv6_server(void **state)
     struct world *w = *state;
     struct dns_fixture six;
     if (!dns_fixture_init(&six, "::1")) {
-        skip(); /* no IPv6 here */
+        print_message("# skipped: this machine has no ::1\n");
+        skip();
     }
     w->nameserver = (struct nameserver){STR("::1"), six.port};
     assert_int_equal(ask_mx(w, "order.test").answer.status, DNS_OK);

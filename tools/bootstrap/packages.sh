@@ -7,7 +7,8 @@ packages_build=(gcc libc6-dev make autoconf automake pkg-config flex bison
     libuv1-dev libssl-dev libsqlite3-dev libunbound-dev libxxhash-dev libcmocka-dev)
 # swaks speaks TLS through libnet-ssleay-perl, which it only recommends
 packages_run=(openssl swaks libnet-ssleay-perl)
-packages_test=(openssl swaks libnet-ssleay-perl curl python3 git gnutls-bin sslscan)
+packages_test=(openssl swaks libnet-ssleay-perl curl python3 git gnutls-bin sslscan
+    ca-certificates)
 packages_ci=(clang llvm libclang-rt-14-dev)
 
 say() { printf '%-14s %s\n' "$1" "$2"; }
