@@ -24,6 +24,7 @@ void archive_write_to(struct archive *ar, struct buf *out);
 void archive_read_from(struct archive *ar, str in, struct arena *a);
 bool archive_reading(const struct archive *ar);
 
+/* Numbers and texts, as they are. */
 void archive_u32(struct archive *ar, uint32_t *value);
 void archive_u64(struct archive *ar, uint64_t *value);
 void archive_i64(struct archive *ar, int64_t *value);

@@ -12,6 +12,7 @@ struct digest {
     uint64_t low, high;
 };
 
+/* Of a text in one piece. */
 struct digest digest_of(str text);
 bool digest_eq(struct digest a, struct digest b);
 

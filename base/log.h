@@ -48,6 +48,7 @@ enum log_event {
 #undef LOG_ROW
         LOG_EVENT_COUNT
 };
+/* The second and the third column of its row. */
 const char *log_event_name(enum log_event e);
 const char *log_event_text(enum log_event e);
 
@@ -71,6 +72,7 @@ struct log_line {
     size_t len;
     char text[4096];
 };
+/* Begins a line with the time and the event. */
 void log_begin(struct log_line *line, struct log *log, enum log_event event);
 void log_str(struct log_line *line, const char *key, str value);
 void log_cstr(struct log_line *line, const char *key,
@@ -80,6 +82,7 @@ void log_int(struct log_line *line, const char *key, int64_t value);
 void log_duration_ms(struct log_line *line, const char *key, uint64_t nanoseconds);
 void log_fmt(struct log_line *line, const char *key, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* Writes the line. What cannot be written is lost: nobody waits for the log. */
 void log_end(struct log_line *line);
 
 #endif

@@ -76,7 +76,9 @@ void smtp_client_free(struct smtp_client **m);
 
 /* Consumes all of data. With data of length 0: tells the step after an answer. */
 enum smtp_step smtp_client_feed(struct smtp_client *m, const char *data, size_t len);
+/* The question that STEP_WAIT is about. */
 enum smtp_client_ask smtp_client_ask(const struct smtp_client *m);
+/* What is to be sent; the host takes it out. The machine's own. */
 struct buf *smtp_client_out(struct smtp_client *m);
 
 /* The handshake ended, also the one before the greeting; on success EHLO is sent anew and

@@ -24,6 +24,7 @@ struct smtp_reply {
     const char *flaw;     /* SMTP_REPLY_BAD: what is wrong, a constant */
 };
 
+/* Ready for the first reply. */
 void smtp_reply_init(struct smtp_reply *r);
 void smtp_reply_free(struct smtp_reply *r);
 /* Takes bytes off *rest until a reply is complete (DONE) or bad (BAD, at once), or *rest
@@ -31,7 +32,8 @@ void smtp_reply_free(struct smtp_reply *r);
 enum smtp_reply_status smtp_reply_feed(struct smtp_reply *r, str *rest);
 /* Forgets the reply, ready for the next. */
 void smtp_reply_reset(struct smtp_reply *r);
-/* Takes the next line of the text off *rest, which starts as buf_slice(&r->text). */
+/* Takes the next line of the text off *rest, which starts as buf_slice(&r->text). False:
+ * there is no more. */
 bool smtp_reply_line_take(str *rest, str *line);
 
 #endif

@@ -48,6 +48,7 @@ struct stream *stream_accept(struct worker *w, int fd, const struct stream_event
 struct stream *stream_connect(struct worker *w, const struct sockaddr *to, str bind_ip,
                               unsigned timeout_ms, const struct stream_events *ev,
                               void *arg, int *error);
+/* Nothing is read until it is resumed. */
 void stream_pause(struct stream *s);
 void stream_resume(struct stream *s);
 /* Copies data; encrypts when TLS is on. Order is kept; what one turn of the loop writes

@@ -61,6 +61,7 @@ bool tls_contexts_renew(struct tls_contexts *c, const struct snapshot *s,
  */
 void tls_contexts_each(const struct tls_contexts *c, tls_view_cb *each, void *arg);
 
+/* One more reference, and one fewer; the last one frees. Clears *c. Any thread. */
 struct tls_context *tls_context_ref(struct tls_context *c);
 void tls_context_unref(struct tls_context **c);
 

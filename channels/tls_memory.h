@@ -26,6 +26,7 @@ struct tls_memory_host {
 
 struct tls_memory;
 
+/* Empty, with one reference; never NULL. The last reference frees it; *m is cleared. */
 struct tls_memory *tls_memory_new(void);
 struct tls_memory *tls_memory_ref(struct tls_memory *m);
 void tls_memory_unref(struct tls_memory **m);

@@ -13,6 +13,8 @@ enum { TLS_SESSIONS_MAX = 512, TLS_SESSION_KEY_BYTES = 32 };
 
 struct tls_sessions;
 
+/* Empty, with one reference; never NULL. The last reference frees it with the sessions;
+ * *s is cleared. */
 struct tls_sessions *tls_sessions_new(void);
 struct tls_sessions *tls_sessions_ref(struct tls_sessions *s);
 void tls_sessions_unref(struct tls_sessions **s);
@@ -31,6 +33,7 @@ SSL_SESSION *tls_sessions_take(struct tls_sessions *s,
 /* It did no good. */
 void tls_sessions_drop(struct tls_sessions *s,
                        const unsigned char key[TLS_SESSION_KEY_BYTES]);
+/* How many are kept now. */
 unsigned tls_sessions_count(struct tls_sessions *s);
 /* Moves their clock forward; for tests. */
 void tls_sessions_age(struct tls_sessions *s, int64_t seconds);

@@ -12,6 +12,8 @@ enum { TLS_TICKET_LIFE_S = 7200 };
 
 struct tls_tickets;
 
+/* Without a key yet, with one reference; never NULL. The last reference wipes and frees
+ * them; *t is cleared. */
 struct tls_tickets *tls_tickets_new(void);
 struct tls_tickets *tls_tickets_ref(struct tls_tickets *t);
 void tls_tickets_unref(struct tls_tickets **t);
@@ -22,7 +24,9 @@ void tls_tickets_tend(struct tls_tickets *t);
 void tls_tickets_age(struct tls_tickets *t, int64_t seconds);
 
 /* For the callback of OpenSSL (SSL_CTX_set_tlsext_ticket_key_evp_cb): fills in name, iv
- * and keys, or finds the key by its name. */
+ * and keys, or finds the key by its name. 1: done; 2: done, with a key that no longer
+ * wraps, so that a new ticket is due; 0: no such key, or none to be had: a full
+ * handshake; -1: OpenSSL failed. */
 int tls_tickets_apply(struct tls_tickets *t, const EVP_CIPHER *cipher,
                       unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *crypt,
                       EVP_MAC_CTX *mac, int wrap);

@@ -21,6 +21,7 @@ struct admission {
     unsigned delay_once_ms;  /* before the next one, in its place */
 };
 
+/* Asks for nothing yet. The arena is borrowed, and holds the texts of the verdicts. */
 void admission_init(struct admission *m, struct arena *a);
 void admission_free(struct admission *m);
 /* Before a command about an address: what $D said of the one before is over. */
@@ -34,6 +35,7 @@ void admission_take(struct admission *m, const struct snapshot *s,
 bool admission_recipient(struct admission *m);
 /* Were more offered than $S allows? Asked at DATA. */
 bool admission_cutoff(const struct admission *m);
+/* Is the message larger than $S allows? bytes: what has come of it so far. */
 bool admission_too_large(const struct admission *m, const struct snapshot *s,
                          uint64_t bytes);
 

@@ -8,6 +8,8 @@
 
 /* Would the text break as it stands: 8-bit, control bytes, bare CR or LF, long lines? */
 bool bounce_needs_encoding(str text);
+/* Appends it as quoted-printable (RFC 2045 6.7). This and all below: false when out is
+ * full. */
 bool bounce_put_quoted_printable(struct buf *out, str text);
 /* The third part: the message or its header, with what stands before it. Nothing where
  * neither could be read. */
@@ -17,6 +19,7 @@ bool bounce_put_content(struct buf *out, const struct bounce *b, const char *bou
 
 /* Do the recipients need the forms of RFC 6533? */
 bool bounce_international(const struct bounce *b);
+/* The second part: the fields of RFC 3464, of the message and of each recipient. */
 bool bounce_put_status(struct buf *out, const struct bounce *b);
 /* Printable ASCII as it is, anything else as '?'. With utf8, characters beyond ASCII
  * stay, too. */
@@ -34,7 +37,9 @@ str bounce_shown_recipient(const struct bounce *b, const struct bounce_recipient
 
 /* --- bounce_text.c --- */
 
+/* The first part: the words for people, those of the site or ours. */
 bool bounce_put_text(struct buf *out, const struct bounce *b);
+/* What the field Subject says; a constant. */
 const char *bounce_subject(const struct bounce *b);
 
 #endif

@@ -20,9 +20,9 @@ bool control_order_write(struct buf *out, const struct queue_order *o,
 const char *control_order_read(const struct json_object *o, struct queue_order *out,
                                struct queue_cursor *at);
 
-/* Why the order cannot send mail to the channel of that name, `to` in the configuration,
- * NULL when there is none; NULL: it can, or sends none. */
 struct channel;
+/* Why the order cannot send mail to the channel it names, which is `to` (NULL: the
+ * configuration has none of that name). NULL: it can, or it sends no mail anywhere. */
 const char *control_order_target(const struct queue_order *o, const struct channel *to);
 
 /* The answer: a line for people, and the members `entries`, `changed`, `active`, and

@@ -41,6 +41,7 @@ struct dsn_request {
 
 /* "NEVER", or a list of SUCCESS, FAILURE and DELAY, each once; case-blind. */
 const char *dsn_notify_parse(str value, unsigned *notify);
+/* "FULL" or "HDRS"; case-blind. */
 const char *dsn_ret_parse(str value, enum queue_ret *ret);
 /* xtext of printable ASCII, at most 100 characters when decoded. */
 const char *dsn_envid_flaw(str value);
@@ -54,6 +55,7 @@ const char *dsn_orcpt_flaw(str value);
  * is none, or out is full; out is as it was. */
 bool dsn_xtext_decode(str text, struct buf *out);
 bool dsn_utf8_xtext_decode(str text, struct buf *out);
+/* The text as xtext, in the arena. */
 str dsn_xtext_encode(struct arena *a, str text);
 /* ORCPT for a recipient whose client gave none: its address as the client wrote it. ptr
  * NULL: it would be too long, or is not ASCII. */

@@ -67,7 +67,8 @@ typedef void (*enqueue_cb)(struct enqueue *e, const struct outcome *outcome, voi
 /* After the last recipient: prepends Received (RFC 5321 4.4; PMDF `for` clause only with
  * one recipient). Then body bytes (CRLF lines as received). Return true when done at
  * once; false: cb comes. After a failure only enqueue_abort() is allowed. More than 100
- * Received fields in the header: FAILED 5.4.6. */
+ * Received fields in the header: FAILED 5.4.6, unless the site has a limit of its own,
+ * with which the message is set aside. */
 bool enqueue_body(struct enqueue *e, str data, enqueue_cb cb, void *arg,
                   struct outcome *out);
 /* The body is complete: always answers by cb. DELIVERED means it is on disk (250, text
@@ -76,6 +77,7 @@ bool enqueue_body(struct enqueue *e, str data, enqueue_cb cb, void *arg,
 void enqueue_commit(struct enqueue *e, enqueue_cb cb, void *arg);
 /* The queue id given to this transaction. */
 const char *enqueue_id(const struct enqueue *e);
+/* How many recipients were taken. */
 unsigned enqueue_recipients(const struct enqueue *e);
 
 #endif

@@ -1,6 +1,6 @@
 /* queue: the durable set of messages and their entries (message, channel, next hop,
- * recipients). This is the contract; queue_sqlite.c is the embedded store and
- * queue_pgsql a later one. One store thread turns all waiting requests into ONE
+ * recipients). This is the contract; the store behind it is in queue_sqlite*.c.
+ * One store thread turns all waiting requests into ONE
  * transaction; each request is its own savepoint; a failed COMMIT fails all in it,
  * and the store is closed and reopened before the next batch.
  *
@@ -122,7 +122,7 @@ struct queue_result {
     char reason[160]; /* when not ok, e.g. "database or disk is full" */
 };
 
-/* Commits m: ok means message, envelope and body are on stable storage. The caller
+/* Asks to commit m: ok means message, envelope and body are on stable storage. The caller
  * keeps m; on ok its entries, and those of its reports, have ids and are claimed by w,
  * but for those that are not born so (queue_entry_born_claimed()). */
 typedef void (*queue_commit_cb)(struct worker *w, struct queue_message *m,

@@ -28,6 +28,7 @@ struct queue_filter_entry {
     unsigned recipient_count;
 };
 
+/* Does the entry pass? */
 bool queue_filter_matches(const struct queue_filter *f,
                           const struct queue_filter_entry *e);
 

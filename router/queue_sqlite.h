@@ -92,7 +92,7 @@ static inline int64_t entry_position(int64_t id)
     X(NEXT_DUE, "SELECT min(next_try_ms) FROM entries WHERE state = 0")                  \
     X(SET_STATE, "UPDATE entries SET state = ?3 WHERE number = ?1 AND position = ?2")    \
     /* What is held although the settlement did not say so was by order; 1:              \
-     * ORDERED_HOLD. One that was to be deleted is gone, one that was to be returned                         \
+     * ORDERED_HOLD. One that was to be deleted is gone, one that was to be returned     \
      * still says so. */                                                                 \
     X(UNSETTLE, "UPDATE entries SET state = 1,"                                          \
                 " ordered = CASE WHEN state = 2 AND NOT ?3 THEN 1 ELSE ordered END"      \
@@ -220,6 +220,7 @@ bool store_fail(struct queue_store *s, struct queue_result *r);
 /* Prepares, binds (number, position) and leaves the rest to the caller. */
 sqlite3_stmt *store_entry_statement(struct queue_store *s, enum sqlite_statement id,
                                     int64_t entry, struct queue_result *r);
+/* A line of the event `queue` about that message. */
 void store_log(struct queue_store *s, const char *what, uint64_t number,
                const char *reason);
 /* Runs a statement bound to one number only. */
@@ -229,7 +230,9 @@ bool store_do_number(struct queue_store *s, enum sqlite_statement id, int64_t nu
  * q, which may be NULL: false. */
 bool store_query_number(struct queue_store *s, sqlite3_stmt *q, int64_t otherwise,
                         int64_t *value, struct queue_result *r);
+/* Binds a text, which must live until the reset; ptr NULL: the empty one. */
 void store_bind(sqlite3_stmt *q, int at, str text);
+/* Stores them as those of the entry, behind nobody. */
 bool store_insert_recipients(struct queue_store *s, int64_t entry,
                              const struct queue_recipient *list, unsigned count,
                              struct queue_result *r);
@@ -340,6 +343,7 @@ struct look_page {
 /* The next entries, in one read transaction; memory is from a. */
 bool store_look(struct queue_store *s, struct arena *a, struct look_page *page,
                 struct queue_result *r);
+/* Reads those of e that are still open. */
 bool store_recipients(struct queue_store *s, struct arena *a, struct queue_seen *e,
                       struct queue_result *r);
 /* Does the entry pass? Its recipients are read when the filter asks for them. */

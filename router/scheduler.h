@@ -58,6 +58,7 @@ void scheduler_free(struct scheduler **s);
 bool scheduler_room(const struct scheduler *s, unsigned entries, size_t bytes);
 /* Entries that may still come, each bringing up to bytes_each. */
 unsigned scheduler_space(const struct scheduler *s, size_t bytes_each);
+/* So much more, or less, is in memory. */
 void scheduler_hold(struct scheduler *s, unsigned entries, size_t bytes);
 void scheduler_unhold(struct scheduler *s, unsigned entries, size_t bytes);
 /* Memory is full: takes the oldest ready entry out of a lane that holds a quarter of all
@@ -103,6 +104,7 @@ bool scheduler_can_start(const struct scheduler *s);
 /* True once after a place of a gate that others may wait for became free: their workers
  * are to look again. */
 bool scheduler_gate_freed(struct scheduler *s);
+/* Items that wait in lanes; items that run. */
 unsigned scheduler_ready(const struct scheduler *s);
 unsigned scheduler_running(const struct scheduler *s);
 

@@ -24,6 +24,7 @@ enum {
     ACCESS_HEADER_MAX = 998     /* of a line added with $A (RFC 5322 2.1.1) */
 };
 
+/* "ORIG_SEND_ACCESS": a constant. */
 const char *access_table_name(enum access_table t);
 
 /* Who speaks to us. Texts are as the peer gave them. */

@@ -19,10 +19,12 @@ struct mapping_view {
     const struct mapping_template *compiled;
 };
 
+/* The line of its name. */
 struct span mapping_span(const struct mapping *t);
 unsigned mapping_entry_count(const struct mapping *t);
 /* The entry of that number, from 0, in the order of the file. */
 struct mapping_view mapping_entry_view(const struct mapping *t, unsigned n);
+/* Does the entry set that flag? */
 enum mapping_says mapping_entry_says(const struct mapping_view *e, char flag);
 /* True: whenever the entry matches and does not fail it says exactly this, and the table
  * is left. The text is in the arena. */

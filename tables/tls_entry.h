@@ -13,6 +13,7 @@ enum tls_field {
     TLS_FIELD_FALLBACK,
     TLS_FIELDS
 };
+/* "profile": as it is written, and shown. */
 const char *tls_field_name(enum tls_field f);
 
 struct tls_entry {

@@ -23,6 +23,7 @@ struct tally {
     uint64_t missed;
 };
 
+/* One more of that text, which is copied. */
 void tally_add(struct tally *t, str text);
 /* Moves the texts with the highest counts to out, the highest first, equal ones in
  * alphabetical order. Returns how many, at most size. They are t's. */
