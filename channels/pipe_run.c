@@ -3,7 +3,6 @@
 #include "channels/pipe_run.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -89,6 +88,7 @@ static void in_close(struct pipe_run *r)
 {
     if (r->in_open) {
         r->in_open = false;
+        pipe_child_order(&r->child, PIPE_ORDER_INPUT_ENDS);
         poll_close(&r->in, r->child.in);
     }
 }
@@ -135,11 +135,13 @@ static void on_end(uv_poll_t *h, int status, int events)
     }
     r->ended = true;
     take_output(r); /* what it wrote last */
-    int how = pipe_child_reap(&r->child);
-    r->result.signal = WIFSIGNALED(how) ? WTERMSIG(how) : 0;
-    r->result.status = WIFEXITED(how) ? WEXITSTATUS(how) : 0;
     in_close(r);
     out_close(r);
+    struct pipe_end how;
+    pipe_child_reap(&r->child, &how);
+    r->result.error = how.error;
+    r->result.signal = WIFSIGNALED(how.status) ? WTERMSIG(how.status) : 0;
+    r->result.status = WIFEXITED(how.status) ? WEXITSTATUS(how.status) : 0;
     poll_close(&r->end, r->child.pidfd);
     worker_session_remove(r->worker, &r->session);
     uv_close((uv_handle_t *)&r->timer, on_handle_closed);
@@ -151,7 +153,7 @@ static void on_kill_timer(uv_timer_t *t)
 {
     struct pipe_run *r = t->data;
     if (!r->ended) {
-        pipe_child_kill(&r->child, SIGKILL);
+        pipe_child_order(&r->child, PIPE_ORDER_KILL);
     }
 }
 
@@ -162,7 +164,7 @@ static void terminate(struct pipe_run *r)
         return;
     }
     r->terminating = true;
-    pipe_child_kill(&r->child, SIGTERM);
+    pipe_child_order(&r->child, PIPE_ORDER_TERM);
     check(uv_timer_start(&r->timer, on_kill_timer, KILL_AFTER_MS, 0) == 0);
 }
 

@@ -32,6 +32,9 @@ SCRIPTS = {
     'signal': '#!/bin/sh\nkill -$1 $$\nsleep 60\n',
     'sleep': '#!/bin/sh\necho $$ >>OUT/sleep\nsleep 300 &\necho $! >>OUT/sleep\n'
              'echo waiting\nsleep 300\n',
+    'leaves': '#!/bin/sh\nsh -c \'trap "" TERM; echo $$ >>OUT/leaves; exec sleep 300\' &\n'
+              'echo $$ >>OUT/leaves\nsleep 300\n',
+    'behind': '#!/bin/sh\n(sleep 2; cat) | (cat >OUT/behind.new; mv OUT/behind.new OUT/behind)\n',
     'stubborn': '#!/bin/sh\ntrap "" TERM\necho $$ >>OUT/stubborn\nwhile :; do sleep 1; done\n',
     'flood': '#!/bin/sh\nexec yes much\n',
     'blind': '#!/bin/sh\nexec 0<&-\nexit 0\n',
@@ -297,18 +300,47 @@ class Limits(RouterTest):
         site.router.start()
         site.record(waiting, 'b@pipe.test')
 
+    def test_nothing_of_the_group_stays(self):
+        """What ignores SIGTERM must not outlive a program that obeys it."""
+        site = self.site('SHELL_TIMEOUT=1\na@pipe.test=BIN/leaves\n',
+                         arguments=['--retry-after', '3600'])
+        self.assertEqual(site.outcome(site.send('a@pipe.test'))[:2], ('deferred', '4.3.0'))
+        for pid in site.pids('leaves', 2):
+            wait_until('%d is gone' % pid, lambda: not alive(pid), 5)
+
     def test_killed_daemon_takes_them_along(self):
-        """One that lives on would take the end of its input for the end of the message."""
-        site = self.site('a@pipe.test=BIN/slow\n')
+        """One that lives on would take the end of its input for the end of the message;
+        so would what a program has started to do its work."""
+        site = self.site('a@pipe.test=BIN/slow\nb@pipe.test=BIN/behind\n'
+                         'c@pipe.test=BIN/leaves\n')
         body = 'Subject: x\r\n\r\n' + ('y' * 70 + '\r\n') * 100000
-        ident = site.send('a@pipe.test', body=body)
+        names = {site.send(to + '@pipe.test', body=body): name
+                 for to, name in (('a', 'slow'), ('b', 'behind'))}
+        site.send('c@pipe.test')
+        pids = site.pids('leaves', 2)
         time.sleep(0.3)
         site.router.kill()
+        for pid in pids:
+            wait_until('%d is gone' % pid, lambda: not alive(pid), 5)
         time.sleep(2.5)
-        self.assertFalse(os.path.exists(site.out + '/slow'))
+        for name in names.values():
+            self.assertFalse(os.path.exists(site.out + '/' + name), name)
         site.router.start()
-        self.assertEqual(site.outcome(ident)[0], 'delivered')
-        self.assertGreater(os.stat(site.out + '/slow').st_size, 7000000)
+        for ident, name in names.items():
+            self.assertEqual(site.outcome(ident)[0], 'delivered')
+            self.assertGreater(os.stat(site.out + '/' + name).st_size, 7000000)
+
+    def test_killed_keeper_takes_its_program_along(self):
+        """Whoever kills something when memory is short may take the process beside it."""
+        site = self.site('a@pipe.test=BIN/sleep\n', arguments=['--retry-after', '3600'])
+        ident = site.send('a@pipe.test')
+        pid = site.pids('sleep', 1)[0]
+        with open('/proc/%d/stat' % pid) as file:
+            keeper = int(file.read().rpartition(')')[2].split()[1])
+        self.assertNotEqual(keeper, site.router.process.pid)
+        os.kill(keeper, signal.SIGKILL)
+        wait_until('%d is gone' % pid, lambda: not alive(pid), 5)
+        self.assertEqual(site.outcome(ident)[:2], ('deferred', '4.3.0'))
 
     def test_reload_changes_programs(self):
         site = self.site('a@pipe.test=BIN/exit 0\n')
