@@ -39,6 +39,10 @@ static void assign(struct channel_opts *o, enum keyword_id id,
     case KEYWORD_ID_##word: o->word = v->text; o->word##_at = at; break;
 #define PROFILE(word, ...)                                                               \
     case KEYWORD_ID_##word: o->word = v->text; o->word##_at = at; break;
+#define POOL(word, ...)                                                                  \
+    case KEYWORD_ID_##word: o->word = v->text; o->word##_at = at; break;
+#define POOL_OF(word, other, ...)                                                        \
+    case KEYWORD_ID_##word: assign(o, KEYWORD_ID_##other, v, at); break;
 #define PERIOD(word, ...)                                                                \
     case KEYWORD_ID_##word: o->word = v->number; o->word##_at = at; break;
 #define HIDDEN(word, ...)                                                                \
@@ -103,6 +107,9 @@ unsigned channel_opts_places(const struct channel_opts *o, enum keyword_id id,
 #define INT(word, ...)            case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
 #define CHANNEL(word, ...)        case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
 #define PROFILE(word, ...)        case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
+#define POOL(word, ...)           case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
+#define POOL_OF(word, other, ...)                                                        \
+    case KEYWORD_ID_##word: n = channel_opts_places(o, KEYWORD_ID_##other, at); break;
 #define PERIOD(word, ...)         case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
 #define HIDDEN(word, ...)         case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
 #define EITHER(word, ...)         case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
@@ -148,6 +155,7 @@ static bool holds(const struct channel_opts *o, const struct channel_opts *built
     case KEYWORD_ID_##word: return o->word != built_in->word;
 #define CHANNEL(word, ...) case KEYWORD_ID_##word: return o->word.len > 0;
 #define PROFILE(word, ...) case KEYWORD_ID_##word: return o->word.len > 0;
+#define POOL(word, ...)    case KEYWORD_ID_##word: return o->word.len > 0;
 #define PERIOD(word, ...)  case KEYWORD_ID_##word: return o->word != 0;
 #define HIDDEN(word, ...)  case KEYWORD_ID_##word: return o->word != 0;
 #define EITHER(word, ...)  case KEYWORD_ID_##word: return o->word != 0;
@@ -198,6 +206,8 @@ static void print_argument(const struct channel_opts *o, enum keyword_id id,
 #define CHANNEL(word, ...)                                                               \
     case KEYWORD_ID_##word: buf_printf(out, " %.*s", STR_ARG(o->word)); break;
 #define PROFILE(word, ...)                                                               \
+    case KEYWORD_ID_##word: buf_printf(out, " %.*s", STR_ARG(o->word)); break;
+#define POOL(word, ...)                                                                  \
     case KEYWORD_ID_##word: buf_printf(out, " %.*s", STR_ARG(o->word)); break;
 #define PERIOD(word, ...)                                                                \
     case KEYWORD_ID_##word: print_period(o->word, out); break;

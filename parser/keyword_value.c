@@ -28,6 +28,8 @@ str keyword_wanted(const struct keyword *k, struct arena *a)
         return STR("the name of a channel");
     case KEYWORD_KIND_PROFILE:
         return STR("the name of a section of tls.cnf");
+    case KEYWORD_KIND_POOL:
+        return STR("the name of a pool of job_controller.cnf");
     case KEYWORD_KIND_HOST:
         return k->id == KEYWORD_ID_daemon
                    ? STR("a host name, an address in brackets or unix: and the path of a "
@@ -290,6 +292,12 @@ bool keyword_value_read(const struct keyword_reading *on, struct keyword_value *
     case KEYWORD_KIND_PROFILE:
         v->text = arg->text;
         return true;
+    case KEYWORD_KIND_POOL:
+        v->text = arg->text;
+        if (arg->text.len == 0) { /* it would mean that none is named */
+            bad_argument(on, arg, "keyword-range");
+        }
+        return arg->text.len > 0;
     case KEYWORD_KIND_PERIOD:
         return read_period(on, arg, v);
     case KEYWORD_KIND_HIDDEN:

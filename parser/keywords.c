@@ -19,6 +19,10 @@ static const struct keyword KEYWORDS[] = {
 #define PROFILE(word, in_group, meaning)                                                 \
     ROW(word, PROFILE, ONE, HONOURED, .group = in_group, .argument = "profile",          \
         .text = meaning)
+#define POOL(word, in_group, meaning)                                                    \
+    ROW(word, POOL, ONE, HONOURED, .group = in_group, .argument = "pool",                \
+        .text = meaning)
+#define POOL_OF(word, other, in_group, meaning) POOL(word, in_group, meaning)
 #define HOST(word, arg, in_group, meaning)                                               \
     ROW(word, HOST, ONE, HONOURED, .group = in_group, .argument = arg, .text = meaning)
 #define ADDRESS(word, arg, in_group, meaning)                                            \

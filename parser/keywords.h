@@ -125,6 +125,7 @@ enum keyword_kind {
     KEYWORD_KIND_INT,     /* a number from min to max */
     KEYWORD_KIND_CHANNEL, /* a channel name, resolved when all channels are known */
     KEYWORD_KIND_PROFILE, /* a section of tls.cnf, resolved when that is read */
+    KEYWORD_KIND_POOL,    /* a pool of job_controller.cnf, resolved likewise */
     KEYWORD_KIND_HOST,    /* host name or [address] */
     KEYWORD_KIND_ADDRESS, /* IP literal */
     KEYWORD_KIND_SERVERS, /* IP[@port]... */
@@ -142,6 +143,8 @@ enum keyword_id {
 #define INT(word, ...)        KEYWORD_ID_##word,
 #define CHANNEL(word, ...)    KEYWORD_ID_##word,
 #define PROFILE(word, ...)    KEYWORD_ID_##word,
+#define POOL(word, ...)       KEYWORD_ID_##word,
+#define POOL_OF(word, ...)    KEYWORD_ID_##word,
 #define HOST(word, ...)       KEYWORD_ID_##word,
 #define ADDRESS(word, ...)    KEYWORD_ID_##word,
 #define SERVERS(word, ...)    KEYWORD_ID_##word,
@@ -233,6 +236,7 @@ struct keyword_ages {
  *   enum tls_peer tls_peer;
  *   str tlsswitchchannel, tlspeerswitchchannel;  empty: none; NULL: taken back, too
  *   str tlsprofile;        empty: [*]
+ *   str pool;              empty: the default one
  *   str daemon;            empty: none; "router": the official host
  *   str lastresort;        empty: none
  *   str interfaceaddress;  empty: any; else an IP literal
@@ -250,6 +254,9 @@ struct channel_opts {
     str word;                                                                            \
     struct span word##_at;
 #define PROFILE(word, ...)                                                               \
+    str word;                                                                            \
+    struct span word##_at;
+#define POOL(word, ...)                                                                  \
     str word;                                                                            \
     struct span word##_at;
 #define HOST(word, ...)                                                                  \

@@ -50,7 +50,7 @@ const char *option_file_name(enum option_file file)
     static const char *const names[OPTION_FILES] = {
         [OPTION_SITE] = "option.dat",  [OPTION_SERVICE] = "dispatcher.cnf",
         [OPTION_TLS] = "tls.cnf",      [OPTION_CHANNEL] = "<channel>_option",
-        [OPTION_PIPE] = "pipe_option",
+        [OPTION_PIPE] = "pipe_option", [OPTION_JOBS] = "job_controller.cnf",
     };
     return names[file];
 }

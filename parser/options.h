@@ -10,9 +10,10 @@ enum option_file {
     OPTION_SERVICE,
     OPTION_TLS,
     OPTION_CHANNEL,
-    OPTION_PIPE /* the <channel>_option of a pipe channel */
+    OPTION_PIPE, /* the <channel>_option of a pipe channel */
+    OPTION_JOBS  /* job_controller.cnf */
 };
-enum { OPTION_FILES = OPTION_PIPE + 1 };
+enum { OPTION_FILES = OPTION_JOBS + 1 };
 
 /* One number per row: OPTION_SITE_USER. */
 enum option_id {
@@ -36,7 +37,8 @@ bool option_is_family(const struct option_row *row);
 /* The nearest name of that file within max_distance, or NULL. */
 const struct option_row *option_nearest(enum option_file file, str name,
                                         unsigned max_distance);
-/* What the file is called: "option.dat", "<channel>_option", "pipe_option". */
+/* What the file is called: "option.dat", "<channel>_option", "pipe_option",
+ * "job_controller.cnf". */
 const char *option_file_name(enum option_file file);
 /* All rows in table order; NULL past the end. */
 const struct option_row *option_at(size_t i);

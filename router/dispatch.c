@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "router/body.h"
 #include "router/dispatch_state.h"
+#include "router/gates.h"
 #include "router/runtime.h"
 #include "tables/snapshot.h"
 
@@ -344,6 +345,9 @@ static void on_pump_timer(uv_timer_t *timer)
         }
         delivery_start((struct delivery *)item);
     }
+    if (scheduler_gate_freed(d->scheduler)) { /* taken for a moment, and given up */
+        dispatch_pump_others(d);
+    }
     if (scheduler_can_start(d->scheduler)) {
         /* Not 0: before libuv 1.45 that would run again before the sockets. */
         check(uv_timer_start(timer, on_pump_timer, 1, 0) == 0);
@@ -379,6 +383,20 @@ void dispatch_pump_others(struct dispatch *d)
             t->run = on_pump_task;
             worker_post(&daemon->workers[i], t);
         }
+    }
+}
+
+static void channel_rules(str channel, struct scheduler_rules *rules, void *arg)
+{
+    struct worker *w = arg;
+    *rules = gates_rules(w->daemon, snapshot_channel(w->current->snapshot, channel));
+}
+
+void dispatch_configured(struct worker *w)
+{
+    if (w->dispatch != NULL) {
+        scheduler_revise(w->dispatch->scheduler, channel_rules, w);
+        dispatch_pump_soon(w->dispatch);
     }
 }
 

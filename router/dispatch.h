@@ -32,6 +32,9 @@ void dispatch_free(struct worker *w);
  * ids, and all of the channel (ptr NULL: none). Those that are being delivered stay. For
  * an operator whose order is stored; from any thread. */
 void dispatch_recall(struct daemon *d, const int64_t *ids, unsigned count, str channel);
+/* w->current is another configuration: its limits hold for what waits here. On w's loop.
+ */
+void dispatch_configured(struct worker *w);
 /* Look at the queue again now (an operator released or retried something). */
 void dispatch_wake(struct worker *w);
 /* The same, from any thread, as soon as w's loop turns. */

@@ -8,8 +8,6 @@
 #include "router/runtime.h"
 #include "tables/route.h"
 
-enum { JOBS_UNLIMITED = 1000000000 }; /* as built in */
-
 static struct delivery *delivery_of(struct job *job)
 {
     return (struct delivery *)((char *)job - offsetof(struct delivery, job));
@@ -36,27 +34,12 @@ static bool common_host(const struct channel *c, const struct queue_entry *e, st
     return e->recipient_count > 0;
 }
 
-/* What the configuration in force says of the channel; NULL: there is none. */
-static struct scheduler_rules channel_rules(struct daemon *daemon,
-                                            const struct channel *c)
-{
-    struct scheduler_rules rules = {0};
-    if (c != NULL) {
-        rules.depth = c->opts.threaddepth;
-    }
-    if (c != NULL && c->opts.maxjobs < JOBS_UNLIMITED) {
-        rules.gate = channel_gate(daemon, c->name);
-        rules.gate->limit = c->opts.maxjobs > 0 ? c->opts.maxjobs : 1;
-    }
-    return rules;
-}
-
 void delivery_add(struct delivery *d, bool claimed)
 {
     const struct queue_entry *e = d->entry;
     struct worker *w = d->dispatch->worker;
     const struct channel *c = snapshot_channel(w->current->snapshot, e->channel);
-    struct scheduler_rules rules = channel_rules(w->daemon, c);
+    struct scheduler_rules rules = gates_rules(w->daemon, c);
     str host;
     if (!claimed || c == NULL || c->type != CHANNEL_TCP || e->redirected ||
         !common_host(c, e, &host)) {
@@ -230,7 +213,7 @@ struct job *job_next(struct job *job)
         if (!fails_early(next)) {
             return &next->job;
         }
-        scheduler_return_gate(&next->item, &d->item); /* the connection goes on */
+        scheduler_return_gates(&next->item, &d->item); /* the connection goes on */
         fail_early(next);
     }
     return NULL;

@@ -412,7 +412,7 @@ static bool loop_free(struct loop *l)
     clean = worker_free(&l->main) && clean;
     if (clean) {
         session_counts_free(d);
-        channel_gates_free(d);
+        gates_free(d);
         free(d->workers);
         free(l->lives);
         d->workers = NULL;

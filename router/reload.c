@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/check.h"
+#include "router/dispatch.h"
 
 enum { TEXT_MAX_BYTES = 65536 };
 
@@ -248,6 +249,7 @@ static void swap_run(struct worker *w, struct task *task)
         runtime_unref(&w->current);
         w->current = runtime_ref(r->runtime);
         services_adopt(w, r->endpoints);
+        dispatch_configured(w);
     }
     task->run = on_swapped;
     worker_post(r->main, task);

@@ -1,51 +1,12 @@
 /* scheduler: lanes in a hash table, and for each channel two rings of those that may
  * start something: `fresh` (nothing running there) and `busy`. A lane is in at most one
  * ring; one that is at its limit, or has nothing ready, is in none. */
-#include "router/scheduler.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
-
-enum { BUCKETS = 4096 };
-
-struct ring {
-    struct scheduler_lane *first, *last;
-};
-
-/* The lanes of one channel. */
-struct group {
-    struct group *before, *after; /* in the order of their turns */
-    struct ring fresh, busy;
-    struct scheduler_rules rules;
-    unsigned lanes; /* of it; forgotten with the last */
-    size_t name_len;
-    char name[];
-};
-
-struct scheduler_lane {
-    struct scheduler_lane *same_bucket;
-    struct group *group;
-    struct ring *ring; /* NULL: in none */
-    struct scheduler_lane *before, *after;
-    struct scheduler_item *first, *last; /* ready */
-    unsigned ready, running;
-    size_t host_len;
-    char host[];
-};
-
-struct scheduler {
-    struct scheduler_limits limits;
-    struct group *first, *last; /* the one whose turn it is, first */
-    unsigned ready, running;
-    bool gate_freed;
-    unsigned held_entries;
-    size_t held_bytes;
-    unsigned lanes;
-    unsigned large_lanes; /* with at least large_lane() ready */
-    struct scheduler_lane *buckets[BUCKETS];
-};
+#include "router/scheduler_private.h"
 
 const struct scheduler_limits scheduler_limits_default = {
     .per_lane = 20,
@@ -195,43 +156,60 @@ static struct group *group_get(struct scheduler *s, str channel)
 
 /* --- gates --- */
 
-/* Whoever is refused has said before that it waits, so nobody who leaves can miss it. */
-static bool gate_open(struct scheduler_gate *gate)
+bool group_open(const struct scheduler *s, const struct group *g)
 {
-    unsigned limit = gate != NULL ? gate->limit : 0;
-    if (limit == 0) {
-        return true;
+    for (unsigned i = 0; i < SCHEDULER_GATES; i++) {
+        if (!gate_open(g->rules.gates[i], s)) {
+            return false;
+        }
     }
-    if (gate->running >= limit) {
-        gate->wanted = true;
-    }
-    return gate->running < limit;
+    return true;
 }
 
-static bool gate_enter(struct scheduler_gate *gate)
+static void group_leave(struct scheduler *s, unsigned i, struct scheduler_gate *gate)
 {
-    unsigned limit = gate != NULL ? gate->limit : 0;
-    if (gate == NULL) {
+    if (gate_leave(gate, s)) {
+        s->gate_freed = true;
+        s->yielded[i] = gate;
+    }
+}
+
+static bool group_enter(struct scheduler *s, const struct group *g)
+{
+    struct scheduler_gate *const *gates = g->rules.gates;
+    unsigned n = 0;
+    if (!group_open(s, g)) { /* no place is taken for a moment only */
+        return false;
+    }
+    while (n < SCHEDULER_GATES && gate_enter(gates[n], s)) {
+        n++;
+    }
+    if (n == SCHEDULER_GATES) {
         return true;
     }
-    unsigned running = gate->running;
-    while (limit == 0 || running < limit || gate_open(gate)) {
-        if (atomic_compare_exchange_weak(&gate->running, &running, running + 1)) {
-            return true;
-        }
+    while (n-- > 0) { /* another worker was faster */
+        group_leave(s, n, gates[n]);
     }
     return false;
 }
 
-static void gate_leave(struct scheduler *s, struct scheduler_item *item)
+static void item_leave(struct scheduler *s, struct scheduler_item *item)
 {
-    struct scheduler_gate *gate = item->gate;
-    item->gate = NULL;
-    if (gate != NULL) {
-        check(gate->running > 0);
-        gate->running--;
-        s->gate_freed = atomic_exchange(&gate->wanted, false) || s->gate_freed;
+    for (unsigned i = 0; i < SCHEDULER_GATES; i++) {
+        group_leave(s, i, item->gates[i]);
+        item->gates[i] = NULL;
     }
+}
+
+/* Has this worker just given up a place there for which another one waits? */
+static bool group_yields(const struct scheduler *s, const struct group *g)
+{
+    for (unsigned i = 0; i < SCHEDULER_GATES; i++) {
+        if (s->yielded[i] != NULL && s->yielded[i] == g->rules.gates[i]) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool scheduler_gate_freed(struct scheduler *s)
@@ -395,10 +373,17 @@ void scheduler_add(struct scheduler *s, struct scheduler_item *item, str channel
     lane_place(s, lane);
 }
 
-/* Places that lanes with something running already may fill. */
-static unsigned busy_limit(const struct scheduler *s)
+void scheduler_revise(struct scheduler *s, scheduler_rules_of rules_of, void *arg)
 {
-    return s->limits.per_worker - s->limits.per_worker / 4;
+    for (struct group *g = s->first; g; g = g->after) {
+        rules_of(group_name(g), &g->rules, arg);
+    }
+    for (size_t i = 0; i < BUCKETS; i++) {
+        for (struct scheduler_lane *lane = s->buckets[i]; lane;
+             lane = lane->same_bucket) {
+            lane_place(s, lane);
+        }
+    }
 }
 
 /* The lane of that group which may start next, as far as only the worker is asked. */
@@ -414,8 +399,7 @@ bool scheduler_can_start(const struct scheduler *s)
         return false;
     }
     for (const struct group *g = s->first; g; g = g->after) {
-        if ((group_lane(s, g, true) || group_lane(s, g, false)) &&
-            gate_open(g->rules.gate)) {
+        if ((group_lane(s, g, true) || group_lane(s, g, false)) && group_open(s, g)) {
             return true;
         }
     }
@@ -427,51 +411,21 @@ struct scheduler_item *scheduler_start(struct scheduler *s)
     for (int pass = 0; pass < 2 && s->running < s->limits.per_worker; pass++) {
         for (struct group *g = s->first; g; g = g->after) {
             struct scheduler_lane *lane = group_lane(s, g, pass == 0);
-            struct scheduler_gate *gate = g->rules.gate;
-            if (lane && gate_enter(gate)) {
+            if (lane && !group_yields(s, g) && group_enter(s, g)) {
                 struct scheduler_item *item = lane_run(s, lane);
-                item->gate = gate;
+                memcpy(item->gates, g->rules.gates, sizeof item->gates);
                 return item;
             }
         }
     }
+    memset(s->yielded, 0, sizeof s->yielded);
     return NULL;
 }
 
-/* Does another lane wait in one of these rings? One of a channel at its own limit does
- * not wait for our places. */
-static bool others_wait(const struct scheduler *s, const struct scheduler_lane *lane,
-                        bool fresh)
+static void gates_hand_on(struct scheduler_item *from, struct scheduler_item *to)
 {
-    for (const struct group *g = s->first; g; g = g->after) {
-        const struct ring *ring = fresh ? &g->fresh : &g->busy;
-        bool other = ring->first && (ring->first != lane || ring->last != lane);
-        if (other && (g == lane->group || gate_open(g->rules.gate))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Has the lane more than its share of the places, while another one waits for them? A
- * lane within its share keeps its connections; one above gives one up each time. */
-static bool lane_owes(const struct scheduler *s, const struct scheduler_lane *lane)
-{
-    struct scheduler_gate *gate = lane->group->rules.gate;
-    unsigned share = busy_limit(s) / s->lanes, limit = gate != NULL ? gate->limit : 0;
-    bool crowded = s->running >= busy_limit(s), full = s->running >= s->limits.per_worker;
-    if (limit > 0 && gate->running >= limit) {
-        /* the channel is full: one of its lanes may want the place */
-        const struct group *g = lane->group;
-        bool waits = g->fresh.first ||
-                     (g->busy.first && (g->busy.first != lane || g->busy.last != lane));
-        return waits && lane->running > limit / g->lanes;
-    }
-    if (!crowded ||
-        !((full && others_wait(s, lane, true)) || others_wait(s, lane, false))) {
-        return false;
-    }
-    return lane->running > share;
+    memcpy(to->gates, from->gates, sizeof to->gates);
+    memset(from->gates, 0, sizeof from->gates);
 }
 
 struct scheduler_item *scheduler_take(struct scheduler *s, struct scheduler_item *running)
@@ -482,15 +436,13 @@ struct scheduler_item *scheduler_take(struct scheduler *s, struct scheduler_item
         return NULL;
     }
     struct scheduler_item *item = lane_run(s, lane);
-    item->gate = running->gate; /* its place in the channel is handed on */
-    running->gate = NULL;
+    gates_hand_on(running, item);
     return item;
 }
 
-void scheduler_return_gate(struct scheduler_item *taken, struct scheduler_item *running)
+void scheduler_return_gates(struct scheduler_item *taken, struct scheduler_item *running)
 {
-    running->gate = taken->gate;
-    taken->gate = NULL;
+    gates_hand_on(taken, running);
 }
 
 void scheduler_finish(struct scheduler *s, struct scheduler_item *item)
@@ -498,7 +450,7 @@ void scheduler_finish(struct scheduler *s, struct scheduler_item *item)
     struct scheduler_lane *lane = item->lane;
     check(lane != NULL && lane->running > 0);
     item->lane = NULL;
-    gate_leave(s, item);
+    item_leave(s, item);
     lane->running--;
     s->running--;
     lane_place(s, lane);

@@ -1,40 +1,38 @@
 /* scheduler: which entry of one worker may start now. Entries are kept in lanes, one per
  * (channel, next hop); lanes take turns, so that one slow destination never delays the
- * others. A channel's limits (maxjobs) hold for all workers together: gates. Pure: no
- * clock, no I/O; what an entry is, only dispatch.c knows. */
+ * others. The limits of a channel (maxjobs) and of its pool (JOB_LIMIT) hold for all
+ * workers together: gates. Pure: no clock, no I/O; what an entry is, only dispatch.c
+ * knows. */
 #ifndef ROUTER_SCHEDULER_H
 #define ROUTER_SCHEDULER_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/str.h"
+#include "router/scheduler_gate.h"
 
 struct scheduler;
 struct scheduler_lane;
 
-/* How many may run at a time, on all workers: shared by their schedulers, all zero at
- * first but for the limit. */
-struct scheduler_gate {
-    _Atomic unsigned limit; /* 0: none */
-    _Atomic unsigned running;
-    _Atomic bool wanted; /* somebody waits for a place */
-};
+/* What an item must pass: the gate of its channel, and that of the pool the channel is
+ * in. */
+enum { SCHEDULER_CHANNEL, SCHEDULER_POOL, SCHEDULER_GATES };
 
 /* What the configuration says of the channel an item is for. */
 struct scheduler_rules {
     unsigned depth; /* messages that wait for each connection to a next hop before another
                        one is made; 0: 1 */
-    struct scheduler_gate *gate; /* NULL: no limit */
+    struct scheduler_gate *gates[SCHEDULER_GATES]; /* NULL: no limit */
 };
 
 /* Embedded in what is scheduled; all zero at first. */
 struct scheduler_item {
     struct scheduler_lane *lane; /* NULL: not in the scheduler */
     struct scheduler_item *next; /* in its lane, while ready */
-    struct scheduler_gate *gate; /* the one it holds a place of, while running */
+    struct scheduler_gate
+        *gates[SCHEDULER_GATES]; /* it holds a place of, while running */
 };
 
 struct scheduler_limits {
@@ -78,19 +76,25 @@ unsigned scheduler_backlogs(const struct scheduler *s, unsigned least,
  * scheduler. */
 void scheduler_add(struct scheduler *s, struct scheduler_item *item, str channel,
                    str host, const struct scheduler_rules *rules);
+/* What the rules of a channel are now, in *rules; as they were unless it is changed. */
+typedef void (*scheduler_rules_of)(str channel, struct scheduler_rules *rules, void *arg);
+/* Asks for the rules of each channel that has items: they have changed. Those running
+ * keep the places they have. */
+void scheduler_revise(struct scheduler *s, scheduler_rules_of rules_of, void *arg);
 /* The next one to start; it counts as running. Lanes where nothing runs yet come first,
  * then the others; channels take turns, and so do the lanes of each. A quarter of all
  * places is kept for the former, so that ten dead hosts cannot take them all. NULL when
- * nothing may start. */
+ * nothing may start; a place that this scheduler gave up and another one waits for is
+ * left alone until a NULL was returned, so that the other one has a chance. */
 struct scheduler_item *scheduler_start(struct scheduler *s);
 /* Another ready one of the lane in which `running` is, for the same connection; counts
  * as running. NULL when there is none, or when the lane has more than its share of the
  * places and another one waits for them. */
 struct scheduler_item *scheduler_take(struct scheduler *s,
                                       struct scheduler_item *running);
-/* The item that was taken does not need its place in the channel after all: the one it
- * was taken for has it again. */
-void scheduler_return_gate(struct scheduler_item *taken, struct scheduler_item *running);
+/* The item that was taken does not need its places behind the gates after all: the one it
+ * was taken for has them again. */
+void scheduler_return_gates(struct scheduler_item *taken, struct scheduler_item *running);
 /* A running one has ended; it is no longer in the scheduler. */
 void scheduler_finish(struct scheduler *s, struct scheduler_item *item);
 /* Takes out the ready ones for which take() says so, and gives each to gone(). */
@@ -101,8 +105,8 @@ void scheduler_sweep(struct scheduler *s,
 struct scheduler_item *scheduler_drop(struct scheduler *s);
 /* Would scheduler_start() return one, unless another worker is faster? */
 bool scheduler_can_start(const struct scheduler *s);
-/* True once after a place of a gate that others may wait for became free: their workers
- * are to look again. */
+/* True once after a place of a gate that others wait for became free: their workers are
+ * to look again. */
 bool scheduler_gate_freed(struct scheduler *s);
 /* Items that wait in lanes; items that run. */
 unsigned scheduler_ready(const struct scheduler *s);

@@ -76,7 +76,7 @@ struct daemon {
     const struct channel_kind *const *kinds; /* NULL-terminated, from channels/kinds.c */
     _Atomic unsigned long session_serial;    /* session names in the log */
     struct session_count *_Atomic session_counts;
-    struct channel_gate *_Atomic channel_gates; /* router/gates.h */
+    struct named_gate *_Atomic gates; /* router/gates.h */
 };
 /* The count of that name (case-blind), made when there is none yet. Any thread. */
 struct session_count *session_count(struct daemon *d, str name);

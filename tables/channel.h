@@ -25,6 +25,8 @@ enum channel_type {
                          */
 };
 
+struct pool;
+
 struct channel {
     unsigned index; /* position in snapshot->channels */
     str name;
@@ -38,6 +40,7 @@ struct channel {
     struct channel *tls_peer_switch;          /* the same for tlspeerswitchchannel */
     struct tls_policy tls_server, tls_client; /* what holds for TLS, flattened */
     struct retry_policy retry[RETRY_CLASSES]; /* when what waits is tried, told of */
+    const struct pool *pool;                  /* whose limit holds for it; NULL: none */
     bool final;       /* delivers here: a destination that is ours by kind */
     struct span span; /* the channel name on its line */
 };

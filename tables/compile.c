@@ -128,6 +128,7 @@ static void run_passes(struct compile *c, const struct inputs *in,
     site_options_compile(c, in->beside[INPUT_OPTIONS]);
     retry_compile(c);
     services_compile(c, in->beside[INPUT_SERVICES]);
+    pools_compile(c, in->beside[INPUT_JOBS]);
     local_domains_compile(c, in->beside[INPUT_LOCALDOMAINS]);
     mapping_compile(c, in->beside[INPUT_MAPPINGS]);
     tls_access_compile(c);

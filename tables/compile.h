@@ -34,9 +34,12 @@ const struct channel *channel_resolve(struct compile *c, str name, struct span a
 /* The argument, with its quotes if it has any, in the span of a keyword and its
  * argument. */
 struct span channel_argument_span(const struct diags *d, struct span at, str argument);
-/* services.c, site_options.c, tls_profile.c, local_domains.c: one file each; ast is NULL
- * when the file is not there. */
+/* services.c, pools.c, site_options.c, tls_profile.c, local_domains.c: one file each; ast
+ * is NULL when the file is not there. */
 void services_compile(struct compile *c, const struct ast *ast);
+/* job_controller.cnf into s->pools, and the pool of each channel; wants channels and the
+ * dialect. */
+void pools_compile(struct compile *c, const struct ast *ast);
 void site_options_compile(struct compile *c, const struct ast *ast);
 void tls_profiles_compile(struct compile *c, const struct ast *ast);
 void local_domains_compile(struct compile *c, const struct ast *ast);

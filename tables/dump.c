@@ -187,6 +187,18 @@ static void dump_service(const struct service *v, unsigned count, struct buf *ou
     }
 }
 
+static void dump_pools(const struct snapshot *s, struct buf *out)
+{
+    buf_puts(out, s->pool_count > 0 ? "!== job_controller.cnf\n" : "");
+    for (unsigned i = 0; i < s->pool_count; i++) {
+        const struct pool *p = s->pools[i];
+        buf_printf(out, "[POOL=%.*s]\n", STR_ARG(p->name));
+        if (p->job_limit > 0) {
+            buf_printf(out, "JOB_LIMIT=%u\n", p->job_limit);
+        }
+    }
+}
+
 static void dump_services(const struct snapshot *s, struct buf *out)
 {
     buf_puts(out, "!== dispatcher.cnf\n");
@@ -363,6 +375,7 @@ void dump_beside(const struct snapshot *s, struct buf *out)
 {
     dump_options(s, out);
     dump_services(s, out);
+    dump_pools(s, out);
     dump_tls(s, out);
     buf_puts(out, "!== localdomains\n");
     for (size_t i = 0; i < map_count(s->localdomains); i++) {

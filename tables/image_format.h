@@ -20,7 +20,7 @@
 enum {
     /* Raise it when anything in an image changes its meaning, and make the seeds of the
      * fuzzer anew: test/fuzz/image-seeds.sh. */
-    IMAGE_FORMAT = 4,
+    IMAGE_FORMAT = 5,
     IMAGE_ALIGN = 16,
     IMAGE_ORDER = 0x01020304,
     IMAGE_HEAD_MAX = 64 << 20

@@ -18,6 +18,7 @@ static const struct input_row rows[INPUT_FILES] = {
     [INPUT_MAPPINGS] = {"mappings", SYNTAX_MAPPINGS},
     [INPUT_ALIASES] = {"aliases", SYNTAX_ALIASES},
     [INPUT_FORWARD] = {"forward", SYNTAX_DATABASE},
+    [INPUT_JOBS] = {"job_controller.cnf", SYNTAX_OPTIONS},
 };
 
 const char *input_name(enum input_file file)

@@ -15,6 +15,7 @@ enum input_file {
     INPUT_REVERSE,
     INPUT_ALIASES,
     INPUT_FORWARD,
+    INPUT_JOBS,
     INPUT_FILES
 };
 

@@ -38,6 +38,14 @@ struct service {
     struct span span;
 };
 
+/* A pool of job_controller.cnf ([POOL=name], in PMDF [QUEUE=name]): channels that share a
+ * limit. */
+struct pool {
+    str name;
+    unsigned job_limit; /* of deliveries that run at a time; 0: none */
+    struct span span;
+};
+
 /* Whose configuration files these are. The language is one; where the two programs gave
  * a different meaning to the same text, this decides (docs/config.md lists the cases). */
 enum dialect { DIALECT_PMDF, DIALECT_IMTA };
@@ -117,6 +125,8 @@ struct snapshot {
     unsigned rule_count;
     struct service *services;
     unsigned service_count;
+    struct pool **pools; /* in file order */
+    unsigned pool_count;
     struct map *general;      /* case-blind -> struct general_entry */
     struct map *reverse;      /* case-blind -> struct reverse_entry */
     struct map *aliases;      /* struct alias; see tables/alias.h */

@@ -16,6 +16,7 @@ enum tls_option {
 #define TLS_ROW_SERVICE(...)
 #define TLS_ROW_CHANNEL(...)
 #define TLS_ROW_PIPE(...)
+#define TLS_ROW_JOBS(...)
 #define TLS_ROW_TLS(name, ...) TLS_OPTION_##name,
 #define OPTION(file, ...)      TLS_ROW_##file(__VA_ARGS__)
 #include "parser/options.def"
@@ -23,6 +24,7 @@ enum tls_option {
 #undef TLS_ROW_SERVICE
 #undef TLS_ROW_CHANNEL
 #undef TLS_ROW_PIPE
+#undef TLS_ROW_JOBS
 #undef TLS_ROW_TLS
     TLS_OPTIONS
 };

@@ -85,6 +85,7 @@ static enum tls_option tls_option_of(enum option_id id)
 #define TLS_ROW_SERVICE(...)
 #define TLS_ROW_CHANNEL(...)
 #define TLS_ROW_PIPE(...)
+#define TLS_ROW_JOBS(...)
 #define TLS_ROW_TLS(name, ...)                                                           \
     case OPTION_TLS_##name:                                                              \
         return TLS_OPTION_##name;
@@ -94,6 +95,7 @@ static enum tls_option tls_option_of(enum option_id id)
 #undef TLS_ROW_SERVICE
 #undef TLS_ROW_CHANNEL
 #undef TLS_ROW_PIPE
+#undef TLS_ROW_JOBS
 #undef TLS_ROW_TLS
     default:
         return TLS_OPTIONS;

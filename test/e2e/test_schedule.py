@@ -143,6 +143,74 @@ class Limits(Starting):
         self.assertTrue(2600 <= times[2] - times[1] <= 4200, times)
 
 
+class Pools(RouterTest):
+    """tcp_a and tcp_b are in one pool, tcp_c is in none that has a limit."""
+
+    def start(self, peer, limit, words='pool OUT'):
+        self.port = free_port()
+        block = 'tcp_%s smtp daemon [127.0.0.1] port %d %s\ntcp-%s'
+        self.site = self.router(kit.site(
+            ['%s.test $U%%$D@tcp-%s' % (c, c) for c in 'abc'],
+            ['tcp_in smtp allowswitchchannel\ntcp-in']
+            + [block % (c, peer.port, words if c in 'ab' else '', c) for c in 'abc'],
+            [kit.service('SMTP', 'tcp_in', self.port)], localdomains=[
+                c + '.test' for c in 'abc'], files={'job_controller.cnf': self.jobs(limit)}))
+        return self.site.start()
+
+    @staticmethod
+    def jobs(limit):
+        return 'JOB_LIMIT=1000\n[POOL=DEFAULT]\n[POOL=OUT]\nJOB_LIMIT=%d\n' % limit
+
+    def send(self, count, domains='ab'):
+        for i in range(count):
+            for domain in domains:
+                kit.send(self.port, 'u%d@%s.test' % (i, domain))
+
+    def test_limit_of_two_channels(self):
+        peer = self.peer(Counting(hold=0.1))
+        self.start(peer, 2)
+        self.send(10)
+        wait_until('all', lambda: len(peer.messages) == 20)
+        self.assertEqual(peer.most, 2)
+
+    def test_no_pool_named(self):
+        """More than two at a time, or the case above says nothing."""
+        peer = self.peer(Counting(hold=0.2))
+        self.start(peer, 2, words='')
+        self.send(10)
+        wait_until('all', lambda: len(peer.messages) == 20)
+        self.assertGreater(peer.most, 2)
+
+    def test_reload(self):
+        """A new limit holds for what waits already, in both directions."""
+        peer = self.peer(Counting(hold=0.2))
+        router = self.start(peer, 2)
+        self.send(20)
+        self.assertLessEqual(peer.most, 2)
+        self.assertLess(len(peer.messages), 40)
+        router.write('job_controller.cnf', self.jobs(4))
+        self.assertEqual(router.tool('reload').returncode, 0)
+        wait_until('four', lambda: peer.most == 4)
+        router.write('job_controller.cnf', self.jobs(1))
+        self.assertEqual(router.tool('reload').returncode, 0)
+        wait_until('one', lambda: peer.open <= 1)
+        peer.most = 0
+        wait_until('all', lambda: len(peer.messages) == 40)
+        self.assertEqual(peer.most, 1)
+
+    def test_a_full_pool_is_shared(self):
+        """tcp_a has a backlog for one host, on all workers, that fills the pool for seconds;
+        tcp_b has its turn long before that is gone."""
+        peer = self.peer(Counting(hold=0.1))
+        self.start(peer, 1)
+        self.send(60, 'a')
+        before = len(peer.messages)
+        self.send(3, 'bc')
+        wait_until('tcp_b', lambda: sum(
+            r == ['u%d@b.test' % i] for i in range(3) for r in peer.recipients) == 3)
+        self.assertLess(len(peer.messages) - before, 30)
+
+
 class Few(Scripted):
     """Takes two messages on a connection; then `enough` is the reply to MAIL."""
 

@@ -35,6 +35,6 @@ for name in callouts controls tags; do
 done
 good=test/config/good
 seed minimal "$good/minimal.cnf"
-for name in services include mapping-tables options-access option-files alias-file; do
+for name in services include mapping-tables options-access option-files alias-file pools; do
     seed "$name" "$good/$name/pointsman.cnf" "$good/$name/."
 done

@@ -15,7 +15,7 @@ table()
         -e 's/^{"name":"\(.*\)","file":"'"$in_file"'","status":"'"$2"'","text":"\(.*\)"}$/| `\1` | \2 |/p'
 }
 
-for file in option.dat channel_option pipe_option dispatcher.cnf tls.cnf; do
+for file in option.dat channel_option pipe_option dispatcher.cnf job_controller.cnf tls.cnf; do
     table $file honoured Meaning >"$work/$file honoured"
     table $file no-effect 'Why it does nothing here' >"$work/$file no-effect"
     table $file later 'What happens instead' >"$work/$file later"

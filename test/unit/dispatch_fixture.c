@@ -203,7 +203,7 @@ int tear_down(void **state)
         stop_dispatch();
     }
     queue_close(&b->daemon.queue);
-    channel_gates_free(&b->daemon);
+    gates_free(&b->daemon);
     runtime_unref(&b->worker.current);
     for (unsigned i = 0; i < 10; i++) {
         turn();

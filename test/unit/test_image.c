@@ -364,8 +364,8 @@ static void paths(void **state)
 /* A seed of another format is refused at once: the fuzzer would see nothing behind it. */
 static void seeds_of_the_fuzzer(void **state)
 {
-    static const char *const names[] = {"callouts", "controls", "include",
-                                        "minimal",  "services", "tags"};
+    static const char *const names[] = {"callouts", "controls", "include", "minimal",
+                                        "services", "tags",     "pools"};
     (void)state;
     const char *top = getenv("top_srcdir");
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {

@@ -1,10 +1,12 @@
 /* scheduler: limits, fairness between lanes, memory. */
 #include "router/scheduler.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <cmocka.h>
+#include <uv.h>
 
 enum { ITEMS = 400 };
 
@@ -12,6 +14,7 @@ struct fixture {
     struct scheduler *s;
     struct scheduler_item items[ITEMS];
     char host[ITEMS];
+    bool started[ITEMS]; /* by start_all(), not ended by finish() */
     unsigned used;
 };
 
@@ -21,15 +24,22 @@ static void start_up(struct fixture *f, unsigned per_lane, unsigned per_worker)
     *f = (struct fixture){.s = scheduler_new(&limits)};
 }
 
-/* One ready entry per letter; the letter is the host. */
-static void add(struct fixture *f, const char *hosts)
+/* One ready entry of a channel per letter; the letter is the host. */
+static void add_to(struct fixture *f, const char *channel, const char *hosts,
+                   const struct scheduler_rules *rules)
 {
     for (; *hosts; hosts++) {
         assert_true(f->used < ITEMS);
         f->host[f->used] = *hosts;
-        scheduler_add(f->s, &f->items[f->used], STR("tcp_local"), str_n(hosts, 1), NULL);
+        scheduler_add(f->s, &f->items[f->used], str_from(channel), str_n(hosts, 1),
+                      rules);
         f->used++;
     }
+}
+
+static void add(struct fixture *f, const char *hosts)
+{
+    add_to(f, "tcp_local", hosts, NULL);
 }
 
 static char host_of(const struct fixture *f, const struct scheduler_item *item)
@@ -44,6 +54,7 @@ static const char *start_all(struct fixture *f, char *out)
     size_t n = 0;
     while ((item = scheduler_start(f->s)) != NULL) {
         out[n++] = host_of(f, item);
+        f->started[item - f->items] = true;
     }
     out[n] = '\0';
     return out;
@@ -59,6 +70,20 @@ static void end_one(struct fixture *f, char host, const bool *waiting)
         }
     }
     fail_msg("nothing runs for %c", host);
+}
+
+/* Ends the first entry started of each host. */
+static void finish(struct fixture *f, const char *hosts)
+{
+    for (; *hosts; hosts++) {
+        unsigned i = 0;
+        while (i < f->used && (!f->started[i] || f->host[i] != *hosts)) {
+            i++;
+        }
+        assert_true(i < f->used);
+        f->started[i] = false;
+        scheduler_finish(f->s, &f->items[i]);
+    }
 }
 
 static void clean_up(struct fixture *f)
@@ -293,17 +318,13 @@ static void test_depth(void **state)
 static void test_gate(void **state)
 {
     struct scheduler_gate gate = {.limit = 3};
-    struct scheduler_rules rules = {.gate = &gate};
+    struct scheduler_rules rules = {.gates = {&gate}};
     struct fixture f[2];
     char out[ITEMS + 1];
     (void)state;
     for (unsigned w = 0; w < 2; w++) {
         start_up(&f[w], 20, 100);
-        for (unsigned n = 0; n < 4; n++) {
-            f[w].host[f[w].used] = (char)('a' + n % 2);
-            scheduler_add(f[w].s, &f[w].items[f[w].used++], STR("tcp_gate"),
-                          n % 2 ? STR("b") : STR("a"), &rules);
-        }
+        add_to(&f[w], "tcp_gate", "abab", &rules);
     }
     assert_string_equal(start_all(&f[0], out), "aba");
     assert_string_equal(start_all(&f[1], out), "");
@@ -330,6 +351,189 @@ static void test_gate(void **state)
     clean_up(&f[0]);
     clean_up(&f[1]);
     assert_int_equal(gate.running, 0);
+}
+
+/* Threads that go in and out at once never find more than the limit inside. */
+static struct scheduler_gate crowded = {.limit = 2};
+static _Atomic unsigned inside, inside_max;
+
+static void in_and_out(void *arg)
+{
+    for (unsigned i = 0; i < 20000; i++) {
+        if (gate_enter(&crowded, arg)) {
+            unsigned now = ++inside;
+            if (now > inside_max) {
+                inside_max = now;
+            }
+            sched_yield();
+            inside--;
+            gate_leave(&crowded, arg);
+        }
+    }
+}
+
+static void test_gate_and_threads(void **state)
+{
+    uv_thread_t threads[4];
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(uv_thread_create(&threads[i], in_and_out, &threads[i]), 0);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(uv_thread_join(&threads[i]), 0);
+    }
+    assert_in_range(inside_max, 1, 2);
+    assert_int_equal(crowded.running, 0);
+}
+
+/* A place that another worker waits for is not taken again by the one that gave it up,
+ * until that has had nothing else to start. */
+static void test_gate_is_left_to_others(void **state)
+{
+    struct scheduler_gate gate = {.limit = 1};
+    struct scheduler_rules rules = {.gates = {&gate}};
+    struct fixture f[2];
+    char out[ITEMS + 1];
+    (void)state;
+    for (unsigned w = 0; w < 2; w++) {
+        start_up(&f[w], 20, 100);
+        add_to(&f[w], "tcp_gate", "aab", &rules);
+    }
+    assert_string_equal(start_all(&f[0], out), "a");
+    scheduler_finish(f[0].s, &f[0].items[0]); /* nobody else wants it */
+    assert_false(scheduler_gate_freed(f[0].s));
+    assert_string_equal(start_all(&f[0], out), "b");
+    assert_string_equal(start_all(&f[1], out), "");
+
+    scheduler_finish(f[0].s, &f[0].items[2]);
+    assert_true(scheduler_gate_freed(f[0].s));
+    add(&f[0], "c"); /* another channel is not concerned */
+    assert_string_equal(start_all(&f[0], out), "c");
+    assert_true(scheduler_can_start(f[0].s)); /* it may look again */
+    assert_string_equal(start_all(&f[1], out), "a");
+    assert_string_equal(start_all(&f[0], out), "");
+
+    scheduler_finish(f[1].s, &f[1].items[0]);
+    assert_string_equal(start_all(&f[1], out), "");
+    assert_string_equal(start_all(&f[1], out), "b"); /* the other one did not come */
+    clean_up(&f[0]);
+    clean_up(&f[1]);
+    assert_int_equal(gate.running, 0);
+}
+
+/* A connection ends when another worker waits for its place, and goes on without. */
+static void test_gate_is_shared_by_workers(void **state)
+{
+    struct scheduler_gate gate = {.limit = 2};
+    struct scheduler_rules rules = {.gates = {[SCHEDULER_POOL] = &gate}};
+    struct fixture f[2];
+    char out[ITEMS + 1];
+    (void)state;
+    start_up(&f[0], 20, 100);
+    start_up(&f[1], 20, 100);
+    add_to(&f[0], "tcp_a", "aaaaaa", &rules);
+    assert_string_equal(start_all(&f[0], out), "aa");
+    assert_ptr_equal(scheduler_take(f[0].s, &f[0].items[0]), &f[0].items[2]);
+    scheduler_finish(f[0].s, &f[0].items[0]);
+
+    add_to(&f[1], "tcp_b", "b", &rules);
+    assert_string_equal(start_all(&f[1], out), "");
+    assert_null(scheduler_take(f[0].s, &f[0].items[2])); /* one of two is enough */
+    scheduler_finish(f[0].s, &f[0].items[2]);
+    assert_string_equal(start_all(&f[0], out), "");
+    assert_string_equal(start_all(&f[1], out), "b");
+    assert_non_null(scheduler_take(f[0].s, &f[0].items[1]));
+    clean_up(&f[0]);
+    clean_up(&f[1]);
+    assert_int_equal(gate.running, 0);
+}
+
+/* JOB_LIMIT: one limit for the channels of a pool, besides those of their own. */
+static void test_pool(void **state)
+{
+    struct scheduler_gate pool = {.limit = 4}, jobs = {.limit = 1};
+    struct scheduler_rules many = {.gates = {[SCHEDULER_POOL] = &pool}};
+    struct scheduler_rules one = {.gates = {&jobs, &pool}};
+    struct fixture f;
+    char out[ITEMS + 1];
+    (void)state;
+    start_up(&f, 20, 100);
+    add_to(&f, "tcp_many", "abcdef", &many);
+    add_to(&f, "tcp_one", "xyz", &one);
+    add_to(&f, "tcp_more", "pq", &many);
+    assert_string_equal(start_all(&f, out), "axpb"); /* channels take turns */
+    assert_int_equal(pool.running, 4);
+    assert_int_equal(jobs.running, 1);
+    add(&f, "l"); /* in no pool */
+    assert_string_equal(start_all(&f, out), "l");
+    assert_false(scheduler_can_start(f.s));
+
+    finish(&f, "a");
+    assert_string_equal(start_all(&f, out), "q"); /* tcp_one has what it may have */
+    finish(&f, "x");
+    assert_string_equal(start_all(&f, out), "y");
+    pool.limit = 6;
+    jobs.limit = 2;
+    assert_string_equal(start_all(&f, out), "cz");
+    pool.limit = 0;
+    assert_string_equal(start_all(&f, out), "def");
+    finish(&f, "bcdefyzpql");
+    assert_int_equal(pool.running, 0);
+    assert_int_equal(jobs.running, 0);
+    clean_up(&f);
+}
+
+/* One channel has filled the pool and has connections that could go on for long: they
+ * end, one by one, when another channel waits, and the two share. */
+static void test_pool_is_shared(void **state)
+{
+    struct scheduler_gate pool = {.limit = 2};
+    struct scheduler_rules rules = {.gates = {[SCHEDULER_POOL] = &pool}};
+    struct fixture f;
+    char out[ITEMS + 1];
+    (void)state;
+    start_up(&f, 20, 100);
+    add_to(&f, "tcp_a", "aaaaaaaa", &rules);
+    assert_string_equal(start_all(&f, out), "aa");
+    assert_ptr_equal(scheduler_take(f.s, &f.items[0]), &f.items[2]);
+    scheduler_finish(f.s, &f.items[0]);
+    add_to(&f, "tcp_b", "bb", &rules);
+    assert_null(scheduler_take(f.s, &f.items[2]));
+    scheduler_finish(f.s, &f.items[2]);
+    assert_string_equal(start_all(&f, out), "b");
+    assert_non_null(scheduler_take(f.s, &f.items[1])); /* one each */
+    assert_non_null(scheduler_take(f.s, &f.items[8]));
+    assert_int_equal(pool.running, 2);
+    clean_up(&f);
+    assert_int_equal(pool.running, 0);
+}
+
+static void new_rules(str channel, struct scheduler_rules *rules, void *arg)
+{
+    if (str_eq(channel, STR("tcp_a"))) {
+        *rules = *(struct scheduler_rules *)arg;
+    }
+}
+
+/* A reload changes what holds for entries that wait already. */
+static void test_revise(void **state)
+{
+    struct scheduler_gate pool = {.limit = 1};
+    struct scheduler_rules rules = {.gates = {[SCHEDULER_POOL] = &pool}};
+    struct scheduler_rules deep = {.depth = 5};
+    struct fixture f;
+    char out[ITEMS + 1];
+    (void)state;
+    start_up(&f, 20, 100);
+    add_to(&f, "tcp_a", "aaaaaa", NULL);
+    add_to(&f, "tcp_b", "bb", NULL);
+    scheduler_revise(f.s, new_rules, &rules);
+    assert_string_equal(start_all(&f, out), "abb");
+    scheduler_revise(f.s, new_rules, &deep);
+    assert_string_equal(start_all(&f, out), "a"); /* five wait: two connections */
+    finish(&f, "aabb");
+    assert_int_equal(pool.running, 0);
+    clean_up(&f);
 }
 
 /* Channels take turns, so that one with many hosts leaves places to one with few. */
@@ -393,12 +597,24 @@ static void test_sweep(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),     cmocka_unit_test(test_place_becomes_free),
-        cmocka_unit_test(test_reserve),   cmocka_unit_test(test_take),
-        cmocka_unit_test(test_take_owes), cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_evict),     cmocka_unit_test(test_many_lanes),
-        cmocka_unit_test(test_depth),     cmocka_unit_test(test_backlogs),
-        cmocka_unit_test(test_gate),      cmocka_unit_test(test_channels_take_turns),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_place_becomes_free),
+        cmocka_unit_test(test_reserve),
+        cmocka_unit_test(test_take),
+        cmocka_unit_test(test_take_owes),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_evict),
+        cmocka_unit_test(test_many_lanes),
+        cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_backlogs),
+        cmocka_unit_test(test_gate),
+        cmocka_unit_test(test_channels_take_turns),
+        cmocka_unit_test(test_gate_and_threads),
+        cmocka_unit_test(test_gate_is_left_to_others),
+        cmocka_unit_test(test_gate_is_shared_by_workers),
+        cmocka_unit_test(test_pool),
+        cmocka_unit_test(test_pool_is_shared),
+        cmocka_unit_test(test_revise),
         cmocka_unit_test(test_sweep),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

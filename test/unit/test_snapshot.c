@@ -116,6 +116,43 @@ static void knows_where_sessions_begin(void **state)
     unload(&f);
 }
 
+/* Which pool holds for a channel: the one it names, else the usual one of the dialect,
+ * with the limit of its section or of the file. */
+static void finds_pools(void **state)
+{
+    static const char FILES[] = "\nl\nhere.test\n\ntcp_a smtp pool big\na.test\n\n"
+                                "tcp_b smtp queue nowhere\nb.test\n"
+                                "!== job_controller.cnf\nJOB_LIMIT=5\n[POOL=FIRST]\n"
+                                "JOB_LIMIT=7\n[QUEUE=Default]\n[POOL=BIG]\n"
+                                "JOB_LIMIT=16%40\n";
+    static const struct {
+        const char *option, *usual;
+        unsigned limit;
+    } cases[] = {{"pmdf", "Default", 5}, {"imta", "FIRST", 7}};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct fixture f;
+        struct buf text;
+        buf_init(&text, 1000);
+        buf_printf(&text, "%s!== option.dat\nDIALECT=%s\n", FILES, cases[i].option);
+        load(&f, buf_slice(&text));
+        assert_non_null(f.snapshot);
+        const struct pool *l = f.snapshot->channels[0]->pool;
+        const struct pool *a = f.snapshot->channels[1]->pool;
+        assert_true(str_eq(l->name, str_from(cases[i].usual)));
+        assert_int_equal(l->job_limit, cases[i].limit);
+        assert_true(str_eq(a->name, STR("BIG")));
+        assert_int_equal(a->job_limit, 64);
+        assert_ptr_equal(f.snapshot->channels[2]->pool, l); /* with a warning */
+        buf_free(&text);
+        unload(&f);
+    }
+    struct fixture f;
+    load(&f, TEXT("\nl pool x\nhere.test\n"));
+    assert_null(f.snapshot->channels[0]->pool);
+    unload(&f);
+}
+
 static void needs_a_certificate(void **state)
 {
     struct fixture f;
@@ -240,6 +277,7 @@ int main(void)
         cmocka_unit_test(finds_names),
         cmocka_unit_test(knows_local_domains),
         cmocka_unit_test(knows_where_sessions_begin),
+        cmocka_unit_test(finds_pools),
         cmocka_unit_test(needs_a_certificate),
         cmocka_unit_test(counts_references),
         cmocka_unit_test(messages_outlive_the_snapshot),
