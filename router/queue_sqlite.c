@@ -11,6 +11,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <uv.h>
+
 #include "base/check.h"
 
 enum {
@@ -112,6 +114,11 @@ void store_log(struct queue_store *s, const char *what, uint64_t number,
     log_cstr(&line, "id", id);
     log_cstr(&line, "reason", reason);
     log_end(&line);
+}
+
+int64_t store_clock_ms(void)
+{
+    return (int64_t)(uv_hrtime() / 1000000);
 }
 
 /* --- life --- */

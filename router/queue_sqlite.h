@@ -162,6 +162,10 @@ static inline int64_t entry_position(int64_t id)
     X(VOID_CLAIMS, "UPDATE entries SET state = 0, next_try_ms = ?1 WHERE state = 1")     \
     X(FILES, "SELECT number, body_file, size FROM messages"                              \
              " WHERE body_file IS NOT NULL")                                             \
+    X(FILES_OF, "SELECT number, body_file, size FROM messages"                           \
+                " WHERE number > ?1 AND number <= ?2 AND body_file IS NOT NULL")         \
+    X(CHUNK_END, "SELECT max(number) FROM (SELECT number FROM messages"                  \
+                 " WHERE number > ?1 ORDER BY number LIMIT ?2)")                         \
     X(HOLD_MESSAGE, "UPDATE entries SET state = 2, last_error = ?2 WHERE number = ?1")   \
     X(WALK_ENTRIES,                                                                      \
       "SELECT number, position, state, attempts, next_try_ms, ordered, channel, host,"   \
@@ -223,6 +227,8 @@ sqlite3_stmt *store_entry_statement(struct queue_store *s, enum sqlite_statement
 /* A line of the event `queue` about that message. */
 void store_log(struct queue_store *s, const char *what, uint64_t number,
                const char *reason);
+/* Of a clock that only goes forward: for what must not take long. */
+int64_t store_clock_ms(void);
 /* Runs a statement bound to one number only. */
 bool store_do_number(struct queue_store *s, enum sqlite_statement id, int64_t number,
                      struct queue_result *r);

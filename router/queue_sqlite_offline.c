@@ -3,6 +3,7 @@
  * database's owner, also when root is looking. */
 #include "router/queue_sqlite_offline.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,8 +33,9 @@ bool reader_open(struct queue_store *s, const char *directory, struct queue_resu
                 SQLITE_OPEN_EXRESCODE;
     bool good = sqlite3_open_v2(path, &s->db, flags, NULL) == SQLITE_OK;
     if (!good) {
+        int error = s->db != NULL ? sqlite3_system_errno(s->db) : ENOMEM;
         queue_result_fail(r, "cannot open %s: %s", path,
-                          s->db != NULL ? sqlite3_errmsg(s->db) : "out of memory");
+                          error != 0 ? strerror(error) : sqlite3_errmsg(s->db));
     }
     sqlite3_free(path);
     if (!good) {

@@ -30,17 +30,22 @@ struct queue_copied {
     int64_t messages, bodies; /* in the copy; bodies: those in files */
     uint64_t octets;          /* of all files */
     int64_t gone;             /* messages dealt with while it was made, so not in it */
+    int64_t lost; /* messages in it that have no whole body file in the queue */
 };
+/* Told now and then how far it is; false ends it. */
+typedef bool (*queue_copied_fn)(const struct queue_copied *so_far, void *arg);
 /* Makes `to`, which must not exist, a copy of the queue that stands by itself, whether a
- * daemon works with it or not. While the database is copied the log file grows. What is
- * made is called `to`.partial until it is complete and on the disk. False with a reason.
- */
-bool queue_backup(const char *directory, const char *to, struct queue_copied *out,
-                  char *reason, size_t reason_size);
+ * daemon works with it or not: each message as it was at some moment of the copying. The
+ * queue is read in short transactions. What is made is called `to`.partial until it is
+ * complete and on the disk, and removed when it fails. False with a reason. fn may be
+ * NULL. */
+bool queue_backup(const char *directory, const char *to, queue_copied_fn fn, void *arg,
+                  struct queue_copied *out, char *reason, size_t reason_size);
 
-/* Reads all of a queue and calls fn for each thing that is wrong with it; a daemon may
- * work with it. False with a reason when it cannot be read. */
-typedef void (*queue_wrong_fn)(const char *text, void *arg);
+/* Reads all of a queue and calls fn for each thing that is wrong with it, or only worth
+ * telling; a daemon may work with it. False with a reason when it is no queue that can be
+ * read. The text may have octets from the files. */
+typedef void (*queue_wrong_fn)(const char *text, bool harmless, void *arg);
 bool queue_check(const char *directory, queue_wrong_fn fn, void *arg, char *reason,
                  size_t reason_size);
 

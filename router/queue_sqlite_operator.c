@@ -2,8 +2,6 @@
  * that were claimed then, when their claim ends. */
 #include "router/queue_sqlite.h"
 
-#include <time.h>
-
 #include "base/address.h"
 #include "base/check.h"
 
@@ -211,17 +209,10 @@ static bool order_one(struct queue_store *s, struct arena *a, const struct queue
     return true;
 }
 
-static int64_t monotonic_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Has the step done enough? It does something in any case, so that an order ends. */
 static bool step_full(const struct queue_step *step, int64_t until_ms)
 {
-    return step->changed >= QUEUE_STEP_MAX || monotonic_ms() >= until_ms;
+    return step->changed >= QUEUE_STEP_MAX || store_clock_ms() >= until_ms;
 }
 
 static bool order_page(struct queue_store *s, struct arena *a,
@@ -249,7 +240,7 @@ static bool order_page(struct queue_store *s, struct arena *a,
 static bool order_pages(struct queue_store *s, const struct queue_order *o,
                         struct queue_step *step, struct queue_result *r)
 {
-    int64_t until_ms = monotonic_ms() + STEP_MS;
+    int64_t until_ms = store_clock_ms() + STEP_MS;
     struct look_page page = {.at = step->at, .filter = &o->filter, .limit = PAGE_ENTRIES};
     struct arena *a = arena_new();
     unsigned looked = 0;

@@ -1,6 +1,7 @@
 /* daemon_place: see daemon_place.h. */
 #include "tools/daemon_place.h"
 
+#include <stdlib.h>
 #include <sys/stat.h>
 
 #include "parser/parse.h"
@@ -57,7 +58,17 @@ str daemon_socket(struct arena *a, const struct invocation *in)
                  : option_path(a, in, "CONTROL_SOCKET", STR(POINTSMAN_CONTROL_SOCKET));
 }
 
+str daemon_path(struct arena *a, str path)
+{
+    char *real = realpath(arena_str(a, path).ptr, NULL);
+    str out = arena_str(a, real ? str_from(real) : path);
+
+    free(real);
+    return out;
+}
+
 str daemon_queue(struct arena *a, const struct invocation *in)
 {
-    return option_path(a, in, "QUEUE_DIRECTORY", STR(POINTSMAN_QUEUE_DIRECTORY));
+    return daemon_path(
+        a, option_path(a, in, "QUEUE_DIRECTORY", STR(POINTSMAN_QUEUE_DIRECTORY)));
 }

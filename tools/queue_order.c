@@ -3,52 +3,27 @@
  * or, when none runs, to the store itself, under its lock; step by step, so that mail
  * goes on meanwhile. */
 #include <string.h>
-#include <unistd.h>
 
-#include "base/clock.h"
 #include "base/vec.h"
 #include "router/control_client.h"
 #include "router/control_queue.h"
 #include "router/queue_sqlite_offline.h"
 #include "tools/configuration.h"
 #include "tools/daemon_place.h"
+#include "tools/queue_progress.h"
 #include "tools/queue_tool.h"
 
-enum { REPLY_TIMEOUT_MS = 60 * 1000, PROGRESS_MS = 500, REQUEST_MAX = 4000 };
+enum { REPLY_TIMEOUT_MS = 60 * 1000, REQUEST_MAX = 4000 };
 
 struct ordering {
     struct queueing *q;
     struct queue_order order;
     struct queue_offline *offline; /* the store, when no daemon answered */
     uint64_t entries, changed, active;
-    int64_t shown_ms; /* when progress was shown last; 0: not yet */
-    bool progress;    /* standard error is a terminal */
-    bool refused;     /* by the daemon, which said why */
+    struct queue_progress progress;
+    bool refused; /* by the daemon, which said why */
+    bool ended;   /* by a signal, between two steps */
 };
-
-/* ---- progress ------------------------------------------------------------------ */
-
-static void progress(struct ordering *o)
-{
-    int64_t now_ms = clock_now_ms(&clock_system);
-
-    if (o->shown_ms == 0) {
-        o->shown_ms = now_ms; /* what is done soon needs no line */
-    } else if (o->progress && now_ms - o->shown_ms >= PROGRESS_MS) {
-        o->shown_ms = now_ms;
-        fprintf(stderr, "\r%llu of %llu %s ... ", (unsigned long long)o->changed,
-                (unsigned long long)o->entries, queue_action_done(o->order.action));
-        fflush(stderr);
-    }
-}
-
-static void progress_end(const struct ordering *o)
-{
-    if (o->progress) {
-        fputs("\r\033[K", stderr);
-        fflush(stderr);
-    }
-}
 
 /* ---- one step ------------------------------------------------------------------ */
 
@@ -155,16 +130,20 @@ static bool order_run(struct ordering *o)
     struct queue_step step = {.at = queue_cursor_first(&o->order.filter), .more = true};
 
     while (step.more) {
-        if (!step_do(o, &step)) {
-            progress_end(o);
+        o->ended = queue_progress_interrupted();
+        if (o->ended || !step_do(o, &step)) {
+            queue_progress_end(&o->progress);
             return false;
         }
         o->entries += step.entries;
         o->changed += step.changed;
         o->active += step.active;
-        progress(o);
+        queue_progress_show(
+            &o->progress, "%llu of %llu %s%s ... ", (unsigned long long)o->changed,
+            (unsigned long long)o->entries, o->order.dry_run ? "would be " : "",
+            queue_action_done(o->order.action));
     }
-    progress_end(o);
+    queue_progress_end(&o->progress);
     return true;
 }
 
@@ -198,13 +177,15 @@ static void print_text(const struct ordering *o)
 
 static int order_end(struct ordering *o, bool good)
 {
+    queue_progress_close(&o->progress);
     if (good && o->q->in->options.json) {
         print_json(o);
     } else if (good) {
         print_text(o);
-    } else if (o->changed > 0) {
-        fprintf(stderr, "pointsman: %s: %llu entries were changed before that\n",
-                o->q->name, (unsigned long long)o->changed);
+    } else if (o->ended || o->changed > 0) {
+        fprintf(stderr, "pointsman: %s: %s%llu entries %s before that\n", o->q->name,
+                o->ended ? "interrupted; " : "", (unsigned long long)o->changed,
+                o->order.dry_run ? "would have been changed" : "were changed");
     }
     queue_offline_close(&o->offline);
     return !good ? (o->refused ? TOOL_NO : TOOL_USAGE)
@@ -291,12 +272,12 @@ int queue_act(struct queueing *q)
                   .dry_run = options->queue.dry_run,
                   .all = options->queue.all,
                   .now_ms = q->now_ms},
-        .progress = isatty(STDERR_FILENO) == 1,
     };
 
     if (!scope_fits(&o) || !target_fits(&o)) {
         return TOOL_USAGE;
     }
+    queue_progress_begin(&o.progress);
     return q->word_count > 0 ? act_on_ids(&o) : order_end(&o, order_run(&o));
 }
 
@@ -307,14 +288,15 @@ int queue_stop_start(struct queueing *q)
         .order = {.action = queue_action_named(str_from(strrchr(q->name, ' ') + 1)),
                   .filter = {.channel = str_from(q->words[0])},
                   .now_ms = q->now_ms},
-        .progress = isatty(STDERR_FILENO) == 1,
     };
-    bool good = order_run(&o);
 
+    queue_progress_begin(&o.progress);
+    bool good = order_run(&o);
     if (good && !q->in->options.json) {
         printf("channel %s %s %s%s\n", q->words[0], o.changed > 0 ? "is" : "was already",
                queue_action_done(o.order.action),
                o.offline ? "; the daemon is down" : "");
+        queue_progress_close(&o.progress);
         queue_offline_close(&o.offline);
         return TOOL_OK;
     }

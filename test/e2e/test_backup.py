@@ -75,8 +75,52 @@ class Backup(RouterTest):
             found = [m for m in hop.received if word.encode() in m[2]]
             self.assertEqual([sorted(m[1]) for m in found], [['bob@out.test', 'eve@out.test']])
 
+    def test_modes(self):
+        """The copy is for its maker only; a daemon that is not refuses it and says why."""
+        self.begin()
+        self.send(large=True)
+        copy = self.it.path('copy')
+        self.queue(0, 'backup', copy + '/')
+        found = {}
+        for root, folders, names in os.walk(copy):
+            for name in folders + names:
+                path = os.path.join(root, name)
+                found.setdefault(os.path.isdir(path), set()).add(os.stat(path).st_mode & 0o777)
+        self.assertEqual(found, {True: {0o700}, False: {0o600}})
+        self.it.kill()
+        shutil.rmtree(self.it.path('queue'))
+        shutil.copytree(copy, self.it.path('queue'))
+        if os.getuid() == 0:
+            with self.assertRaisesRegex(AssertionError, 'queue directory .* belongs to user 0, not'):
+                self.it.start()
+            self.it.kill()
+        self.it.give_to_user()
+        self.it.start()
+        self.assertEqual(self.it.status()['queue_messages'], 1)
+
+    def test_link_on_the_way(self):
+        """/var/spool is often a link: the daemon and the tool find the queue all the same."""
+        self.begin()
+        self.send()
+        self.it.stop()
+        os.rename(self.it.path('queue'), self.it.path('real'))
+        os.mkdir(self.it.path('moved'))
+        os.chmod(self.it.path('moved'), 0o755)
+        os.rename(self.it.path('real'), self.it.path('moved', 'queue'))
+        os.symlink('moved', self.it.path('spool'))
+        with open(os.path.join(self.it.conf, 'option.dat')) as file:
+            text = file.read().replace('QUEUE_DIRECTORY=../queue', 'QUEUE_DIRECTORY=../spool/queue')
+        with open(os.path.join(self.it.conf, 'option.dat'), 'w') as file:
+            file.write(text)
+        self.assertRegex(self.queue(0, 'directory'), 'bob@out.test')
+        self.queue(0, 'hold', '--all')
+        self.queue(0, 'backup', self.it.path('spool', 'copy'))
+        self.assertRegex(self.queue(0, 'check', self.it.path('spool', 'copy')), 'is whole')
+        self.it.start()
+        self.assertEqual(self.it.status()['queue_held'], 1)
+
     def test_lost_body(self):
-        """What is wrong is told; the copy is without it; the daemon's own is untouched."""
+        """What is wrong is told, by the copy, too; the daemon's own is untouched."""
         self.begin()
         self.send(large=True)
         self.send()
@@ -86,8 +130,11 @@ class Backup(RouterTest):
         self.assertRegex(self.queue(1, 'check'), r'^message \w+: body file \S+: no such file')
         wrong, = [json.loads(line) for line in self.queue(1, 'check', '--json').splitlines()]
         self.assertIn('no such file', wrong['wrong'])
-        done = json.loads(self.queue(0, 'backup', '--json', self.it.path('copy')))
-        self.assertEqual((done['messages'], done['gone_meanwhile']), (1, 1))
-        self.queue(2, 'backup', self.it.path('copy'))
+        text = self.queue(1, 'backup', '--json', self.it.path('copy'))
+        done = json.loads(next(line for line in text.splitlines() if line[0] == '{'))
+        self.assertEqual([done[k] for k in ('messages', 'gone_meanwhile', 'lost_bodies')], [2, 0, 1])
+        self.assertIn('1 message has lost its body', text)
+        self.queue(1, 'check', self.it.path('copy'))
+        self.assertIn('is there already', self.queue(2, 'backup', self.it.path('copy')))
         self.assertEqual(self.it.stop(), 0)
-        self.queue(0, 'backup', self.it.path('another'))
+        self.queue(1, 'backup', self.it.path('another'))
