@@ -67,7 +67,7 @@ static void on_step(struct worker *w, const struct queue_step *step,
 }
 
 /* The configuration in force must have what mail is sent to. */
-static const char *order_refused(const struct snapshot *s, const struct queue_order *o)
+static const char *order_refused(const struct snapshot *s, struct queue_order *o)
 {
     const struct channel *to =
         o->channel.ptr != NULL ? snapshot_channel(s, o->channel) : NULL;

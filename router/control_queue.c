@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "tables/channel.h"
+#include "tables/route.h"
 
 /* --- texts, flags and the cursor, as members --- */
 
@@ -153,7 +154,7 @@ const char *control_order_read(const struct json_object *o, struct queue_order *
     return order_check(out);
 }
 
-const char *control_order_target(const struct queue_order *o, const struct channel *to)
+const char *control_order_target(struct queue_order *o, const struct channel *to)
 {
     if (o->channel.ptr == NULL) {
         return NULL;
@@ -170,6 +171,8 @@ const char *control_order_target(const struct queue_order *o, const struct chann
     if (o->host.ptr != NULL && to->type != CHANNEL_TCP) {
         return "mail for that channel has no next hop";
     }
+    /* of an address without a domain: what the channel itself says */
+    o->next_hop = route_next_hop(to, &(struct address){.domain = STR_NONE});
     return NULL;
 }
 

@@ -22,8 +22,9 @@ const char *control_order_read(const struct json_object *o, struct queue_order *
 
 struct channel;
 /* Why the order cannot send mail to the channel it names, which is `to` (NULL: the
- * configuration has none of that name). NULL: it can, or it sends no mail anywhere. */
-const char *control_order_target(const struct queue_order *o, const struct channel *to);
+ * configuration has none of that name). NULL: it can, or it sends no mail anywhere. Sets
+ * next_hop, which points into the configuration. */
+const char *control_order_target(struct queue_order *o, const struct channel *to);
 
 /* The answer: a line for people, and the members `entries`, `changed`, `active`, and
  * `after` where the walk goes on. */

@@ -217,6 +217,9 @@ struct queue_order {
     enum queue_action action;
     struct queue_filter filter;
     str channel, host; /* of a redirection; ptr NULL: as it is */
+    /* Of a redirection to a channel and no host: where all mail of the channel goes; empty
+     * when that is here; ptr NULL: to the domain of each recipient. */
+    str next_hop;
     bool dry_run;      /* only count */
     bool all;          /* a filter that lets all pass is meant so */
     int64_t now_ms;

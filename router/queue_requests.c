@@ -140,6 +140,7 @@ void queue_order(struct queue *q, struct worker *w, const struct queue_order *o,
     g->order = *o;
     g->order.channel = copied(g->arena, o->channel);
     g->order.host = copied(g->arena, o->host);
+    g->order.next_hop = copied(g->arena, o->next_hop);
     f->channel = copied(g->arena, f->channel);
     f->host = copied(g->arena, f->host);
     f->from = copied(g->arena, f->from);

@@ -115,6 +115,15 @@ static inline int64_t entry_position(int64_t id)
     X(MOVE,                                                                              \
       "UPDATE entries SET channel = ?3, host = ?4, redirected = ?5, next_try_ms = ?6"    \
       " WHERE number = ?1 AND position = ?2")                                            \
+    X(LAST_POSITION, "SELECT max(position) FROM entries WHERE number = ?1")              \
+    X(SPLIT_ENTRY, "INSERT INTO entries"                                                 \
+                   " SELECT number, ?3, channel, ?4, state, attempts, next_try_ms,"      \
+                   " last_error, sender, header, returns, notices, ordered, redirected," \
+                   " priority FROM entries WHERE number = ?1 AND position = ?2")         \
+    X(RANKS, "SELECT rank FROM recipients WHERE number = ?1 AND position = ?2"           \
+             " ORDER BY rank")                                                           \
+    X(SPLIT_RECIPIENT, "UPDATE recipients SET position = ?4"                             \
+                       " WHERE number = ?1 AND position = ?2 AND rank = ?3")             \
     X(STOP, "INSERT INTO stopped (channel, since_ms) VALUES (?1, ?2)"                    \
             " ON CONFLICT DO NOTHING")                                                   \
     X(START, "DELETE FROM stopped WHERE channel = ?1")                                   \
@@ -311,6 +320,13 @@ bool sqlite_stopped(struct queue_store *s, void (*fn)(str channel, void *arg), v
 bool store_carry_out(struct queue_store *s, int64_t entry, struct queue_result *r);
 /* The same for all that an earlier run had claimed; before the claims are voided. */
 bool store_carry_out_all(struct queue_store *s, struct queue_result *r);
+
+/* --- queue_sqlite_redirect.c --- */
+
+struct queue_seen;
+/* *changed: it could be, for one that is being delivered to several domains cannot. */
+bool store_redirect(struct queue_store *s, struct arena *a, const struct queue_order *o,
+                    struct queue_seen *e, bool *changed, struct queue_result *r);
 
 /* --- queue_sqlite_look.c --- */
 

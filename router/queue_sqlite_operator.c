@@ -2,7 +2,6 @@
  * that were claimed then, when their claim ends. */
 #include "router/queue_sqlite.h"
 
-#include "base/address.h"
 #include "base/check.h"
 
 /* The daemon's store does nothing else during a step. */
@@ -41,34 +40,6 @@ static bool set_ordered(struct queue_store *s, int64_t entry, enum queue_ordered
     return store_run(s, q, r);
 }
 
-/* Another channel, and the host it is for there: the one that is given, else the one it
- * had, else (it was delivered here) the domain of its first recipient. */
-static bool redirect(struct queue_store *s, struct arena *a, const struct queue_order *o,
-                     struct queue_seen *e, struct queue_result *r)
-{
-    struct address address;
-    str channel = o->channel.ptr != NULL ? o->channel : e->channel;
-    str host = o->host.ptr != NULL ? o->host : e->host;
-    if (host.len == 0) {
-        if (e->recipients == NULL && !store_recipients(s, a, e, r)) {
-            return false;
-        }
-        if (e->recipient_count > 0 && address_parse(e->recipients[0], &address) == NULL) {
-            host = address.domain;
-        }
-    }
-    sqlite3_stmt *q =
-        store_entry_statement(s, SQL_MOVE, entry_id(e->number, e->position), r);
-    if (q == NULL) {
-        return false;
-    }
-    store_bind(q, 3, channel);
-    store_bind(q, 4, host);
-    sqlite3_bind_int(q, 5, o->host.ptr != NULL);
-    sqlite3_bind_int64(q, 6, o->now_ms);
-    return store_run(s, q, r);
-}
-
 /* Of an entry that is not claimed. *changed: there was something to do. */
 static bool order_idle(struct queue_store *s, struct arena *a,
                        const struct queue_order *o, struct queue_seen *e, bool *changed,
@@ -96,7 +67,7 @@ static bool order_idle(struct queue_store *s, struct arena *a,
     case QUEUE_DELETE:
         return o->dry_run || store_remove_entry(s, id, r);
     case QUEUE_REDIRECT:
-        return o->dry_run || redirect(s, a, o, e, r);
+        return store_redirect(s, a, o, e, changed, r);
     case QUEUE_START:
         *changed = !held && e->ordered == ORDERED_PARKED;
         return !*changed || o->dry_run ||
@@ -130,8 +101,7 @@ static bool order_claimed(struct queue_store *s, struct arena *a,
         ordered = ORDERED_DELETE;
         break;
     case QUEUE_REDIRECT:
-        *changed = true;
-        return o->dry_run || redirect(s, a, o, e, r);
+        return store_redirect(s, a, o, e, changed, r);
     case QUEUE_RETRY: /* it is being tried */
     case QUEUE_STOP:
     case QUEUE_START:

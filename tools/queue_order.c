@@ -62,7 +62,7 @@ static int step_ask(struct ordering *o, struct queue_step *step, char *reason)
 }
 
 /* The configuration must have what mail is sent to; the daemon looks at its own. */
-static bool offline_allowed(const struct ordering *o)
+static bool offline_allowed(struct ordering *o)
 {
     str wanted = o->order.action == QUEUE_REDIRECT ? o->order.channel
                  : o->order.action == QUEUE_STOP   ? o->order.filter.channel
@@ -80,6 +80,9 @@ static bool offline_allowed(const struct ordering *o)
     wrong = !wrong && !to ? "there is no channel of that name" : wrong;
     if (wrong) {
         fprintf(stderr, "pointsman: %s: %s\n", o->q->name, wrong);
+    }
+    if (o->order.next_hop.ptr) {
+        o->order.next_hop = arena_str(o->q->arena, o->order.next_hop);
     }
     configuration_free(&c);
     return !wrong;
@@ -173,6 +176,11 @@ static void print_text(const struct ordering *o)
                o->active == 1 ? "is" : "are");
     }
     puts(o->offline ? "; the daemon is down" : "");
+    if (o->order.action == QUEUE_REDIRECT && o->changed < o->entries) {
+        puts(o->order.channel.ptr
+                 ? "what is being delivered to several domains stays: order it again"
+                 : "what is delivered here has no next hop: --to-channel is wanted");
+    }
 }
 
 static int order_end(struct ordering *o, bool good)

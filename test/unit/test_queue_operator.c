@@ -320,52 +320,6 @@ static void test_order_of_claimed(void **state)
     fixture_end(&f);
 }
 
-static void test_redirect(void **state)
-{
-    (void)state;
-    struct fixture f;
-    struct claimed c;
-    fixture_start(&f);
-    struct queue_message *m = three_states(&f);
-    struct queue_order o = {.action = QUEUE_REDIRECT,
-                            .filter = {.number = m->number},
-                            .host = STR("relay.test"),
-                            .now_ms = 5};
-    struct queue_step step = order(&f, &o);
-    assert_int_equal(step.changed, 3);
-    assert_int_equal(step.active, 1);
-    o.channel = STR("tcp_other");
-    o.host = STR_NONE;
-    order(&f, &o);
-    fixture_claim(&f, 10, 5, &c);
-    assert_int_equal(c.count, 1);
-    const struct queue_entry *e = c.messages[0]->entries;
-    assert_true(str_eq(e->channel, STR("tcp_other")));
-    assert_true(str_eq(e->host, STR("relay.test")));
-    assert_false(e->redirected); /* the host is the channel's matter again */
-    claimed_free(&c);
-    assert_int_equal(sql_of(&f, "state", 2), QUEUE_HELD);
-    queue_message_free(&m);
-    fixture_end(&f);
-}
-
-/* Mail that was delivered here has no host: it gets that of its first recipient. */
-static void test_redirect_from_here(void **state)
-{
-    (void)state;
-    struct fixture f;
-    fixture_start(&f);
-    struct queue_message *m = fixture_message(&f, 10, 1);
-    m->entries[0].host = STR("");
-    assert_true(fixture_commit(&f, m).ok);
-    order(&f, &(struct queue_order){.action = QUEUE_REDIRECT,
-                                    .filter = {.number = m->number},
-                                    .channel = STR("tcp_other")});
-    assert_int_equal(sql_of(&f, "host = 'host0.test'", 0), 1);
-    queue_message_free(&m);
-    fixture_end(&f);
-}
-
 /* More than one step, and what is left out by the filter. */
 static void test_steps(void **state)
 {
@@ -594,8 +548,6 @@ int main(void)
         cmocka_unit_test(test_no_queue),
         cmocka_unit_test(test_orders),
         cmocka_unit_test(test_order_of_claimed),
-        cmocka_unit_test(test_redirect),
-        cmocka_unit_test(test_redirect_from_here),
         cmocka_unit_test(test_steps),
         cmocka_unit_test(test_stopped),
         cmocka_unit_test(test_stopped_backlog),
