@@ -53,6 +53,8 @@ static void assign(struct channel_opts *o, enum keyword_id id,
     case KEYWORD_ID_##word: o->word = v->text; o->word##_at = at; break;
 #define ADDRESS(word, ...)                                                               \
     case KEYWORD_ID_##word: o->word = v->text; o->word##_at = at; break;
+#define TEXT(word, ...)                                                                  \
+    case KEYWORD_ID_##word: o->word = v->text; o->word##_at = at; break;
 #define SERVERS(word, ...)                                                               \
     case KEYWORD_ID_##word:                                                              \
         memcpy(o->word, v->servers, sizeof o->word);                                     \
@@ -115,6 +117,7 @@ unsigned channel_opts_places(const struct channel_opts *o, enum keyword_id id,
 #define EITHER(word, ...)         case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
 #define HOST(word, ...)           case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
 #define ADDRESS(word, ...)        case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
+#define TEXT(word, ...)           case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
 #define SERVERS(word, ...)        case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
 #define DOMAINS(word, field, ...) case KEYWORD_ID_##word: at[n++] = o->field##_at; break;
 #define PERIODS(word, ...)        case KEYWORD_ID_##word: at[n++] = o->word##_at; break;
@@ -161,6 +164,7 @@ static bool holds(const struct channel_opts *o, const struct channel_opts *built
 #define EITHER(word, ...)  case KEYWORD_ID_##word: return o->word != 0;
 #define HOST(word, ...)    case KEYWORD_ID_##word: return o->word.len > 0;
 #define ADDRESS(word, ...) case KEYWORD_ID_##word: return o->word.len > 0;
+#define TEXT(word, ...)    case KEYWORD_ID_##word: return o->word.len > 0;
 #define SERVERS(word, ...) case KEYWORD_ID_##word: return o->nameserver_count > 0;
 #define DOMAINS(word, field, value, ...)                                                 \
     case KEYWORD_ID_##word: return o->field == value;
@@ -196,6 +200,13 @@ static void print_extensions(uint32_t bits, struct buf *out)
     }
 }
 
+/* A word with a blank in it was in quotes, and has none. */
+static void print_text(str text, struct buf *out)
+{
+    const char *quote = str_find(text, ' ') >= 0 ? "\"" : "";
+    buf_printf(out, " %s%.*s%s", quote, STR_ARG(text), quote);
+}
+
 /* Writes the arguments of a word that holds. */
 static void print_argument(const struct channel_opts *o, enum keyword_id id,
                            struct buf *out)
@@ -219,6 +230,8 @@ static void print_argument(const struct channel_opts *o, enum keyword_id id,
     case KEYWORD_ID_##word: buf_printf(out, " %.*s", STR_ARG(o->word)); break;
 #define ADDRESS(word, ...)                                                               \
     case KEYWORD_ID_##word: buf_printf(out, " %.*s", STR_ARG(o->word)); break;
+#define TEXT(word, ...)                                                                  \
+    case KEYWORD_ID_##word: print_text(o->word, out); break;
 #define SERVERS(word, ...)                                                               \
     case KEYWORD_ID_##word:                                                              \
         for (unsigned i = 0; i < o->nameserver_count; i++) {                             \

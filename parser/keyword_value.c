@@ -56,6 +56,13 @@ str keyword_wanted(const struct keyword *k, struct arena *a)
     case KEYWORD_KIND_AGES:
         return arena_printf(a, "up to %d numbers from 1 to %d, each above the one before",
                             KEYWORD_AGES_MAX, AGE_MAX);
+    case KEYWORD_KIND_TEXT:
+        return k->id == KEYWORD_ID_returnaddress
+                   ? STR("an address with a host, as postmaster@example.com")
+               : k->id == KEYWORD_ID_returnpersonal
+                   ? STR("a name of up to 100 ASCII characters, in quotes where it has "
+                         "blanks")
+                   : STR("the tag of a language, as de or en-GB");
     case KEYWORD_KIND_CHOICE:
     case KEYWORD_KIND_NOTHING:
         break;
@@ -266,6 +273,45 @@ static bool read_hidden(const struct keyword_reading *on, const struct ast_word 
     return true;
 }
 
+bool report_address_ok(str text)
+{
+    struct address address;
+    return address_parse(text, &address) == NULL && address.domain.len > 0 &&
+           address.route.len == 0;
+}
+
+bool report_name_ok(str text)
+{
+    bool good = text.len > 0 && text.len <= REPORT_NAME_MAX;
+    for (size_t i = 0; i < text.len; i++) {
+        good = good && text.ptr[i] >= ' ' && text.ptr[i] <= '~';
+    }
+    return good;
+}
+
+static bool language_tag_ok(str text)
+{
+    bool good = text.len > 0 && text.len <= LANGUAGE_TAG_MAX;
+    for (size_t i = 0; i < text.len; i++) {
+        good = good && (ascii_is_alnum(text.ptr[i]) || text.ptr[i] == '-');
+    }
+    return good;
+}
+
+static bool read_text(const struct keyword_reading *on, const struct ast_word *arg,
+                      struct keyword_value *v)
+{
+    enum keyword_id id = on->keyword->known->id;
+    v->text = arg->text;
+    bool good = id == KEYWORD_ID_returnaddress    ? report_address_ok(arg->text)
+                : id == KEYWORD_ID_returnpersonal ? report_name_ok(arg->text)
+                                                  : language_tag_ok(arg->text);
+    if (!good) {
+        bad_argument(on, arg, "keyword-range");
+    }
+    return good;
+}
+
 bool keyword_value_read(const struct keyword_reading *on, struct keyword_value *v)
 {
     const struct keyword *k = on->keyword->known;
@@ -288,6 +334,8 @@ bool keyword_value_read(const struct keyword_reading *on, struct keyword_value *
             return false;
         }
         return true;
+    case KEYWORD_KIND_TEXT:
+        return read_text(on, arg, v);
     case KEYWORD_KIND_CHANNEL:
     case KEYWORD_KIND_PROFILE:
         v->text = arg->text;

@@ -23,6 +23,12 @@ struct keyword_reading {
     struct diags *diags;
 };
 
+enum { REPORT_NAME_MAX = 100, LANGUAGE_TAG_MAX = 35 /* RFC 5646 4.4.1 */ };
+/* What notifications may come from: an address with a host, without a source route; a
+ * name, which stands in a header field as it is, of ASCII. */
+bool report_address_ok(str text);
+bool report_name_ok(str text);
+
 /* "a number from 1 to 65535": what the argument of k must be. A literal, or in a. */
 str keyword_wanted(const struct keyword *k, struct arena *a);
 /* Fills *v (all zero at first) from the arguments of a known keyword, which has as many

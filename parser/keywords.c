@@ -27,6 +27,8 @@ static const struct keyword KEYWORDS[] = {
     ROW(word, HOST, ONE, HONOURED, .group = in_group, .argument = arg, .text = meaning)
 #define ADDRESS(word, arg, in_group, meaning)                                            \
     ROW(word, ADDRESS, ONE, HONOURED, .group = in_group, .argument = arg, .text = meaning)
+#define TEXT(word, arg, in_group, meaning)                                               \
+    ROW(word, TEXT, ONE, HONOURED, .group = in_group, .argument = arg, .text = meaning)
 #define SERVERS(word, arg, in_group, meaning)                                            \
     ROW(word, SERVERS, ADDRESSES, HONOURED, .group = in_group, .argument = arg,          \
         .text = meaning)

@@ -128,6 +128,7 @@ enum keyword_kind {
     KEYWORD_KIND_POOL,    /* a pool of job_controller.cnf, resolved likewise */
     KEYWORD_KIND_HOST,    /* host name or [address] */
     KEYWORD_KIND_ADDRESS, /* IP literal */
+    KEYWORD_KIND_TEXT,    /* as its word wants it */
     KEYWORD_KIND_SERVERS, /* IP[@port]... */
     KEYWORD_KIND_DOMAINS, /* one or two host names */
     KEYWORD_KIND_PERIOD,  /* ISO 8601 */
@@ -147,6 +148,7 @@ enum keyword_id {
 #define POOL_OF(word, ...)    KEYWORD_ID_##word,
 #define HOST(word, ...)       KEYWORD_ID_##word,
 #define ADDRESS(word, ...)    KEYWORD_ID_##word,
+#define TEXT(word, ...)       KEYWORD_ID_##word,
 #define SERVERS(word, ...)    KEYWORD_ID_##word,
 #define DOMAINS(word, ...)    KEYWORD_ID_##word,
 #define PERIOD(word, ...)     KEYWORD_ID_##word,
@@ -240,6 +242,8 @@ struct keyword_ages {
  *   str daemon;            empty: none; "router": the official host
  *   str lastresort;        empty: none
  *   str interfaceaddress;  empty: any; else an IP literal
+ *   str language, returnaddress, returnpersonal;  empty: not given
+ *   bool env_to;
  *   struct keyword_periods urgentbackoff, normalbackoff, nonurgentbackoff;
  *   struct keyword_ages urgentnotices, normalnotices, nonurgentnotices;
  *   struct nameserver nameservers[];  unsigned nameserver_count;  0: the system's */
@@ -263,6 +267,9 @@ struct channel_opts {
     str word;                                                                            \
     struct span word##_at;
 #define ADDRESS(word, ...)                                                               \
+    str word;                                                                            \
+    struct span word##_at;
+#define TEXT(word, ...)                                                                  \
     str word;                                                                            \
     struct span word##_at;
 #define SERVERS(word, ...)                                                               \

@@ -278,10 +278,11 @@ static void text_write(struct report *r, str start)
     list_recipients(r, list);
     struct bounce b = {.recipients = list};
     fill_bounce(r, &b);
-    if (start.ptr != NULL) {
+    bool whole = start.len == body_size(job->body);
+    if (start.ptr != NULL) { /* no report shows what only the channel was to see */
+        start = str_from_pos(start, r->delivery->own_field);
         b.header = bounce_header(str_sub(start, 0, BOUNCE_HEADER_MAX), &b.header_cut);
-        b.content =
-            wants_content(r) && start.len == body_size(job->body) ? start : STR_NONE;
+        b.content = wants_content(r) && whole ? start : STR_NONE;
     }
     if (copy_of_copy(r, b.header)) {
         free(list);

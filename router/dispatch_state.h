@@ -18,6 +18,7 @@ struct delivery {
     const struct queue_entry *entry;
     struct job job;            /* while running and settled; recipients malloc'ed */
     struct body *overlay;      /* its body, for an entry with a header of its own */
+    size_t own_field;          /* octets of X-Envelope-to at its front */
     bool running;              /* between deliver() and job_done() */
     bool in_deliver;           /* deliver() has not returned */
     struct settling *settling; /* owned by dispatch_settle.c, freed by it */

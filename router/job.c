@@ -52,16 +52,47 @@ void delivery_add(struct delivery *d, bool claimed)
 
 /* --- starting --- */
 
-/* What is sent: the body, or what it becomes with the header of the entry. */
+/* The field that shows the recipient, if the channel wants it. One alone: nobody learns
+ * of others by it, who may be blind copies. */
+static str env_to_field(const struct delivery *d, char *out, size_t size)
+{
+    const struct channel *c = d->job.channel;
+    const struct queue_entry *e = d->entry;
+    if (c == NULL || !c->opts.env_to || e->recipient_count != 1) {
+        return STR("");
+    }
+    str address = e->recipients[0].address;
+    int n = snprintf(out, size, "X-Envelope-to: %.*s\r\n", STR_ARG(address));
+    for (size_t i = 0; i < address.len; i++) {
+        if (address.ptr[i] < ' ' || address.ptr[i] > '~') {
+            return STR(""); /* no header field can show it */
+        }
+    }
+    return n > 0 && (size_t)n < size ? str_n(out, (size_t)n) : STR("");
+}
+
+/* What is sent: the body, or what it becomes with the header of the entry, and with what
+ * the channel puts in front. */
 static struct body *delivery_body(struct delivery *d)
 {
+    char field[ADDRESS_PATH_MAX + 40];
     struct body *body = d->parcel->message->body;
     const struct queue_header *h = d->entry->header;
-    if (h == NULL) {
-        return body;
+    str own = env_to_field(d, field, sizeof field);
+    d->own_field = own.len;
+    if (own.len > 0) {
+        str rest = h != NULL ? body_part(h->text, 0) : STR("");
+        struct buf text;
+        buf_init(&text, own.len + rest.len);
+        check(buf_str(&text, own) && buf_str(&text, rest));
+        struct body *head = body_from_memory(text.data, text.len);
+        d->overlay = body_overlay(head, body, h != NULL ? h->replaces : 0);
+        body_unref(&head);
+        buf_free(&text);
+    } else if (h != NULL) {
+        d->overlay = body_overlay(h->text, body, h->replaces);
     }
-    d->overlay = body_overlay(h->text, body, h->replaces);
-    return d->overlay;
+    return d->overlay != NULL ? d->overlay : body;
 }
 
 static void job_fill(struct delivery *d, struct runtime *runtime)

@@ -1,11 +1,10 @@
 /* report_language: see report_language.h. */
 #include "router/report_language.h"
 
+#include "parser/keyword_value.h"
 #include "router/header_fields.h"
 #include "tables/access.h"
 #include "tables/mapping.h"
-
-enum { LANGUAGE_MAX = 35 }; /* RFC 5646 4.4.1 */
 
 /* --- what it is about --- */
 
@@ -70,16 +69,17 @@ static str first_tag(str value)
     while (n < value.len && (ascii_is_alnum(value.ptr[n]) || value.ptr[n] == '-')) {
         n++;
     }
-    return n <= LANGUAGE_MAX ? str_sub(value, 0, n) : STR("");
+    return n <= LANGUAGE_TAG_MAX ? str_sub(value, 0, n) : STR("");
 }
 
-static str language_of(str header)
+/* What its header says, else what the channel has for its mail. */
+static str language_of(const struct report_language *q)
 {
     static const char *const fields[] = {"Accept-Language", "Preferred-Language",
                                          "X-Accept-Language"};
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         struct header_field f;
-        str rest = header;
+        str rest = q->header;
         while (header_field_next(&rest, &f)) {
             str tag = str_ieq(f.name, str_from(fields[i])) ? first_tag(f.value) : STR("");
             if (tag.len > 0) {
@@ -87,7 +87,8 @@ static str language_of(str header)
             }
         }
     }
-    return STR("");
+    const struct channel *c = snapshot_channel(q->snapshot, q->source_channel);
+    return c != NULL ? c->opts.language : STR("");
 }
 
 /* --- asking --- */
@@ -95,11 +96,11 @@ static str language_of(str header)
 str report_language_probe(const struct report_language *q, struct arena *a)
 {
     const struct snapshot *s = q->snapshot;
-    return arena_printf(
-        a, "%.*s|%.*s|%.*s|%.*s|%.*s", STR_ARG(kinds_text(kinds_of(q), a)),
-        STR_ARG(access_escape(s, a, q->source_channel)), STR_ARG(language_of(q->header)),
-        STR_ARG(access_escape(s, a, q->sender)),
-        STR_ARG(access_escape(s, a, q->recipients[0].address)));
+    return arena_printf(a, "%.*s|%.*s|%.*s|%.*s|%.*s",
+                        STR_ARG(kinds_text(kinds_of(q), a)),
+                        STR_ARG(access_escape(s, a, q->source_channel)),
+                        STR_ARG(language_of(q)), STR_ARG(access_escape(s, a, q->sender)),
+                        STR_ARG(access_escape(s, a, q->recipients[0].address)));
 }
 
 static str ask(const struct report_language *q, struct arena *a, const char **why)

@@ -7,11 +7,12 @@
 void report_style(struct bounce *b, const struct queue_message *report,
                   const struct snapshot *s, const struct channel *c)
 {
-    (void)c;
     b->local_host = report_local_name(report, s);
     b->report_id = str_from(report->id);
-    b->from_address = s->options.return_address;
-    b->from_name = s->options.return_personal;
+    str address = c != NULL ? c->opts.returnaddress : STR_NONE;
+    str name = c != NULL ? c->opts.returnpersonal : STR_NONE;
+    b->from_address = address.len > 0 ? address : s->options.return_address;
+    b->from_name = name.len > 0 ? name : s->options.return_personal;
     b->hours = s->options.return_units == 1;
 }
 

@@ -166,6 +166,23 @@ static void lint_lmtp(struct compile *c, const struct channel *ch, bool reached)
     }
 }
 
+/* A field that would show recipients to each other is left out. Told once for each place
+ * where the word stands; *told: the last one. */
+static void lint_env_to(struct compile *c, const struct channel *ch, struct span *told)
+{
+    const struct channel_opts *o = &ch->opts;
+    bool again =
+        told->source == o->env_to_at.source && told->offset == o->env_to_at.offset;
+    if (o->env_to && !again && o->filesplit != FILESPLIT_SINGLE &&
+        ch->type != CHANNEL_PIPE) {
+        *told = o->env_to_at;
+        diag_warning(
+            c->diags, o->env_to_at, "env-to-not-single",
+            "mail for several recipients shows none of them in X-Envelope-to, as "
+            "each would see the others; say single, too");
+    }
+}
+
 /* A pipe that mail comes to, and nobody's program. */
 static void lint_pipe(struct compile *c, const struct channel *ch, bool reached)
 {
@@ -206,12 +223,14 @@ void lint_channels(struct compile *c, const struct leads *leads)
 {
     const bool *real = channels_with_real_hosts(c);
     const struct service **exposing = exposing_services(c);
+    struct span told = SPAN_NONE;
     for (unsigned i = 0; i < c->s->channel_count; i++) {
         const struct channel *ch = c->s->channels[i];
         lint_kind(c, ch, leads);
         lint_unreachable(c, ch, real, leads);
         lint_exposed(c, ch, exposing[i]);
         lint_client_settings(c, ch);
+        lint_env_to(c, ch, &told);
         bool reached = may_be_reached(ch, real, leads);
         lint_lmtp(c, ch, reached);
         lint_pipe(c, ch, reached);

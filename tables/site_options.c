@@ -1,5 +1,6 @@
 /* site_options: option.dat, and the built-in values of what it leaves open. */
 #include "base/address.h"
+#include "parser/keyword_value.h"
 #include "tables/alias.h"
 #include "tables/compile.h"
 #include "tables/forward.h"
@@ -101,10 +102,8 @@ static void read_received_domain(struct compile *c, const struct ast_option *o)
 static void read_return_address(struct compile *c, const struct ast_option *o)
 {
     struct site_options *out = &c->s->options;
-    struct address address;
     compile_once(c, &out->return_address_at, o);
-    const char *bad = address_parse(o->value, &address);
-    if (bad != NULL || address.domain.len == 0 || address.route.len > 0) {
+    if (!report_address_ok(o->value)) {
         diag_error(c->diags, o->value_at, "option-range",
                    "'RETURN_ADDRESS' needs an address with a host, as "
                    "postmaster@example.com");
@@ -116,14 +115,9 @@ static void read_return_address(struct compile *c, const struct ast_option *o)
 /* It stands in a header field, as it is. */
 static void read_return_personal(struct compile *c, const struct ast_option *o)
 {
-    enum { PERSONAL_MAX = 100 };
     struct site_options *out = &c->s->options;
-    bool good = o->value.len > 0 && o->value.len <= PERSONAL_MAX;
     compile_once(c, &out->return_personal_at, o);
-    for (size_t i = 0; i < o->value.len; i++) {
-        good = good && o->value.ptr[i] >= ' ' && o->value.ptr[i] <= '~';
-    }
-    if (!good) {
+    if (!report_name_ok(o->value)) {
         diag_error(c->diags, o->value_at, "option-range",
                    "'RETURN_PERSONAL' needs a name of up to 100 ASCII characters");
         return;

@@ -163,3 +163,53 @@ class Reports(RouterTest):
         self.assertEqual(report.get_payload()[1].get_payload()[0]['Reporting-MTA'],
                          'dns; mx.router.test')
         self.assertRegex(report['Message-ID'], '@mx.router.test>$')
+
+    def test_name_of_the_channel(self):
+        """Of the channel that the mail was queued to, for what it cannot deliver; of the one it
+        came from, for what was known when it came."""
+        router = self.site(
+            out='returnaddress out@router.test returnpersonal "The Way Out"',
+            incoming='returnpersonal Reception language de-AT',
+            options='RETURN_ADDRESS=mailer@router.test\n',
+            files=dict(TEXTS, aliases='all: ann, boss\n', **{
+                'languages/de/return_failed.txt': 'Leider nicht:\n\n%R',
+                'languages/de/return_delivered.txt': 'Angekommen:\n\n%R'}))
+        self.send('bad@far.test')
+        report = self.report(router)
+        sender = report['From'].addresses[0]
+        self.assertEqual((sender.display_name, sender.addr_spec),
+                         ('The Way Out', 'out@router.test'))
+        self.assertTrue(self.words(report).startswith('Leider nicht:'), self.words(report))
+        self.send('all@router.test', notify='SUCCESS')
+        report = self.parse(next(m for m in router.wait_mails(2, user='sue') if b'expanded' in m))
+        sender = report['From'].addresses[0]
+        self.assertEqual((sender.display_name, sender.addr_spec),
+                         ('Reception', 'mailer@router.test'))
+        self.assertTrue(self.words(report).startswith('Angekommen:'), self.words(report))
+
+    # --- X-Envelope-to ---
+
+    def envelope_fields(self, raw):
+        return email.message_from_bytes(raw).get_all('X-Envelope-to')
+
+    def test_envelope_to(self):
+        """Each sees itself, in front of all else, and reports show nothing of it."""
+        router = self.site(out='x_env_to single suppressfinal',
+                           rules=['old.test $U%far.test@tcp-out-daemon'])
+        self.send(['bob@far.test', 'blind@far.test', 'bad@far.test'], mail=' RET=FULL')
+        wait_until('both come', lambda: len(self.hop.received) == 2)
+        for _, to, raw, _ in self.hop.received:
+            self.assertEqual(self.envelope_fields(raw), to)
+            self.assertTrue(raw.startswith(b'X-Envelope-to: %s\r\nReceived: ' % to[0].encode()))
+        self.assertNotIn('X-Envelope-to', str(self.report(router)))
+
+    def test_envelope_to_of_several(self):
+        router = self.site(out='x_env_to')
+        self.send(['bob@far.test', 'blind@far.test'])
+        self.send('bob@far.test', body='From: <sue>\r\nSubject: one\r\n\r\nx\r\n')
+        wait_until('both come', lambda: len(self.hop.received) == 2)
+        for _, to, raw, _ in self.hop.received:
+            self.assertEqual(self.envelope_fields(raw), to if len(to) == 1 else None)
+        single = next(raw for _, to, raw, _ in self.hop.received if len(to) == 1)
+        self.assertEqual(email.message_from_bytes(single)['From'], '<sue@router.test>')
+        self.quiet(router)
