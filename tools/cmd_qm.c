@@ -51,6 +51,7 @@ static int run_queue(struct qm *qm, const struct qm_line *line, const char *name
     return cmd_queue(&in);
 }
 
+/* What is held has its column in any case. */
 static int run_summarize(struct qm *qm, const struct qm_line *line)
 {
     struct qm_line plain = *line;
@@ -58,7 +59,7 @@ static int run_summarize(struct qm *qm, const struct qm_line *line)
 
     if (line->qualifier_count == 1 && !line->qualifiers[0].value &&
         qm_find(line->qualifiers[0].name, names) == 0) {
-        plain.qualifier_count = 0; /* what is held has its column in any case */
+        plain.qualifier_count = 0;
     }
     return run_queue(qm, &plain, "summarize", false);
 }
@@ -80,125 +81,51 @@ static int run_start(struct qm *qm, const struct qm_line *line)
 
 /* ---- messages by number ---------------------------------------------------------- */
 
-struct acting {
-    const char *name;    /* "queue delete" */
-    const char *channel; /* only entries of it; NULL: any */
-    int (*run)(struct queueing *q);
-    bool by_id; /* the command takes an id, no filter */
-    int code;
-    unsigned done;
-};
-
-static bool act_one(struct qm *qm, unsigned number, const struct qm_numbered *e,
-                    void *arg)
-{
-    struct acting *a = arg;
-    struct invocation in = *qm->in;
-    char entry[16], id[QUEUE_ID_MAX];
-    char *words[] = {id};
-
-    if (a->channel && number > 0 && !str_ieq(str_from(a->channel), e->channel)) {
-        return true;
-    }
-    memcpy(id, e->id, sizeof id);
-    snprintf(entry, sizeof entry, "%u", e->position);
-    in.options.queue.entry = number > 0 ? entry : NULL;
-    struct queueing q = qm_queueing(qm, &in, a->name);
-    if (a->by_id) {
-        q.words = words;
-        q.word_count = 1;
-    } else {
-        q.filter = (struct queue_filter){.number = e->number,
-                                         .channel = number > 0 ? e->channel
-                                                               : str_from(a->channel),
-                                         .host = e->host.len > 0 ? e->host : STR_NONE};
-        printf("%s: ", e->id);
-        fflush(stdout);
-    }
-    int code = a->run(&q);
-    a->code = code > a->code ? code : a->code;
-    a->done++;
-    return code != TOOL_USAGE;
-}
-
-/* -all: those of the last directory; -channel=: of them, those of a channel. */
-static bool acting_read(struct acting *a, const struct qm_line *line, bool *all)
-{
-    static const char *const names[] = {"all", "channel", "log", NULL};
-
-    for (unsigned i = 0; i < line->qualifier_count; i++) {
-        const char *value = line->qualifiers[i].value;
-        int at = qm_find(line->qualifiers[i].name, names);
-        if (a->by_id || at < 0 || (value != NULL) != (at == 1)) {
-            fprintf(stderr, "qm: %s does not take -%.*s\n", a->name + strlen("queue "),
-                    STR_ARG(line->qualifiers[i].name));
-            return false;
-        }
-        *all = *all || at == 0;
-        a->channel = at == 1 ? value : a->channel;
-    }
-    if (*all == (line->word_count > 1)) {
-        fprintf(stderr, "qm: %s takes numbers of the last directory (1,3-5), ids%s\n",
-                a->name + strlen("queue "), a->by_id ? "" : ", or -all");
-        return false;
-    }
-    return true;
-}
-
-static int act(struct qm *qm, const struct qm_line *line, struct acting a)
-{
-    bool all = false;
-    char range[48];
-
-    if (!acting_read(&a, line, &all)) {
-        return TOOL_USAGE;
-    }
-    if (all) {
-        if (qm->last.n == 0) {
-            fputs("qm: the last directory was empty, or there was none\n", stderr);
-            return TOOL_NO;
-        }
-        snprintf(range, sizeof range, "1-%zu", qm->last.n);
-        qm_choose(qm, range, act_one, &a);
-    }
-    for (unsigned i = 1; i < line->word_count; i++) {
-        if (!qm_choose(qm, line->words[i], act_one, &a)) {
-            return a.code > TOOL_NO ? a.code : TOOL_USAGE;
-        }
-    }
-    return a.done > 0 ? a.code : TOOL_NO;
-}
-
 static int run_hold(struct qm *qm, const struct qm_line *line)
 {
-    return act(qm, line, (struct acting){.name = "queue hold", .run = queue_act});
+    return qm_act(qm, line, &(struct qm_action){"queue hold", queue_act, false});
 }
 
 static int run_release(struct qm *qm, const struct qm_line *line)
 {
-    return act(qm, line, (struct acting){.name = "queue release", .run = queue_act});
+    return qm_act(qm, line, &(struct qm_action){"queue release", queue_act, false});
 }
 
 static int run_return(struct qm *qm, const struct qm_line *line)
 {
-    return act(qm, line, (struct acting){.name = "queue return", .run = queue_act});
+    return qm_act(qm, line, &(struct qm_action){"queue return", queue_act, false});
 }
 
 static int run_delete(struct qm *qm, const struct qm_line *line)
 {
-    return act(qm, line, (struct acting){.name = "queue delete", .run = queue_act});
+    return qm_act(qm, line, &(struct qm_action){"queue delete", queue_act, false});
 }
 
 static int run_history(struct qm *qm, const struct qm_line *line)
 {
-    return act(qm, line,
-               (struct acting){.name = "queue show", .run = queue_show, .by_id = true});
+    return qm_act(qm, line, &(struct qm_action){"queue show", queue_show, true});
 }
 
 static int run_read(struct qm *qm, const struct qm_line *line)
 {
-    return act(qm, line,
-               (struct acting){.name = "queue read", .run = queue_read, .by_id = true});
+    return qm_act(qm, line, &(struct qm_action){"queue read", queue_read, true});
+}
+
+/* PMDF starts the channel's program at once: here what waits becomes due. */
+static int run_run(struct qm *qm, const struct qm_line *line)
+{
+    struct invocation in = *qm->in;
+
+    if (!no_qualifiers(line, "run")) {
+        return TOOL_USAGE;
+    }
+    if (line->word_count != 2) {
+        fputs("qm: run takes one channel\n", stderr);
+        return TOOL_USAGE;
+    }
+    struct queueing q = qm_queueing(qm, &in, "queue retry");
+    q.filter.channel = str_from(line->words[1]);
+    return queue_act(&q);
 }
 
 /* ---- the rest -------------------------------------------------------------------- */
@@ -232,23 +159,24 @@ static const struct {
     int (*run)(struct qm *qm, const struct qm_line *line);
     const char *arguments, *text; /* run NULL: what to use in its place */
 } rows[] = {
-    {NULL, "", "pointsman queue hold --from PATTERN; qm top shows what there is much of"},
+    {qm_clean, "-env_from=S [-delete -min_length=] [C]",
+     "hold or delete what has S in its sender"},
     {NULL, "", "pointsman status"},
     {run_date, "", "the time"},
-    {run_delete, "N,N-N|ID|-all [-channel=C]", "remove; nobody is told"},
-    {run_directory, "[C] [-held -from= -to= -match= -total]", "number what is queued"},
+    {run_delete, "N,N-N|ID|-all [-channel= -confirm -nolog]", "remove; nobody is told"},
+    {run_directory, "[C] [-held -from= -to= -match=or -total]", "number what is queued"},
     {run_exit, "", "leave"},
     {run_held, "[C]", "directory -held"},
-    {qm_help, "", "this text"},
-    {run_history, "N|ID", "all about it, with each attempt"},
-    {run_hold, "N|ID|-all [-channel=C]", "set aside until released"},
+    {qm_help, "[COMMAND]", "this text"},
+    {run_history, "N|ID|-all", "all about it, with each attempt"},
+    {run_hold, "as delete", "set aside until released"},
     {NULL, "", "pointsman queue summarize, whose column 'active' tells what runs"},
     {NULL, "", "pointsman queue directory CHANNEL, or queue top host"},
     {run_exit, "", "leave"},
-    {run_read, "N|ID", "the message as it would leave"},
-    {run_release, "N|ID|-all [-channel=C]", "what is held becomes due"},
-    {run_return, "N|ID|-all [-channel=C]", "back to the sender"},
-    {NULL, "", "pointsman queue retry --channel CHANNEL"},
+    {run_read, "N|ID|-all", "the message as it would leave"},
+    {run_release, "as delete", "what is held becomes due"},
+    {run_return, "as delete", "back to the sender"},
+    {run_run, "C", "what waits on the channel becomes due"},
     {run_start, "C", "deliveries of the channel go on"},
     {run_stop, "C", "no deliveries of the channel, also after a restart"},
     {run_summarize, "", "by channel"},
@@ -256,13 +184,43 @@ static const struct {
     {NULL, "", "nothing: there is one store, not files and a database"},
 };
 
+/* The row that the word names; -1 after saying that there is none. */
+static int row_named(const char *word)
+{
+    int at = qm_find(str_from(word), names);
+
+    if (at < 0) {
+        fprintf(stderr, "qm: %s '%s'; try help\n",
+                at == -2 ? "several commands begin with" : "there is no command", word);
+    }
+    return at < 0 ? -1 : at;
+}
+
+static void help_row(int at)
+{
+    if (rows[at].run) {
+        printf("%-10s %-45s %s\n", names[at], rows[at].arguments, rows[at].text);
+    } else {
+        printf("%-10s is not here; use %s\n", names[at], rows[at].text);
+    }
+}
+
 static int qm_help(struct qm *qm, const struct qm_line *line)
 {
     (void)qm;
-    (void)line;
-    for (size_t i = 0; names[i]; i++) {
+    if (!no_qualifiers(line, "help")) {
+        return TOOL_USAGE;
+    }
+    for (unsigned i = 1; i < line->word_count; i++) {
+        int at = row_named(line->words[i]);
+        if (at < 0) {
+            return TOOL_USAGE;
+        }
+        help_row(at);
+    }
+    for (int i = 0; line->word_count == 1 && names[i]; i++) {
         if (rows[i].run) {
-            printf("%-10s %-40s %s\n", names[i], rows[i].arguments, rows[i].text);
+            help_row(i);
         }
     }
     return TOOL_OK;
@@ -275,11 +233,8 @@ static int run_words(struct qm *qm, char *const *words, unsigned count)
     if (!qm_line_read(qm->arena, words, count, &line)) {
         return TOOL_USAGE;
     }
-    int at = line.word_count > 0 ? qm_find(str_from(line.words[0]), names) : -1;
+    int at = row_named(line.word_count > 0 ? line.words[0] : "");
     if (at < 0) {
-        fprintf(stderr, "qm: %s '%s'; try help\n",
-                at == -2 ? "several commands begin with" : "there is no command",
-                line.word_count > 0 ? line.words[0] : "");
         return TOOL_USAGE;
     }
     if (!rows[at].run) {

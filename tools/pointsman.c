@@ -53,13 +53,18 @@ static bool arguments_fit(const struct invocation *in)
     return false;
 }
 
-bool tool_colour(FILE *stream)
+bool tool_screen(FILE *stream)
 {
     const char *term = getenv("TERM");
+
+    return isatty(fileno(stream)) && term && strcmp(term, "dumb") != 0;
+}
+
+bool tool_colour(FILE *stream)
+{
     const char *no_color = getenv("NO_COLOR");
 
-    return isatty(fileno(stream)) && (!no_color || !*no_color) && term &&
-           strcmp(term, "dumb") != 0;
+    return tool_screen(stream) && (!no_color || !*no_color);
 }
 
 int cmd_version(const struct invocation *in)

@@ -51,6 +51,19 @@ typedef bool (*qm_chosen_fn)(struct qm *qm, unsigned number, const struct qm_num
                              void *arg);
 bool qm_choose(struct qm *qm, const char *word, qm_chosen_fn fn, void *arg);
 
+/* --- qm_act.c --- */
+
+/* A command of `queue` that is asked for one message after the other. */
+struct qm_action {
+    const char *name; /* "queue delete" */
+    int (*run)(struct queueing *q);
+    bool shows; /* a message, by its id; else it changes what a filter says */
+};
+/* For the numbers, ids and qualifiers of the line. Returns the worst exit code. */
+int qm_act(struct qm *qm, const struct qm_line *line, const struct qm_action *action);
+/* Holds or deletes what has such a sender. */
+int qm_clean(struct qm *qm, const struct qm_line *line);
+
 /* --- qm_directory.c --- */
 
 int qm_directory(struct qm *qm, const struct qm_line *line, bool held);

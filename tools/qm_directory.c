@@ -51,10 +51,10 @@ static void list_one(const struct queue_seen *e, void *arg)
 /* Fills the options that `queue directory` has from PMDF's qualifiers. */
 static bool options_read(const struct qm_line *line, struct tool_options *o, bool *total)
 {
-    static const char *const names[] = {"held",     "from",           "to",
-                                        "match",    "envelope",       "total",
-                                        "database", "directory_tree", NULL};
-    enum { HELD, FROM, TO, MATCH, ENVELOPE, TOTAL, DATABASE, TREE };
+    static const char *const names[] = {
+        "held",     "from",           "to",     "match",   "envelope", "total",
+        "database", "directory_tree", "noheld", "nototal", NULL};
+    enum { HELD, FROM, TO, MATCH, ENVELOPE, TOTAL, DATABASE, TREE, NOHELD, NOTOTAL };
 
     for (unsigned i = 0; i < line->qualifier_count; i++) {
         const char *value = line->qualifiers[i].value;
@@ -70,11 +70,12 @@ static bool options_read(const struct qm_line *line, struct tool_options *o, boo
                     STR_ARG(line->qualifiers[i].name), value ? "=..." : "");
             return false;
         }
-        o->queue.held = o->queue.held || at == HELD;
+        o->queue.held = at == HELD || (o->queue.held && at != NOHELD);
         o->queue.from = at == FROM ? value : o->queue.from;
         o->queue.to = at == TO ? value : o->queue.to;
         o->queue.match = at == MATCH ? value : o->queue.match;
-        *total = *total || at == TOTAL; /* the envelope is always shown */
+        *total = at == TOTAL || (*total && at != NOTOTAL);
+        /* the envelope is always shown */
     }
     return true;
 }

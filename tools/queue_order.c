@@ -188,8 +188,10 @@ static int order_end(struct ordering *o, bool good)
     queue_progress_close(&o->progress);
     if (good && o->q->in->options.json) {
         print_json(o);
-    } else if (good) {
+    } else if (good && !o->q->quiet) {
         print_text(o);
+    } else if (good) {
+        ;
     } else if (o->ended || o->changed > 0) {
         fprintf(stderr, "pointsman: %s: %s%llu entries %s before that\n", o->q->name,
                 o->ended ? "interrupted; " : "", (unsigned long long)o->changed,

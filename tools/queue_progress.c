@@ -3,9 +3,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "base/clock.h"
+#include "tools/tool.h"
 
 enum { PERIOD_MS = 500 };
 
@@ -26,7 +26,7 @@ void queue_progress_begin(struct queue_progress *p)
 
     interrupted = 0;
     *p = (struct queue_progress){.shown_ms = clock_now_ms(&clock_system),
-                                 .terminal = isatty(STDERR_FILENO) == 1};
+                                 .terminal = tool_screen(stderr)};
     sigemptyset(&act.sa_mask);
     for (size_t i = 0; i < QUEUE_PROGRESS_SIGNALS; i++) {
         sigaction(signals[i], NULL, &p->before[i]);

@@ -95,7 +95,8 @@ int queue_read(struct queueing *q)
     }
     int64_t position = o->queue.entry ? (int64_t)entry : -1;
     if (!queue_copy(q->directory, number, position, put, &g, reason, sizeof reason)) {
-        fprintf(stderr, "pointsman: %s: %s: %s\n", q->name, q->words[0], reason);
+        fprintf(stderr, "pointsman: %s: %s: %.*s\n", q->name, q->words[0],
+                STR_ARG(text_plain(q->arena, str_from(reason))));
         return TOOL_NO;
     }
     if (g.shown) {

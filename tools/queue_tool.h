@@ -17,6 +17,7 @@ struct queueing {
     const char *directory;
     int64_t now_ms;
     struct queue_filter filter;
+    bool quiet;   /* what went well is not told */
     char **words; /* behind the command's name */
     int word_count;
 };

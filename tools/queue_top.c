@@ -1,15 +1,18 @@
 /* queue_top: what the queue is full of: the channels, next hops, senders and reasons with
  * the most entries. On a terminal again and again, until it is interrupted. */
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "tools/queue_progress.h"
 #include "tools/queue_tool.h"
 #include "tools/tally.h"
 #include "tools/text.h"
 
 enum {
     SHOWN = 10,
+    ROWS = 24, /* of a terminal that does not say */
     PERIOD_MS = 2000,
     PLACES = 65536,
     REST = 4 /* looking takes at most one part in so many of the time */
@@ -20,6 +23,7 @@ static const char *const names[DIMENSIONS] = {"channel", "host", "sender", "reas
 
 struct top {
     struct queueing *q;
+    unsigned shown; /* of each dimension */
     bool wanted[DIMENSIONS];
     struct tally tallies[DIMENSIONS];
     uint64_t entries, held, active;
@@ -44,7 +48,7 @@ static void count_row(const struct queue_row *row, void *arg)
 static void print_text(struct top *t, enum dimension d)
 {
     struct tally_text best[SHOWN];
-    unsigned n = tally_best(&t->tallies[d], best, SHOWN);
+    unsigned n = tally_best(&t->tallies[d], best, t->shown);
 
     printf("\n%9s  %s\n", "entries", names[d]);
     for (unsigned i = 0; i < n; i++) {
@@ -61,7 +65,7 @@ static void print_text(struct top *t, enum dimension d)
 static void print_json(const struct top *t, enum dimension d)
 {
     struct tally_text best[SHOWN];
-    unsigned n = tally_best(&t->tallies[d], best, SHOWN);
+    unsigned n = tally_best(&t->tallies[d], best, t->shown);
 
     for (unsigned i = 0; i < n; i++) {
         struct record out;
@@ -93,17 +97,36 @@ static void print_all(struct top *t)
     }
 }
 
-static bool look(struct top *t, bool clear)
+/* As much as a screen holds: a heading, and for each dimension an empty line, another
+ * heading, and perhaps a line behind it. */
+static void fit(struct top *t)
+{
+    struct winsize size = {0};
+    int wanted = 0;
+
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_row == 0) {
+        size.ws_row = ROWS;
+    }
+    for (int d = 0; d < DIMENSIONS; d++) {
+        wanted += t->wanted[d];
+    }
+    int room = (size.ws_row - 2) / wanted - 3;
+    t->shown = room < 1 ? 1 : room > SHOWN ? SHOWN : (unsigned)room;
+}
+
+static bool look(struct top *t, bool screen)
 {
     struct arena_mark mark = arena_mark(t->q->arena);
     char reason[QUEUE_REASON_MAX];
     bool good = queue_walk(t->q->directory, count_row, t, reason, sizeof reason);
 
     if (good) {
-        if (clear) {
-            fputs("\033[H\033[J", stdout);
+        if (screen) { /* anew; a line that is too long ends at the edge */
+            fit(t);
+            fputs("\033[H\033[J\033[?7l", stdout);
         }
         print_all(t);
+        fputs(screen ? "\033[?7h" : "", stdout);
         fflush(stdout);
     } else {
         queue_complain(t->q, reason);
@@ -146,26 +169,38 @@ static bool dimensions_read(struct top *t)
     return true;
 }
 
+/* Again and again, until a signal comes. */
+static int look_on(struct top *t)
+{
+    struct queue_progress signals;
+    bool good = true;
+
+    queue_progress_begin(&signals);
+    while (good && !queue_progress_interrupted()) {
+        int64_t begun_ms = clock_now_ms(&clock_system);
+        good = look(t, true);
+        int64_t took_ms = clock_now_ms(&clock_system) - begun_ms;
+        if (good && !queue_progress_interrupted()) {
+            rest(took_ms * REST > PERIOD_MS ? took_ms * REST : PERIOD_MS);
+        }
+    }
+    queue_progress_close(&signals);
+    return good ? TOOL_OK : TOOL_USAGE;
+}
+
 int queue_top(struct queueing *q)
 {
-    struct top t = {.q = q};
+    struct top t = {.q = q, .shown = SHOWN};
     bool once = q->in->options.queue.once;
 
     if (!dimensions_read(&t)) {
         return TOOL_USAGE;
     }
-    if (!once && (q->in->options.json || !isatty(STDOUT_FILENO))) {
+    if (once) {
+        return look(&t, false) ? TOOL_OK : TOOL_USAGE;
+    }
+    if (q->in->options.json || !tool_screen(stdout)) {
         return queue_complain(q, "this is no terminal: --once is wanted");
     }
-    for (;;) {
-        int64_t begun_ms = clock_now_ms(&clock_system);
-        if (!look(&t, !once)) {
-            return TOOL_USAGE;
-        }
-        if (once) {
-            return TOOL_OK;
-        }
-        int64_t took_ms = clock_now_ms(&clock_system) - begun_ms;
-        rest(took_ms * REST > PERIOD_MS ? took_ms * REST : PERIOD_MS);
-    }
+    return look_on(&t);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "tools/text.h"
 
 /* ---- options ------------------------------------------------------------------- */
 
@@ -144,7 +145,8 @@ bool queue_id_word(const struct queueing *q, const char *word, uint64_t *number)
 
 int queue_complain(const struct queueing *q, const char *reason)
 {
-    fprintf(stderr, "pointsman: %s: %s\n", q->name, reason);
+    fprintf(stderr, "pointsman: %s: %.*s\n", q->name,
+            STR_ARG(text_plain(q->arena, str_from(reason))));
     return TOOL_USAGE;
 }
 

@@ -10,8 +10,8 @@ static bool is_blank(char c)
  * what follows, so that it reads as what it is not. */
 static bool is_harmful(uint32_t code)
 {
-    return code < ' ' || (code >= 0x7f && code < 0xa0) || code == 0x200e ||
-           code == 0x200f || (code >= 0x2028 && code <= 0x202e) ||
+    return code < ' ' || (code >= 0x7f && code < 0xa0) || code == 0x61c ||
+           code == 0x200e || code == 0x200f || (code >= 0x2028 && code <= 0x202e) ||
            (code >= 0x2066 && code <= 0x2069);
 }
 

@@ -124,7 +124,9 @@ int cmd_help(const struct invocation *in);
 
 /* Prints the help text of a command. */
 void command_usage(const struct command *c);
-/* True when `stream` is a terminal that may be coloured (NO_COLOR unset). */
+/* True when `stream` is a terminal that takes control sequences. */
+bool tool_screen(FILE *stream);
+/* True when it is one that may be coloured (NO_COLOR unset). */
 bool tool_colour(FILE *stream);
 
 #endif

@@ -276,6 +276,11 @@ class Router:
         return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               timeout=60, text=True, **options)
 
+    def tool_bytes(self, *arguments):
+        """Its standard output alone, as it is."""
+        return subprocess.run([TOOL, '-c', self.conf] + list(arguments), stdout=subprocess.PIPE,
+                              timeout=60).stdout
+
 
 class RouterTest(unittest.TestCase):
     """A test case whose routers and peers are ended with it."""

@@ -1,10 +1,19 @@
 """A router for the tests of the queue's tool: one next hop that works, one where nobody
 listens, one that waits for a word before it answers the end of a message."""
+import fcntl
 import json
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import termios
 import threading
+import time
 
 import kit
-from harness import RouterTest, free_port, wait_until
+from harness import TOOL, RouterTest, free_port, wait_until
 from peers import Aiosmtpd, Scripted
 
 RULES = ['router.test $U%router.test@router.test', 'good.test $U%$D@tcp-good',
@@ -24,6 +33,52 @@ class Waiting(Scripted):
         if verb == '.':
             self.go.wait(15)
         return super().answer(connection, verb, line)
+
+
+class Terminal:
+    """The tool on a terminal of so many rows and columns."""
+
+    def __init__(self, conf, *arguments, rows=24, columns=80, term='xterm'):
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack('HHHH', rows, columns, 0, 0))
+        self.process = subprocess.Popen(
+            [TOOL, '-c', conf] + list(arguments), stdin=slave, stdout=slave, stderr=slave,
+            start_new_session=True, env=dict(os.environ, TERM=term),
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        os.close(slave)
+        self.text = b''
+
+    def read(self, seconds):
+        """More of what comes within that time; False when there is none."""
+        try:
+            if not select.select([self.master], [], [], seconds)[0]:
+                return False
+            piece = os.read(self.master, 65536)
+        except OSError:  # the other end is closed
+            return False
+        self.text += piece
+        return piece != b''
+
+    def wait(self, pattern, seconds=20):
+        """What was written up to the end of the pattern, which is taken away."""
+        end = time.monotonic() + seconds
+        while True:
+            found = re.search(pattern, self.text)
+            if found:
+                seen, self.text = self.text[:found.end()], self.text[found.end():]
+                return seen
+            if time.monotonic() > end or not self.read(end - time.monotonic()):
+                raise AssertionError('%r not in %r' % (pattern, self.text))
+
+    def type(self, text):
+        os.write(self.master, text.encode())
+
+    def end(self, seconds=30):
+        """The exit code; all that was not waited for is in text."""
+        while self.read(seconds):
+            pass
+        os.close(self.master)
+        return self.process.wait(seconds)
 
 
 class QueueTest(RouterTest):
@@ -63,6 +118,15 @@ class QueueTest(RouterTest):
         """So many messages are at the hop that waits."""
         wait_until('messages at the slow hop',
                    lambda: [v for v, _ in self.slow.seen].count('DATA') >= count)
+
+    def on_terminal(self, *arguments, **options):
+        return Terminal(self.it.conf, *arguments, **options)
+
+    def terminal(self, *arguments):
+        """What the tool writes to a terminal, as bytes."""
+        terminal = self.on_terminal(*arguments)
+        terminal.end()
+        return terminal.text.replace(b'\r\n', b'\n')
 
     def tool(self, code, *arguments):
         done = self.it.tool(*arguments)

@@ -1,7 +1,7 @@
 """`pointsman queue` for looking: summarize, directory, show, read, top; beside the daemon and
 without it, and with contents that somebody wrote who means no good."""
 import os
-import pty
+import re
 import subprocess
 
 import kit
@@ -10,25 +10,6 @@ from queue_site import SUE, QueueTest
 
 
 class Looking(QueueTest):
-    def terminal(self, *arguments):
-        """What the tool writes to a terminal, as bytes."""
-        master, slave = pty.openpty()
-        process = subprocess.Popen([TOOL, '-c', self.it.conf] + list(arguments), stdout=slave,
-                                   stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-        os.close(slave)
-        text = b''
-        try:
-            while True:
-                piece = os.read(master, 65536)
-                if not piece:
-                    break
-                text += piece
-        except OSError:
-            pass
-        os.close(master)
-        process.wait(20)
-        return text.replace(b'\r\n', b'\n')
-
     def raw(self, *arguments):
         return subprocess.run([TOOL, '-c', self.it.conf] + list(arguments), check=True,
                               stdout=subprocess.PIPE, timeout=30).stdout
@@ -189,6 +170,36 @@ class Looking(QueueTest):
         os.remove(self.it.path('queue', 'bodies', self.json('show', ident)[0]['body_file']))
         self.assertIn('cannot open', self.queue(1, 'read', ident))
         self.assertIn(ident, self.queue(0, 'show', ident))
+
+    # --- JSON ---
+
+    def documented(self):
+        """Command -> its members in order, as docs/queue.md has them."""
+        path = os.path.join(os.path.dirname(__file__), '..', '..', 'docs', 'queue.md')
+        with open(path) as file:
+            table = file.read().split('### JSON')[1].split('### Orders')[0]
+        members = {}
+        for line in table.splitlines():
+            cells = [c.strip() for c in line.split(' | ')]
+            if len(cells) == 3 and '`' in cells[0]:
+                members[cells[0].strip('| ')] = re.findall(r'`(\w+)`', re.sub(r'\([^)]*\)', '', cells[2]))
+        return members
+
+    def test_members_are_documented(self):
+        self.begin()
+        ident = self.send('joe@dead.test')
+        wanted = self.documented()
+        message, = self.json('show', ident)
+        seen = {'`show`': message, '`show`: `entries`': message['entries'][0],
+                '`show`: `recipients`': message['entries'][0]['recipients'][0],
+                '`show`: `history`': message['history'][0],
+                '`summarize`': self.json('summarize')[0], '`directory`': self.entries()[0],
+                '`top --once`': self.json('top', '--once')[0],
+                '`backup`': self.json('backup', self.it.path('copy'))[0],
+                '`hold` and the other orders, `stop`, `start`': self.json('hold', ident)[0]}
+        self.assertEqual({k: list(v) for k, v in seen.items()},
+                         {k: v for k, v in wanted.items() if k != '`check`'})
+        self.assertEqual(list(self.json('stop', 'tcp_good')[0]), list(self.json('start', 'tcp_good')[0]))
 
     # --- what others wrote ---
 

@@ -220,14 +220,45 @@ class Orders(QueueTest):
         self.qm('dir\nreturn %s\n' % idents[5])
         self.it.find_mail(b'subject 5', 'sue')
 
+    def test_qm_qualifiers(self):
+        self.begin()
+        idents = [self.send('u%d@dead.test' % i) for i in range(5)]
+        self.assertIn('hold %s (1, tcp_dead)? [y/N] hold %s (2, tcp_dead)? [y/N] %s: 1 of 1 entry held\n'
+                      'hold %s (3' % (idents[0], idents[1], idents[1], idents[2]),
+                      self.qm('dir\nhold -confirm -all\n\ny\nq\n'))
+        self.assertEqual(self.ids('--held'), [idents[1]])
+        self.assertRegex(self.qm('dir -held\nrelease -nolog -noconfirm 1\n'), r'octets\n$')
+        self.wait(idents[1], 'waiting')
+        self.assertEqual(self.qm('dir -held -noheld -total -nototal -envelope\n').count('tcp_dead'), 5)
+        text = self.qm('dir\nhistory -all\nread -content_only 1\n')
+        self.assertEqual(text.count('\nmessage  '), 5)
+        self.assertIn('several', self.qm('help h\n', 2))
+        self.assertRegex(self.qm('help hold jobs\n'), r'^hold .*\njobs .*is not here; use')
+        self.qm('run tcp_dead\n')
+        wait_until('another attempt',
+                   lambda: self.json('show', idents[4])[0]['entries'][0]['attempts'] == 2)
+        self.qm('clean -env_from=SUE@router -min_length=5 tcp_dead\n')
+        self.assertEqual(len(self.ids('--held')), 5)
+        self.qm('clean -env_from=sue@router -min=5 tcp_good\n', 1)
+        self.qm('clean -env_from=sue@router -min=5 -delete\n')
+        self.empty()
+
+    def test_qm_returns(self):
+        self.begin()
+        self.send('u5@dead.test', subject='subject 5')
+        self.qm('dir\nreturn 1\n')
+        self.it.find_mail(b'subject 5', 'sue')
+
     def test_qm_mistakes(self):
         self.begin()
         self.send('joe@dead.test')
         for text, said in (('h', 'several commands begin with'), ('frob', 'there is no command'),
-                           ('clean', 'is not here; use'), ('delete', 'takes numbers'),
+                           ('jobs', 'is not here; use'), ('clean', 'clean wants -env_from='),
+                           ('clean -env_from=sue', 'of 24 octets or more'), ('clean -subject=x', 'at the sender only'),
+                           ('read -log 1', 'does not take -log'), ('run', 'takes one channel'), ('help frob', 'no command'), ('delete', 'takes numbers'),
                            ('delete 1', 'has 0 numbers'), ('dir\ndelete 2', 'has 1 numbers'),
                            ('dir\ndelete 1 -all', 'takes numbers'), ('dir -database', 'one store'),
-                           ('dir -owner=x', 'not -owner'), ('delete -confirm 1', 'does not take'),
+                           ('dir -owner=x', 'not -owner'), ('delete -confirm=x 1', 'does not take'),
                            ('dir "x', 'a quote is not closed'), ('sum -x', 'does not take -x')):
             self.assertIn(said, self.qm(text + '\n', 2), text)
         self.assertEqual(len(self.ids()), 1)
