@@ -4,6 +4,7 @@
 #include "channels/pipe.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,10 +52,41 @@ static void check_program(const struct pipe_command *p, struct diags *d)
     arena_free(&a);
 }
 
+/* That USER is the one asked for was seen to; but when root did not start us, we are
+ * whoever did. False: that was said. */
+static bool check_user(const struct snapshot *s, const struct channel *c, struct diags *d)
+{
+    struct passwd user, *found = NULL;
+    char texts[4096];
+    if (c->type != CHANNEL_PIPE || c->opts.user.len == 0 ||
+        !str_eq(c->opts.user, s->options.user)) {
+        return true; /* where it is another one, somebody has allowed that */
+    }
+    struct arena *a = arena_new();
+    int error =
+        getpwnam_r(arena_str(a, c->opts.user).ptr, &user, texts, sizeof texts, &found);
+    arena_free(&a);
+    if (found != NULL && user.pw_uid == geteuid()) {
+        return true;
+    }
+    diag_error(d, c->opts.user_at, "pipe-user",
+               "programs of '%.*s' would run as user number %u, not as '%.*s'%s%s",
+               STR_ARG(c->name), (unsigned)geteuid(), STR_ARG(c->opts.user),
+               error != 0 ? ": " : "", error != 0 ? strerror(error) : "");
+    return false;
+}
+
 static bool pipe_prepare(const struct snapshot *s, void *before, void **state,
                          struct diags *d)
 {
+    bool good = true;
     (void)before;
+    for (unsigned i = 0; i < s->channel_count; i++) {
+        good = check_user(s, s->channels[i], d) && good;
+    }
+    if (!good) {
+        return false;
+    }
     struct pipe_state *pipe =
         calloc(1, sizeof *pipe + s->channel_count * sizeof pipe->channels[0]);
     check(pipe != NULL && uv_mutex_init(&pipe->lock) == 0);

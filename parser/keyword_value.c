@@ -59,6 +59,7 @@ str keyword_wanted(const struct keyword *k, struct arena *a)
     case KEYWORD_KIND_TEXT:
         return k->id == KEYWORD_ID_returnaddress
                    ? STR("an address with a host, as postmaster@example.com")
+               : k->id == KEYWORD_ID_user ? STR("the name of a user")
                : k->id == KEYWORD_ID_returnpersonal
                    ? STR("a name of up to 100 ASCII characters, in quotes where it has "
                          "blanks")
@@ -298,12 +299,24 @@ static bool language_tag_ok(str text)
     return good;
 }
 
+bool user_name_ok(str name)
+{
+    enum { USER_MAX = 32 };
+    bool good = name.len > 0 && name.len <= USER_MAX && name.ptr[0] != '-';
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        good = good && (ascii_is_alnum(c) || c == '_' || c == '-' || c == '.');
+    }
+    return good;
+}
+
 static bool read_text(const struct keyword_reading *on, const struct ast_word *arg,
                       struct keyword_value *v)
 {
     enum keyword_id id = on->keyword->known->id;
     v->text = arg->text;
     bool good = id == KEYWORD_ID_returnaddress    ? report_address_ok(arg->text)
+                : id == KEYWORD_ID_user           ? user_name_ok(arg->text)
                 : id == KEYWORD_ID_returnpersonal ? report_name_ok(arg->text)
                                                   : language_tag_ok(arg->text);
     if (!good) {

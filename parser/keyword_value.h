@@ -34,6 +34,9 @@ str keyword_wanted(const struct keyword *k, struct arena *a);
 /* Fills *v (all zero at first) from the arguments of a known keyword, which has as many
  * as it needs. False after an error was reported at the argument that does not fit. */
 bool keyword_value_read(const struct keyword_reading *on, struct keyword_value *v);
+/* May that be the name of a user of the system? As useradd(8) takes it, so that a slip is
+ * found before it matters. */
+bool user_name_ok(str name);
 /* The EHLO keyword of that bit of enum ehlo_extension; NULL behind the last one. */
 const char *keyword_extension(unsigned bit);
 

@@ -238,6 +238,7 @@ struct keyword_ages {
  *   enum tls_peer tls_peer;
  *   str tlsswitchchannel, tlspeerswitchchannel;  empty: none; NULL: taken back, too
  *   str tlsprofile;        empty: [*]
+ *   str user;              empty: not said
  *   str pool;              empty: the default one
  *   str daemon;            empty: none; "router": the official host
  *   str lastresort;        empty: none

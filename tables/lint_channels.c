@@ -194,6 +194,25 @@ static void lint_pipe(struct compile *c, const struct channel *ch, bool reached)
     }
 }
 
+/* A program must not run as another user than somebody asked for. The daemon cannot
+ * become one: it has given up root before it reads the first message. */
+static void lint_user(struct compile *c, const struct channel *ch)
+{
+    str user = ch->opts.user, ours = c->s->options.user;
+    struct span at = ch->opts.user_at;
+    if (ch->type == CHANNEL_PIPE && user.len > 0 && !str_eq(user, ours)) {
+        compile_restriction(c, at,
+                            "'user' is not honoured: programs of '%.*s' run as the "
+                            "user of the daemon, and USER in option.dat says that this "
+                            "is '%.*s', not '%.*s'",
+                            STR_ARG(ch->name), STR_ARG(ours), STR_ARG(user));
+    } else if (ch->type != CHANNEL_PIPE && channel_wrote(c->s, ch, at)) {
+        diag_warning(c->diags, at, "no-effect",
+                     "this has no effect on '%.*s': the channel runs no programs",
+                     STR_ARG(ch->name));
+    }
+}
+
 /* Only SMTP is spoken to clients; of other channels not served at all more is said above.
  */
 static void lint_services(struct compile *c)
@@ -234,6 +253,7 @@ void lint_channels(struct compile *c, const struct leads *leads)
         bool reached = may_be_reached(ch, real, leads);
         lint_lmtp(c, ch, reached);
         lint_pipe(c, ch, reached);
+        lint_user(c, ch);
     }
     lint_services(c);
 }

@@ -6,7 +6,7 @@
 #include "tables/forward.h"
 #include "tables/reverse.h"
 
-enum { SITE_WORKERS_MAX = 1024, SITE_USER_MAX = 32, SITE_BLOCK_SIZE_MAX = 1 << 20 };
+enum { SITE_WORKERS_MAX = 1024, SITE_BLOCK_SIZE_MAX = 1 << 20 };
 
 static void read_path(struct compile *c, const struct ast_option *o, str *out,
                       struct span *at)
@@ -68,18 +68,12 @@ static void read_log_format(struct compile *c, const struct ast_option *o)
                "'LOG_FORMAT' is 1 (key=value) or 5 (JSON)");
 }
 
-/* As useradd(8) takes it, so that a slip is found before it matters. */
 static void read_user(struct compile *c, const struct ast_option *o)
 {
     struct site_options *out = &c->s->options;
     str v = o->value;
-    bool good = v.len > 0 && v.len <= SITE_USER_MAX && v.ptr[0] != '-';
     compile_once(c, &out->user_at, o);
-    for (size_t i = 0; i < v.len; i++) {
-        char ch = v.ptr[i];
-        good = good && (ascii_is_alnum(ch) || ch == '_' || ch == '-' || ch == '.');
-    }
-    if (!good) {
+    if (!user_name_ok(v)) {
         diag_error(c->diags, o->value_at, "option-user", "'%.*s' is no name of a user",
                    STR_ARG(v));
         return;
