@@ -157,6 +157,13 @@ static void note_dead(struct tcp_delivery *d, const char *reason)
                   for_ms, reason);
 }
 
+/* No connection was begun for want of something here, which says nothing about there. */
+static bool ours(int error)
+{
+    return error == UV_EMFILE || error == UV_ENFILE || error == UV_ENOBUFS ||
+           error == UV_ENOMEM || error == UV_EADDRNOTAVAIL;
+}
+
 static void note_answer(struct tcp_delivery *d)
 {
     if (!d->answered && smtp_client_replies(d->machine) > 0) {
@@ -522,7 +529,9 @@ static void delivery_connect(struct tcp_delivery *d)
     if (d->stream) {
         return;
     }
-    note_dead(d, uv_strerror(error));
+    if (!ours(error)) {
+        note_dead(d, uv_strerror(error));
+    }
     smtp_client_lost(d->machine, uv_strerror(error));
     delivery_log_attempt(d, smtp_client_host_outcome(d->machine));
     d->clear = d->retry_fresh = false;

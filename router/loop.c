@@ -15,6 +15,7 @@
 #include "router/queue.h"
 #include "router/reload.h"
 #include "router/renewal.h"
+#include "router/loop_threads.h"
 
 enum {
     TICK_MS = 20,
@@ -355,6 +356,21 @@ static void log_start(struct loop *l, const struct snapshot *s)
 
 /* --- life --- */
 
+static bool make_control(struct loop *l, const struct snapshot *s, char *reason,
+                         size_t reason_size)
+{
+    struct control_setup control = {.main = &l->main,
+                                    .reload = l->reload,
+                                    .renewal = l->renewal,
+                                    .path = s->options.control_socket,
+                                    .version = l->setup->version,
+                                    .started_ms = worker_now_ms(&l->main),
+                                    .stop = on_control_stop,
+                                    .arg = l};
+    l->control = control_new(&control, reason, reason_size);
+    return l->control != NULL;
+}
+
 static bool loop_start(struct loop *l, struct runtime **r, struct endpoints **e,
                        char *reason, size_t reason_size)
 {
@@ -370,16 +386,13 @@ static bool loop_start(struct loop *l, struct runtime **r, struct endpoints **e,
     l->reload = reload_new(&l->main, l->setup->request, r, e);
     l->renewal = renewal_new(&l->main, l->reload);
     start_signals(l);
-    struct control_setup control = {.main = &l->main,
-                                    .reload = l->reload,
-                                    .renewal = l->renewal,
-                                    .path = s->options.control_socket,
-                                    .version = l->setup->version,
-                                    .started_ms = worker_now_ms(&l->main),
-                                    .stop = on_control_stop,
-                                    .arg = l};
-    l->control = control_new(&control, reason, reason_size);
-    if (l->control == NULL) {
+    if (!make_control(l, s, reason, reason_size)) {
+        return false;
+    }
+    rc = loop_threads_start(&l->main.loop, l->daemon->worker_count);
+    if (rc != 0) {
+        snprintf(reason, reason_size, "cannot start the daemon's threads: %s",
+                 uv_strerror(rc));
         return false;
     }
     log_start(l, s);

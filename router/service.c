@@ -16,7 +16,7 @@
 enum {
     ACCEPTS_PER_TURN = 32,
     SESSIONS_MAX = 10000, /* of one worker, descriptors permitting */
-    SESSIONS_MIN = 16,
+    SESSIONS_MIN = 4,     /* with few descriptors some are to be left for deliveries */
     PAUSE_MS = 1000,
     COMPLAINT_MS = 10000 /* between two `error` events about the same trouble */
 };

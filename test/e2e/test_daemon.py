@@ -674,6 +674,30 @@ class Exhaustion(DaemonTest):
             s.close()
         wait_until('served again', lambda: self.serves_again(port))
 
+    def test_deliveries_go_on(self):
+        """Clients never get the last descriptors: what is accepted goes out meanwhile."""
+        port = free_port()
+        router = self.limited(port, 64)
+        with kit.Wire(port) as wire:
+            wire.ehlo()
+            self.flood(port, 100)
+            wire.mail('ann@router.test', body='Subject: small\r\n\r\nx\r\n')
+            wire.mail('ann@router.test', body='x' * 70 + '\r\n' + ('y' * 70 + '\r\n') * 2000)
+            router.wait_mails(2)
+            self.calm(router)
+
+    def test_threads(self):
+        """Without enough of them it does not start, and says so."""
+        def limit():
+            resource.setrlimit(resource.RLIMIT_NPROC, (900, 900))
+        router = self.site(free_port())
+        router.start(wait=False, preexec_fn=limit,
+                     env=dict(os.environ, UV_THREADPOOL_SIZE='1000'))
+        self.assertEqual(router.process.wait(20), 1)
+        router.process = None
+        self.assertIn("cannot start the daemon's threads", router.log_text())
+        self.assertEqual(router.events('start'), [])
+
     def test_sessions(self):
         """Beyond the limit: 421 and closed."""
         port = free_port()

@@ -291,6 +291,20 @@ class DeadHosts(RouterTest):
         self.assertIn('not tried: cannot connect: connection refused', events[5]['text'])
         self.assertEqual(events[5]['status'], '4.4.1')
 
+    def test_trouble_of_our_own(self):
+        """No connection was begun: that says nothing about the host."""
+        port = free_port()
+        router = self.router(kit.site(
+            ['far.test $U%$D@tcp-far', '. $U%$H@tcp-daemon'],
+            ['tcp_local smtp\ntcp-daemon',
+             'tcp_far smtp nomx interfaceaddress 192.0.2.1 daemon 127.0.0.1 logging port %d\ntcp-far'
+             % free_port()],
+            [kit.service('SMTP', 'tcp_local', port)], ['far.test'])).start()
+        for _ in range(2):
+            ident = kit.queue_id(kit.send(port, 'joe@far.test'))
+            text = router.wait_event('deliver', id=ident, outcome='deferred')['text']
+            self.assertNotIn('not tried', text)
+
     def test_nocache(self):
         router = self.start('nocache')
         for _ in range(5):
