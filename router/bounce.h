@@ -52,7 +52,8 @@ struct bounce {
     str envid;       /* ENVID= as given; ptr NULL: not given */
     str header;      /* see bounce_header(); ptr NULL: it could not be read */
     bool header_cut; /* it goes on beyond BOUNCE_HEADER_MAX */
-    str content;  /* the whole message, returned in place of the header; ptr NULL: not */
+    str content;     /* the message, returned in place of the header; ptr NULL: not */
+    bool content_cut; /* it goes on behind that */
     str copy_for; /* the sender whose report this is a copy of, for the postmaster; ptr
                      NULL: it is no copy; empty: the null sender */
     str from_address,
@@ -76,6 +77,16 @@ str bounce_header(str start, bool *cut);
  * not. What peers wrote (addresses, replies, the header) appears encoded. false: the cap
  * of out was reached. */
 bool bounce_write(const struct bounce *b, struct buf *out);
+/* What of a message comes back with its first lines: the header and so many lines of the
+ * body. start: what was read of it; whole: all. ptr NULL: no more than the header can be,
+ * as that is too long or not 7-bit, or the lines are none of mail. *cut: there is more.
+ * Slice of start.
+ */
+str bounce_beginning(str start, bool whole, unsigned lines, bool *cut);
+/* Appends a report that was written here, perhaps with another header, but with the
+ * header of the message in the place of the message. false: it is none, holds no message,
+ * does not fit, or would still not be 7-bit. */
+bool bounce_shorten(str report, struct buf *out);
 /* Does it hold octets above 0x7F? */
 bool bounce_eight_bit(const struct bounce *b);
 

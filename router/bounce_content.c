@@ -2,6 +2,7 @@
  * quoted-printable when it is not 7-bit itself, or all of it, which no encoding may touch
  * (RFC 2046 5.2.1). */
 #include "router/bounce_private.h"
+#include "router/header_fields.h"
 
 enum {
     LINE_MAX_OCTETS = 998, /* RFC 5322 2.1.1, without CRLF */
@@ -30,7 +31,9 @@ str bounce_header(str start, bool *cut)
     return line > 0 ? str_sub(start, 0, line) : start;
 }
 
-bool bounce_needs_encoding(str text)
+/* Lines as mail has them: CRLF, no NUL, not too long; with plain 7-bit text only, without
+ * control characters. */
+static bool lines_ok(str text, bool plain)
 {
     size_t line = 0;
     for (size_t i = 0; i < text.len; i++) {
@@ -40,11 +43,18 @@ bool bounce_needs_encoding(str text)
             line = 0;
             continue;
         }
-        if ((c < ' ' && c != '\t') || c > '~' || ++line > LINE_MAX_OCTETS) {
-            return true;
+        bool bad = plain ? (c < ' ' && c != '\t') || c > '~'
+                         : c == '\0' || c == '\r' || c == '\n';
+        if (bad || ++line > LINE_MAX_OCTETS) {
+            return false;
         }
     }
-    return false;
+    return true;
+}
+
+bool bounce_needs_encoding(str text)
+{
+    return !lines_ok(text, true);
 }
 
 /* Is it UTF-8 without control characters, and not only ASCII? */
@@ -90,27 +100,55 @@ bool bounce_put_quoted_printable(struct buf *out, str text)
     return ok;
 }
 
-bool bounce_eight_bit(const struct bounce *b)
+bool bounce_text_eight_bit(str text)
 {
-    for (size_t i = 0; i < b->content.len; i++) {
-        if ((unsigned char)b->content.ptr[i] >= 0x80) {
+    for (size_t i = 0; i < text.len; i++) {
+        if ((unsigned char)text.ptr[i] >= 0x80) {
             return true;
         }
     }
     return false;
 }
 
+bool bounce_eight_bit(const struct bounce *b)
+{
+    return bounce_text_eight_bit(b->content);
+}
+
+str bounce_beginning(str start, bool whole, unsigned lines, bool *cut)
+{
+    size_t end = header_length(start);
+    bool cr = str_starts(str_from_pos(start, end), STR("\r\n"));
+    *cut = false;
+    if (!cr || bounce_text_eight_bit(str_sub(start, 0, end))) {
+        return STR_NONE; /* it is longer than what was read, or only alone to be encoded
+                          */
+    }
+    end += 2;
+    for (; lines > 0 && end < start.len; lines--) {
+        ptrdiff_t lf = str_find(str_from_pos(start, end), '\n');
+        if (lf < 0) {
+            break;
+        }
+        end += (size_t)lf + 1;
+    }
+    *cut = !whole || end < start.len;
+    return lines_ok(str_sub(start, 0, end), false) ? str_sub(start, 0, end) : STR_NONE;
+}
+
 static bool put_message(struct buf *out, const struct bounce *b)
 {
     bool ok = buf_puts(out, "Content-Type: message/rfc822\r\n"
-                            "Content-Description: The message\r\n");
+                            "Content-Description: ") &&
+              buf_puts(out, b->content_cut ? "The beginning of the message\r\n"
+                                           : "The message\r\n");
     if (bounce_eight_bit(b)) {
         ok = ok && buf_puts(out, "Content-Transfer-Encoding: 8bit\r\n");
     }
     return ok && buf_puts(out, "\r\n") && buf_str(out, b->content);
 }
 
-static bool put_header(struct buf *out, const struct bounce *b)
+bool bounce_put_header(struct buf *out, const struct bounce *b)
 {
     bool encode = bounce_needs_encoding(b->header);
     bool ok = buf_puts(out, bounce_international(b) && is_utf8(b->header)
@@ -131,5 +169,5 @@ bool bounce_put_content(struct buf *out, const struct bounce *b, const char *bou
         return true;
     }
     return buf_printf(out, "\r\n--%s\r\n", boundary) &&
-           (b->content.ptr != NULL ? put_message(out, b) : put_header(out, b));
+           (b->content.ptr != NULL ? put_message(out, b) : bounce_put_header(out, b));
 }

@@ -11,6 +11,9 @@ bool bounce_needs_encoding(str text);
 /* Appends it as quoted-printable (RFC 2045 6.7). This and all below: false when out is
  * full. */
 bool bounce_put_quoted_printable(struct buf *out, str text);
+bool bounce_text_eight_bit(str text);
+/* The third part with no more than the header of the message (RFC 6522 4). */
+bool bounce_put_header(struct buf *out, const struct bounce *b);
 /* The third part: the message or its header, with what stands before it. Nothing where
  * neither could be read. */
 bool bounce_put_content(struct buf *out, const struct bounce *b, const char *boundary);

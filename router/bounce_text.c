@@ -148,7 +148,15 @@ static bool put_end(struct buf *out, const struct bounce *b)
 static bool put_returned(struct buf *out, const struct bounce *b, const char *whose)
 {
     if (b->content.ptr != NULL) {
-        return buf_printf(out, "%s message is attached.\r\n", whose);
+        bool yours = whose[0] == 'Y';
+        bool ok = b->content_cut
+                      ? buf_printf(out, "The beginning of %s message is attached",
+                                   yours ? "your" : "the")
+                      : buf_printf(out, "%s message is attached", whose);
+        return ok && buf_puts(out, bounce_eight_bit(b)
+                                       ? ",\r\nor its header where a system on the way "
+                                         "takes no 8-bit mail.\r\n"
+                                       : ".\r\n");
     }
     if (b->header.ptr == NULL) {
         return buf_printf(out, "The header of %s message could not be read.\r\n",

@@ -14,9 +14,8 @@
 #include "router/report_style.h"
 #include "router/runtime.h"
 
-/* Octets of a message that is to be returned whole, where the site does not say, and
- * whatever it says; a larger one returns its header. */
-enum { REPORT_CONTENT_USUAL = 256 << 10, REPORT_CONTENT_MAX = 16 << 20 };
+/* What is read of a message for a report that returns its first lines. */
+enum { REPORT_LINES_OCTETS = 2 * BOUNCE_HEADER_MAX };
 
 struct report {
     struct delivery *delivery;
@@ -46,6 +45,30 @@ static bool is_copy(enum report_kind kind)
     return kind == REPORT_COPY_FAILED || kind == REPORT_COPY_DELAYED;
 }
 
+/* A report goes on as it was, to the same recipients, and is as old. */
+static void envelope_again(const struct delivery *d, struct queue_message *m)
+{
+    const struct queue_entry *e = d->entry;
+    struct queue_entry *again = arena_new_of(m->arena, struct queue_entry);
+    m->created_ms = d->parcel->message->created_ms;
+    m->sender = STR("");
+    m->source_channel = arena_str(m->arena, d->parcel->message->source_channel);
+    m->entries = again;
+    m->entry_count = 1;
+    again->channel = arena_str(m->arena, e->channel);
+    again->host = arena_str(m->arena, e->host);
+    again->priority = e->priority;
+    again->recipient_count = e->recipient_count;
+    again->recipients = arena_array(m->arena, struct queue_recipient, e->recipient_count);
+    for (unsigned i = 0; i < e->recipient_count; i++) {
+        const struct queue_recipient *r = &e->recipients[i];
+        again->recipients[i] = (struct queue_recipient){
+            .address = arena_str(m->arena, r->address),
+            .notify = r->notify,
+            .orcpt = r->orcpt.ptr != NULL ? arena_str(m->arena, r->orcpt) : STR_NONE};
+    }
+}
+
 /* Would a copy for the postmaster go where its message has just failed? A null sender
  * cannot stop that from going round. */
 static bool goes_round(const struct delivery *d, const struct queue_message *m)
@@ -67,9 +90,14 @@ static bool goes_round(const struct delivery *d, const struct queue_message *m)
 static bool envelope_make(struct delivery *d, enum report_kind kind,
                           struct queue_message *m, str to, char *why, size_t why_size)
 {
+    if (kind == REPORT_SHORTENED) {
+        envelope_again(d, m);
+        return true;
+    }
     if (!report_envelope(m, d->job.runtime->snapshot, to, why, why_size)) {
         return false;
     }
+    report_schedule(m, d->job.worker, kind == REPORT_SUCCESS);
     if (is_copy(kind) && report_address(d).len == 0 && goes_round(d, m)) {
         snprintf(why, why_size, "it is for the postmaster, who cannot be told of it");
         return false;
@@ -90,7 +118,6 @@ struct report *report_new(struct delivery *d, enum report_kind kind,
         queue_message_free(&m);
         return NULL;
     }
-    report_schedule(m, w, kind == REPORT_SUCCESS);
     struct report *r = calloc(1, sizeof *r);
     check(r != NULL);
     r->delivery = d;
@@ -212,27 +239,39 @@ static void list_recipients(const struct report *r, struct bounce_recipient *lis
     check(n == r->count);
 }
 
-static size_t content_max(const struct report *r)
-{
-    const struct site_options *o = &r->delivery->job.runtime->snapshot->options;
-    uint64_t bytes = (uint64_t)o->content_return_block_limit * o->block_size;
-    return bytes == 0                   ? REPORT_CONTENT_USUAL
-           : bytes > REPORT_CONTENT_MAX ? REPORT_CONTENT_MAX
-                                        : (size_t)bytes;
-}
-
-/* Is the whole message to come back? As RET asks with a failure (RFC 3461 4.3); for the
- * postmaster as the channel says. */
-static bool wants_content(const struct report *r)
+/* How much of the message is to come back? As RET asks with a failure (RFC 3461 4.3); for
+ * the postmaster as the channel says. */
+static enum report_part part_of(const struct report *r)
 {
     const struct job *job = &r->delivery->job;
-    if (body_size(job->body) > content_max(r)) {
-        return false;
+    enum report_part wanted = REPORT_PART_HEADER;
+    if (r->kind == REPORT_SHORTENED) {
+        return REPORT_PART_WHOLE;
     }
     if (is_copy(r->kind)) {
-        return job->channel == NULL || !job->channel->opts.post_header_only;
+        bool header = job->channel != NULL && job->channel->opts.post_header_only;
+        wanted = header ? REPORT_PART_HEADER : REPORT_PART_WHOLE;
+    } else if (r->kind == REPORT_FAILED && job->ret != QUEUE_RET_HDRS) {
+        wanted = job->ret == QUEUE_RET_FULL ? REPORT_PART_WHOLE : REPORT_PART_LINES;
     }
-    return r->kind == REPORT_FAILED && job->ret == QUEUE_RET_FULL;
+    return report_part(job->runtime->snapshot, wanted, body_size(job->body));
+}
+
+/* start: what was read, without the field that only the channel was to see. */
+static void fill_returned(const struct report *r, str start, bool whole, struct bounce *b)
+{
+    const struct site_options *o = &r->delivery->job.runtime->snapshot->options;
+    b->header = bounce_header(str_sub(start, 0, BOUNCE_HEADER_MAX), &b->header_cut);
+    switch (part_of(r)) {
+    case REPORT_PART_WHOLE:
+        b->content = whole ? start : STR_NONE;
+        break;
+    case REPORT_PART_LINES:
+        b->content = bounce_beginning(start, whole, o->lines_to_return, &b->content_cut);
+        break;
+    case REPORT_PART_HEADER:
+        break;
+    }
 }
 
 static void fill_bounce(struct report *r, struct bounce *b)
@@ -269,20 +308,34 @@ static bool copy_of_copy(const struct report *r, str header)
     return header.ptr == NULL;
 }
 
+/* The report at hand, which cannot go where it was to go. */
+static void text_shorten(struct report *r, str report)
+{
+    buf_clear(&r->text);
+    if (report.ptr != NULL && report.len == body_size(r->delivery->job.body) &&
+        bounce_shorten(str_from_pos(report, r->delivery->own_field), &r->text)) {
+        body_write(r);
+    } else {
+        written(r, UV_ELOOP);
+    }
+}
+
 /* start: the beginning of the message, or all; ptr NULL when it could not be read. */
 static void text_write(struct report *r, str start)
 {
+    if (r->kind == REPORT_SHORTENED) {
+        text_shorten(r, start);
+        return;
+    }
     const struct job *job = &r->delivery->job;
     struct bounce_recipient *list = calloc(r->count, sizeof *list);
     check(list != NULL);
     list_recipients(r, list);
     struct bounce b = {.recipients = list};
     fill_bounce(r, &b);
-    bool whole = start.len == body_size(job->body);
     if (start.ptr != NULL) { /* no report shows what only the channel was to see */
-        start = str_from_pos(start, r->delivery->own_field);
-        b.header = bounce_header(str_sub(start, 0, BOUNCE_HEADER_MAX), &b.header_cut);
-        b.content = wants_content(r) && whole ? start : STR_NONE;
+        bool whole = start.len == body_size(job->body);
+        fill_returned(r, str_from_pos(start, r->delivery->own_field), whole, &b);
     }
     if (copy_of_copy(r, b.header)) {
         free(list);
@@ -309,7 +362,15 @@ static void text_write(struct report *r, str start)
 static size_t start_size(const struct report *r)
 {
     size_t whole = (size_t)body_size(r->delivery->job.body);
-    return wants_content(r) && whole > BOUNCE_HEADER_MAX ? whole : BOUNCE_HEADER_MAX;
+    switch (part_of(r)) {
+    case REPORT_PART_WHOLE:
+        return whole > BOUNCE_HEADER_MAX ? whole : BOUNCE_HEADER_MAX;
+    case REPORT_PART_LINES:
+        return REPORT_LINES_OCTETS;
+    case REPORT_PART_HEADER:
+        break;
+    }
+    return BOUNCE_HEADER_MAX;
 }
 
 static void start_read(uv_work_t *work)
@@ -360,8 +421,8 @@ void report_write(struct report *r, report_cb cb, void *arg)
 
 static const char *kind_name(const struct report *r)
 {
-    static const char *const names[] = {"failed", "delayed", "success", "failed",
-                                        "delayed"};
+    static const char *const names[] = {"failed", "delayed", "success",
+                                        "failed", "delayed", "shortened"};
     bool failed = r->kind == REPORT_FAILED || r->kind == REPORT_COPY_FAILED;
     return failed && r->delivery->entry->returned ? "returned" : names[r->kind];
 }

@@ -299,7 +299,9 @@ static void on_report_written(struct report *r, int error, void *arg)
     struct settling *st = arg;
     (void)r;
     if (error == UV_ELOOP) {
-        log_no_copy(st, "what it would tell of is such a copy itself");
+        if (st->writing != REPORT_SHORTENED) {
+            log_no_copy(st, "what it would tell of is such a copy itself");
+        }
         report_free(&st->reports[st->writing]);
     } else if (error != 0) {
         on_trouble(st, "a notification cannot be stored", uv_strerror(error));
@@ -337,11 +339,25 @@ void settle_retry(struct dispatch *d)
     }
 }
 
+/* Nobody is told: the report itself goes on. */
+static void report_shorten(struct settling *st)
+{
+    struct delivery *d = st->delivery;
+    memset(st->tell, 1 << REPORT_SHORTENED, d->job.recipient_count);
+    st->reports[REPORT_SHORTENED] =
+        report_new(d, REPORT_SHORTENED, st->tell, st->why, sizeof st->why);
+    snprintf(st->why, sizeof st->why, "it is a notification that cannot be made 7-bit");
+}
+
 /* Makes those reports that can be routed. Where the sender cannot be reached, the
  * postmaster may have to know more: the plan is made anew. */
 static void reports_make(struct settling *st)
 {
     struct delivery *d = st->delivery;
+    if (tell_shortens(d)) {
+        report_shorten(st);
+        return;
+    }
     bool null_sender = report_address(d).len == 0, reachable = !null_sender;
     unsigned plan = tell_plan(d, st->warn, reachable, st->tell);
     for (unsigned kind = 0; kind < REPORT_COPY_FAILED; kind++) {

@@ -118,6 +118,7 @@ enum report_kind {
     REPORT_SUCCESS,
     REPORT_COPY_FAILED, /* to the postmaster */
     REPORT_COPY_DELAYED,
+    REPORT_SHORTENED, /* of a report that cannot go as it is: itself, 7-bit */
     REPORT_KINDS
 };
 struct tell_facts {
@@ -129,6 +130,9 @@ struct tell_facts {
 /* Fills in for each recipient a set of 1 << enum report_kind; returns all of them. */
 unsigned tell_plan(const struct delivery *d, bool warn, bool reachable,
                    unsigned char *tell);
+/* Is it a report of ours that the next hop cannot take, because it is not 7-bit? Then it
+ * goes on with less in it, and nobody is told. */
+bool tell_shortens(const struct delivery *d);
 /* Has recipient i failed, and whoever is to know of it is not told by the set of reports
  * that are made of it? It stays in the queue then. */
 bool tell_must_keep(const struct delivery *d, unsigned i, unsigned told);
@@ -145,7 +149,8 @@ str report_address(const struct delivery *d);
 typedef void (*report_cb)(struct report *r, int error, void *arg);
 /* Writes the body. cb comes once, perhaps inside this call; error: 0 or a libuv code,
  * after which it may be tried again. UV_ELOOP: it is not to be made, as what it tells of
- * is a copy for the postmaster itself. A report already written is left as it is. */
+ * is a copy for the postmaster itself, or no report that can be shortened. A report
+ * already written is left as it is. */
 void report_write(struct report *r, report_cb cb, void *arg);
 /* The message, once written; still owned by r. */
 struct queue_message *report_message(struct report *r);

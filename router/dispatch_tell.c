@@ -2,6 +2,7 @@
  * recipients ask for (RFC 3461), and what the channel says about the postmaster. Pure but
  * for the job it reads. */
 #include "router/dispatch_state.h"
+#include "router/runtime.h"
 
 /* Of which channel nothing is known any more. */
 static const struct channel_opts *options_of(const struct delivery *d)
@@ -75,6 +76,19 @@ unsigned tell_plan(const struct delivery *d, bool warn, bool reachable,
     return all;
 }
 
+bool tell_shortens(const struct delivery *d)
+{
+    const struct queue_message *m = d->parcel->message;
+    const struct snapshot *s = d->job.runtime->snapshot;
+    bool ours = m->sender.len == 0 && m->eight_bit &&
+                str_ieq(m->source_channel, s->channels[0]->name);
+    for (unsigned i = 0; ours && i < d->job.recipient_count; i++) {
+        const struct outcome *o = &d->job.recipients[i].outcome; /* RFC 3463: x.6.3 */
+        ours = o->class == OUTCOME_FAILED && o->enhanced[1] == 6 && o->enhanced[2] == 3;
+    }
+    return ours;
+}
+
 bool tell_must_keep(const struct delivery *d, unsigned i, unsigned told)
 {
     const struct job_recipient *r = &d->job.recipients[i];
@@ -83,6 +97,7 @@ bool tell_must_keep(const struct delivery *d, unsigned i, unsigned told)
     if (r->outcome.class != OUTCOME_FAILED || !dsn_wants_failure(r->asked.notify)) {
         return false;
     }
-    unsigned enough = 1u << REPORT_FAILED | (post_enough ? 1u << REPORT_COPY_FAILED : 0);
+    unsigned enough = 1u << REPORT_FAILED | 1u << REPORT_SHORTENED |
+                      (post_enough ? 1u << REPORT_COPY_FAILED : 0);
     return (told & enough) == 0;
 }

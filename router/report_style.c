@@ -4,6 +4,10 @@
 #include "router/report_envelope.h"
 #include "router/report_language.h"
 
+/* Octets of a message that is to be returned whole, where the site does not say, and
+ * whatever it says. */
+enum { REPORT_WHOLE_USUAL = 256 << 10, REPORT_WHOLE_MAX = 16 << 20 };
+
 void report_style(struct bounce *b, const struct queue_message *report,
                   const struct snapshot *s, const struct channel *c)
 {
@@ -37,4 +41,21 @@ void report_words(struct bounce *b, const struct snapshot *s, str source, bool a
         log_cstr(&line, "reason", why);
         log_end(&line);
     }
+}
+
+enum report_part report_part(const struct snapshot *s, enum report_part wanted,
+                             uint64_t size)
+{
+    const struct site_options *o = &s->options;
+    unsigned blocks = o->content_return_block_limit, other = o->bounce_block_limit;
+    blocks = blocks == 0 || (other > 0 && other < blocks) ? other : blocks;
+    uint64_t said = (uint64_t)blocks * o->block_size;
+    uint64_t most = said == 0                 ? REPORT_WHOLE_USUAL
+                    : said > REPORT_WHOLE_MAX ? REPORT_WHOLE_MAX
+                                              : said;
+    bool over = wanted == REPORT_PART_WHOLE ? size > most : said > 0 && size > said;
+    if (over || (wanted == REPORT_PART_LINES && o->lines_to_return == 0)) {
+        return REPORT_PART_HEADER;
+    }
+    return wanted;
 }

@@ -19,4 +19,16 @@ void report_style(struct bounce *b, const struct queue_message *report,
 void report_words(struct bounce *b, const struct snapshot *s, str source, bool asks,
                   struct worker *w, struct arena *a);
 
+/* How much of a message comes back. */
+enum report_part {
+    REPORT_PART_HEADER,
+    REPORT_PART_LINES, /* and LINES_TO_RETURN lines of the body */
+    REPORT_PART_WHOLE
+};
+/* What may come back of a message of that many octets, if that much is wanted: all of it
+ * has a limit here, CONTENT_RETURN_BLOCK_LIMIT and BOUNCE_BLOCK_LIMIT are those of the
+ * site, for lines as well. */
+enum report_part report_part(const struct snapshot *s, enum report_part wanted,
+                             uint64_t size);
+
 #endif

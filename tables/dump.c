@@ -98,6 +98,12 @@ static void dump_options(const struct snapshot *s, struct buf *out)
     if (o->content_return_block_limit_at.source != 0) {
         buf_printf(out, "CONTENT_RETURN_BLOCK_LIMIT=%u\n", o->content_return_block_limit);
     }
+    if (o->bounce_block_limit_at.source != 0) {
+        buf_printf(out, "BOUNCE_BLOCK_LIMIT=%u\n", o->bounce_block_limit);
+    }
+    if (o->lines_to_return_at.source != 0) {
+        buf_printf(out, "LINES_TO_RETURN=%u\n", o->lines_to_return);
+    }
     if (o->block_size_at.source != 0) {
         buf_printf(out, "BLOCK_SIZE=%u\n", o->block_size);
     }

@@ -323,6 +323,12 @@ static void read_option(struct compile *c, const struct ast_option *o)
     case OPTION_SITE_RETURN_PERSONAL:
         read_return_personal(c, o);
         break;
+    case OPTION_SITE_BOUNCE_BLOCK_LIMIT:
+        read_number(c, o, 16384, &out->bounce_block_limit, &out->bounce_block_limit_at);
+        break;
+    case OPTION_SITE_LINES_TO_RETURN:
+        read_number(c, o, 1000, &out->lines_to_return, &out->lines_to_return_at);
+        break;
     case OPTION_SITE_CONTENT_RETURN_BLOCK_LIMIT:
         read_number(c, o, 16384, &out->content_return_block_limit,
                     &out->content_return_block_limit_at);
@@ -358,6 +364,7 @@ void site_options_compile(struct compile *c, const struct ast *ast)
                               .return_address = STR(""),
                               .return_personal = STR(""),
                               .block_size = 1024,
+                              .lines_to_return = 20,
                               .access_errors = 1,
                               .mapping_paranoia = '?',
                               .use_reverse_database = REVERSE_AFTER | REVERSE_FORWARD,

@@ -62,7 +62,10 @@ struct site_options {
     str received_domain; /* our name in Received; empty: that of the channel */
     str return_address, return_personal; /* From of notifications; empty: built in */
     unsigned content_return_block_limit; /* of what they return; 0: built in */
-    struct span return_address_at, return_personal_at, content_return_block_limit_at;
+    unsigned bounce_block_limit;         /* likewise; the smaller one counts */
+    unsigned lines_to_return;            /* of the body, where RET says nothing */
+    struct span return_address_at, return_personal_at, content_return_block_limit_at,
+        bounce_block_limit_at, lines_to_return_at;
     enum dialect dialect;
     unsigned block_size;              /* bytes of a block; default 1024 */
     unsigned block_limit, line_limit; /* of any message; 0: none */

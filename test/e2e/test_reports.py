@@ -187,6 +187,62 @@ class Reports(RouterTest):
                          ('Reception', 'mailer@router.test'))
         self.assertTrue(self.words(report).startswith('Angekommen:'), self.words(report))
 
+    # --- how much of it comes back ---
+
+    LINES = ''.join('line %d\r\n' % i for i in range(1, 41))
+
+    def returned(self, options, mail='', body=None):
+        """The last part of the report."""
+        router = self.site(options=options)
+        self.send('bad@far.test', mail=mail, body=body or 'Subject: x\r\n\r\n' + self.LINES)
+        part = self.report(router).get_payload()[2]
+        if part.get_content_type() == 'text/rfc822-headers':
+            return part.get_content()
+        self.assertEqual(part.get_content_type(), 'message/rfc822')
+        return part.get_payload()[0].as_string()
+
+    def test_lines_come_back(self):
+        """Twenty without a word; RET has the last word."""
+        for options, mail, last in (('', '', 20), ('LINES_TO_RETURN=3\n', '', 3),
+                                    ('LINES_TO_RETURN=0\n', '', 0), ('', ' RET=HDRS', 0),
+                                    ('LINES_TO_RETURN=3\n', ' RET=FULL', 40),
+                                    ('BOUNCE_BLOCK_LIMIT=1\nBLOCK_SIZE=100\n', '', 0),
+                                    ('BOUNCE_BLOCK_LIMIT=1\nBLOCK_SIZE=100\n', ' RET=FULL', 0)):
+            with self.subTest(options=options, mail=mail):
+                text = self.returned(options, mail)
+                self.assertIn('Subject: x', text)
+                self.assertEqual(text.count('line '), last)
+
+    def test_lines_of_a_large_message(self):
+        text = self.returned('', body='Subject: x\r\n\r\n' + self.LINES + 'x' * 70 + (
+            '\r\n' + 'y' * 900) * 1000 + '\r\n')
+        self.assertEqual((text.count('line '), text.count('xxx')), (20, 0))
+
+    def test_host_without_8bitmime(self):
+        """What it does not take is left out; the report comes."""
+        router = self.site(rules=['seven.test $U%$D@tcp-seven-daemon'], channels=[
+            'tcp_seven smtp nomx port %d daemon [127.0.0.1] logging\ntcp-seven-daemon'
+            % self.seven().port], arguments=['--workers', '1'])
+        for mail, body in (('', 'Grüße\r\n'), (' RET=FULL', 'Grüße\r\n' * 20000)):
+            with self.subTest(mail=mail):
+                ident = self.send('bad@far.test', sender='sue@seven.test', mail=mail,
+                                  body=('Subject: %s\r\n\r\n' % kit.token() + body).encode())
+                first = router.wait_event('bounce', **{'for': ident, 'channel': 'tcp_seven'})
+                again = router.wait_event('bounce', **{'for': first['id'], 'what': 'shortened'})
+                router.wait_event('deliver', id=again['id'], outcome='delivered')
+        self.quiet(router)
+        self.assertEqual(router.events('hold'), [])
+        self.assertEqual(len(self.sink.messages()), 2)
+        for text in self.sink.messages():
+            report = self.parse(text[text.index(b'Received:') if text.startswith(b'Received')
+                                     else text.index(b'Date: '):])
+            self.assertEqual(report.get_payload()[2].get_content_type(), 'text/rfc822-headers')
+            self.assertIn('Subject: token', report.get_payload()[2].get_content())
+
+    def seven(self):
+        self.sink = self.peer(SmtpSink('-8'))
+        return self.sink
+
     # --- X-Envelope-to ---
 
     def envelope_fields(self, raw):

@@ -106,6 +106,24 @@ check("no final address", all(r["Final-Recipient"] == "rfc822; Old+Bob@far.test"
                               for r in fields(report)[1:]))
 check("not even in words", "<bob@" not in report.get_payload()[0].get_content())
 
+short = parse("shortened")
+check("shortened: no defects", not any(part.defects for part in short.walk()),
+      [part.defects for part in short.walk()])
+check("7-bit", all(octet < 0x80 for octet in short.as_bytes()) and
+      "Content-Transfer-Encoding" not in short)
+check("the header is left", short.get_payload()[2].get_content_type() == "text/rfc822-headers"
+      and short.get_payload()[2].get_payload() == "From: you@here.test\r\n",
+      short.get_payload()[2].get_payload())
+check("the rest is as it was", [p.as_bytes() for p in short.get_payload()[:2]] ==
+      [p.as_bytes() for p in report.get_payload()[:2]] and
+      [i for i in short.items()] ==
+      [i for i in report.items() if i[0] != "Content-Transfer-Encoding"], short.items())
+
+report = parse("beginning")
+check("the beginning", report.get_payload()[2].get_content_type() == "message/rfc822" and
+      report.get_payload()[2]["Content-Description"] == "The beginning of the message" and
+      "The beginning of your message is attached." in report.get_payload()[0].get_content())
+
 report = parse("copy")
 sender = report["From"].addresses[0]
 check("from whom the site says", sender.addr_spec == "mailer@demo.test"

@@ -145,7 +145,11 @@ static struct bounce make_every(const char *name)
         b.header = STR("Subject: Gr\xc3\xbc\xc3\x9f"
                        "e\r\n");
     }
-    if (strcmp(name, "full") == 0) {
+    if (strcmp(name, "beginning") == 0) {
+        b.content = STR("From: you@here.test\r\n\r\nhello\r\n");
+        b.content_cut = true;
+    }
+    if (strcmp(name, "full") == 0 || strcmp(name, "shortened") == 0) {
         b.content = STR("From: you@here.test\r\n\r\n--=_7F3K9.1a1fb7b6350.0\r\n\r\n"
                         "gr\xc3\xbc\xc3\x9f"
                         "e\r\n");
@@ -293,6 +297,67 @@ static void test_header(void **state)
     assert_true(cut);
 }
 
+/* What a message begins with: header and lines of the body. */
+static void test_beginning(void **state)
+{
+    static const struct {
+        const char *message;
+        unsigned lines;
+        const char *part; /* NULL: none */
+        bool cut;
+    } cases[] = {
+        {"A: 1\r\n\r\n1\r\n2\r\n3\r\n", 2, "A: 1\r\n\r\n1\r\n2\r\n", true},
+        {"A: 1\r\n\r\n1\r\n2\r\n", 2, "A: 1\r\n\r\n1\r\n2\r\n", false},
+        {"A: 1\r\n\r\n1\r\n", 20, "A: 1\r\n\r\n1\r\n", false},
+        {"A: 1\r\n\r\n", 2, "A: 1\r\n\r\n", false},
+        {"A: 1\r\n\r\n\xfc\r\n", 1, "A: 1\r\n\r\n\xfc\r\n", false},
+        {"A: 1\r\n", 2, NULL, false},             /* only a header */
+        {"A: \xfc\r\n\r\n1\r\n", 2, NULL, false}, /* which needs encoding */
+        {"A: 1\r\n\r\n1\r2\r\n", 2, NULL, false}, /* none of mail */
+    };
+    bool cut;
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        str message = str_from(cases[i].message);
+        str part = bounce_beginning(message, true, cases[i].lines, &cut);
+        assert_int_equal(part.ptr != NULL, cases[i].part != NULL);
+        assert_true(part.ptr == NULL || str_eq(part, str_from(cases[i].part)));
+        assert_true(part.ptr == NULL || cut == cases[i].cut);
+    }
+    /* a last line that was not read to its end is left out */
+    str part = bounce_beginning(STR("A: 1\r\n\r\n1\r\n2"), false, 5, &cut);
+    assert_true(str_eq(part, STR("A: 1\r\n\r\n1\r\n")) && cut);
+}
+
+static void expect_no_shorter(const char *report)
+{
+    struct buf out;
+    buf_init(&out, BOUNCE_MAX);
+    assert_false(bounce_shorten(str_from(report), &out));
+    buf_free(&out);
+}
+
+/* Only what was written here is taken apart. */
+static void test_shorten(void **state)
+{
+    (void)state;
+    expect_no_shorter("");
+    expect_no_shorter("Subject: x\r\n\r\nbody\r\n");
+    expect_no_shorter("Content-Type: multipart/report; boundary=\"\"\r\n\r\n--\r\n");
+    expect_no_shorter("Content-Type: multipart/report; boundary=\"x\"\r\n\r\n--x\r\n");
+    expect_no_shorter("Content-Type: multipart/report; boundary=\"x\"\r\n\r\n--x\r\n\r\n1"
+                      "\r\n--x\r\n\r\n2\r\n--x\r\n\r\n3\r\n--x--\r\n");
+    expect_no_shorter(
+        "Content-Type: multipart/report; boundary=\"x\"\r\n\r\n--x\r\n\r\n\xfc"
+        "\r\n--x\r\n\r\n2\r\n--x\r\nContent-Type: message/rfc822\r\n\r\n"
+        "A: 1\r\n\r\n3\r\n--x--\r\n");
+    size_t len;
+    struct bounce b = make_bounce("you@here.test", str_from(RECEIVED), 1);
+    char *text = write_bounce(&b, &len);
+    expect_no_shorter(text); /* nothing to be left out */
+    free(text);
+}
+
 static void test_status(void **state)
 {
     static const struct {
@@ -324,7 +389,14 @@ static int print_one(const char *name)
     }
     struct buf out;
     buf_init(&out, BOUNCE_MAX);
-    bool ok = bounce_write(&b, &out) && fwrite(out.data, 1, out.len, stdout) == out.len;
+    bool ok = bounce_write(&b, &out);
+    if (strcmp(name, "shortened") == 0) {
+        struct buf whole = out;
+        buf_init(&out, BOUNCE_MAX);
+        ok = ok && bounce_shorten(buf_slice(&whole), &out);
+        buf_free(&whole);
+    }
+    ok = ok && fwrite(out.data, 1, out.len, stdout) == out.len;
     buf_free(&out);
     return ok ? 0 : 1;
 }
@@ -335,6 +407,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_golden),       cmocka_unit_test(test_lines),
         cmocka_unit_test(test_small_things), cmocka_unit_test(test_many_recipients),
         cmocka_unit_test(test_header),       cmocka_unit_test(test_status),
+        cmocka_unit_test(test_beginning),    cmocka_unit_test(test_shorten),
     };
     if (argc == 3 && strcmp(argv[1], "--print") == 0) {
         return print_one(argv[2]);
