@@ -36,6 +36,12 @@ struct bounce_recipient {
     str orcpt; /* ORCPT= as given; ptr NULL: not given */
 };
 
+/* An earlier attempt at delivery, for those who read the report. */
+struct bounce_attempt {
+    int64_t at_ms;
+    str outcome; /* who said what */
+};
+
 struct bounce {
     str local_host;     /* this system: From, Reporting-MTA, Message-ID */
     str report_id;      /* queue id of the report */
@@ -46,6 +52,8 @@ struct bounce {
     int64_t until_ms; /* when it is given up; 0: not said */
     const struct bounce_recipient *recipients;
     unsigned count;
+    const struct bounce_attempt *history; /* oldest first */
+    unsigned history_count;
     bool returned;   /* the postmaster wanted it to fail */
     str list;        /* the list whose members they are, told to its owner; empty: none */
     unsigned more;   /* members that are not named */

@@ -287,12 +287,30 @@ static bool put_part_header(struct buf *out, const struct report_text *t, bool e
     return ok && buf_puts(out, "\r\n");
 }
 
+/* Behind all words, the site's as well: they have no sequence for it. */
+static bool put_history(struct buf *out, const struct bounce *b)
+{
+    bool ok = b->history_count == 0 ||
+              buf_puts(out, "\r\nEarlier attempts to deliver it:\r\n\r\n");
+    for (unsigned i = 0; ok && i < b->history_count; i++) {
+        char date[40];
+        clock_rfc5322(b->history[i].at_ms, date, sizeof date);
+        ok = buf_printf(out, "  %s\r\n    ", date) &&
+             bounce_put_clean(out, b->history[i].outcome, false) && buf_puts(out, "\r\n");
+    }
+    return ok;
+}
+
 bool bounce_put_text(struct buf *out, const struct bounce *b)
 {
     struct buf text;
     struct bounce said;
     buf_init(&text, HUMAN_TEXT_MAX);
     bool ok = put_words(&text, b, &said);
+    size_t words = text.len;
+    if (ok && !put_history(&text, b)) {
+        text.len = words; /* no report is lost for that */
+    }
     bool encode = bounce_needs_encoding(buf_slice(&text));
     ok = ok && put_part_header(out, said.text, encode);
     ok = ok && (encode ? bounce_put_quoted_printable(out, buf_slice(&text))

@@ -26,6 +26,8 @@ struct report {
     struct queue_message *message; /* its body is NULL until it is written */
     struct body *body;             /* being written */
     struct buf text;
+    struct bounce_attempt *history; /* in the arena of the message */
+    unsigned history_count;
     uv_work_t read;
     char *start; /* the beginning of the message, when it was read from a file */
     long start_len;
@@ -288,6 +290,8 @@ static void fill_bounce(struct report *r, struct bounce *b)
     b->envid = job->envid;
     b->copy_for = is_copy(r->kind) ? report_address(r->delivery) : STR_NONE;
     b->returned = r->delivery->entry->returned;
+    b->history = r->history;
+    b->history_count = r->history_count;
     b->hide_final = job->channel != NULL && job->channel->opts.suppress_final;
 }
 
@@ -394,14 +398,9 @@ static void on_start_read(uv_work_t *work, int status)
     text_write(r, good ? str_n(r->start, (size_t)r->start_len) : STR_NONE);
 }
 
-void report_write(struct report *r, report_cb cb, void *arg)
+/* The body has been looked at as far as it is needed, or is on its way. */
+static void body_take(struct report *r)
 {
-    if (r->message->body != NULL) {
-        cb(r, 0, arg);
-        return;
-    }
-    r->cb = cb;
-    r->arg = arg;
     struct body *body = r->delivery->job.body;
     str data = body_part(body, 0);
     if (data.ptr != NULL && data.len == body_size(body)) {
@@ -415,6 +414,53 @@ void report_write(struct report *r, report_cb cb, void *arg)
     r->read.data = r;
     struct worker *w = r->delivery->dispatch->worker;
     check(uv_queue_work(&w->loop, &r->read, start_read, on_start_read) == 0);
+}
+
+/* --- the attempts before --- */
+
+static void on_history(struct worker *w, const struct queue_attempt *attempts,
+                       unsigned count, const struct queue_result *result, void *arg)
+{
+    struct report *r = arg;
+    struct arena *a = r->message->arena;
+    (void)w;
+    (void)result; /* without it the report still tells what matters */
+    r->history = arena_array(a, struct bounce_attempt, count);
+    r->history_count = count;
+    for (unsigned i = 0; i < count; i++) {
+        r->history[i] = (struct bounce_attempt){
+            attempts[i].at_ms, arena_str(a, str_from(attempts[i].outcome))};
+    }
+    body_take(r);
+}
+
+/* How many attempts the report lists. */
+static unsigned history_wanted(const struct report *r)
+{
+    const struct job *job = &r->delivery->job;
+    const struct site_options *o = &job->runtime->snapshot->options;
+    bool tells = r->kind != REPORT_SUCCESS && r->kind != REPORT_SHORTENED;
+    return tells && job->attempts > 0 && o->return_delivery_history == 1
+               ? o->history_to_return
+               : 0;
+}
+
+void report_write(struct report *r, report_cb cb, void *arg)
+{
+    struct worker *w = r->delivery->dispatch->worker;
+    unsigned history = history_wanted(r);
+    if (r->message->body != NULL) {
+        cb(r, 0, arg);
+        return;
+    }
+    r->cb = cb;
+    r->arg = arg;
+    if (history > 0 && r->history == NULL) {
+        queue_history(w->daemon->queue, w, r->delivery->entry->id, history, on_history,
+                      r);
+    } else {
+        body_take(r);
+    }
 }
 
 /* --- telling the log --- */

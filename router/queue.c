@@ -85,6 +85,8 @@ static bool request_run(struct queue *q, struct request *k)
                                 &k->u.order.ordering->step, r);
     case REQUEST_COUNT:
         return q->engine->count(q->store, &k->u.count.counts, r);
+    case REQUEST_HISTORY:
+        return q->engine->history(q->store, &k->u.history.history, r);
     }
     return false;
 }

@@ -151,6 +151,13 @@ struct queue_attempt {
     unsigned delivered, deferred, failed; /* recipients */
 };
 
+/* The last `limit` attempts of an entry that are remembered, oldest first; borrowed for
+ * the call. Nothing is changed by it. */
+typedef void (*queue_history_cb)(struct worker *w, const struct queue_attempt *attempts,
+                                 unsigned count, const struct queue_result *r, void *arg);
+void queue_history(struct queue *q, struct worker *w, int64_t entry_id, unsigned limit,
+                   queue_history_cb cb, void *arg);
+
 /* The entries of one channel and next hop, as stored. */
 struct queue_lane {
     str channel, host; /* compared case-blind */

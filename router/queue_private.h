@@ -15,7 +15,8 @@ enum request_kind {
     REQUEST_SETTLE,
     REQUEST_RELEASE,
     REQUEST_ORDER,
-    REQUEST_COUNT
+    REQUEST_COUNT,
+    REQUEST_HISTORY
 };
 
 /* A step of an order with all it needs. */
@@ -57,6 +58,10 @@ struct request {
             struct queue_counts counts;
             queue_counts_cb cb;
         } count;
+        struct {
+            struct queue_store_history history; /* its arena is owned */
+            queue_history_cb cb;
+        } history;
     } u;
 };
 

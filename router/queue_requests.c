@@ -20,6 +20,7 @@ static void answer(struct worker *w, struct task *task)
     struct request *k = (struct request *)task;
     const struct queue_result *r = &k->result;
     struct queue_store_claim *c = &k->u.claim.claim;
+    struct queue_store_history *h;
     switch (k->kind) {
     case REQUEST_COMMIT:
         k->u.commit.cb(w, k->u.commit.message, r, k->arg);
@@ -37,6 +38,11 @@ static void answer(struct worker *w, struct task *task)
         break;
     case REQUEST_COUNT:
         k->u.count.cb(w, &k->u.count.counts, r, k->arg);
+        break;
+    case REQUEST_HISTORY:
+        h = &k->u.history.history;
+        k->u.history.cb(w, h->attempts, r->ok ? h->count : 0, r, k->arg);
+        arena_free(&h->arena);
         break;
     case REQUEST_RELEASE:
         break;
@@ -148,6 +154,18 @@ void queue_order(struct queue *q, struct worker *w, const struct queue_order *o,
     g->at = at;
     k->u.order.ordering = g;
     k->u.order.cb = cb;
+    submit(q, k);
+}
+
+void queue_history(struct queue *q, struct worker *w, int64_t entry_id, unsigned limit,
+                   queue_history_cb cb, void *arg)
+{
+    struct request *k = request_new(REQUEST_HISTORY, w, arg);
+    struct queue_store_history *h = &k->u.history.history;
+    h->entry_id = entry_id;
+    h->limit = limit;
+    h->arena = arena_new();
+    k->u.history.cb = cb;
     submit(q, k);
 }
 

@@ -499,6 +499,7 @@ const struct queue_engine queue_sqlite = {
     .order = sqlite_order,
     .stopped = sqlite_stopped,
     .count = sqlite_count,
+    .history = store_history,
     .remove = sqlite_remove,
     .unclaim = sqlite_unclaim,
     .unsettle = sqlite_unsettle,

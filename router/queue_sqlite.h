@@ -147,6 +147,9 @@ static inline int64_t entry_position(int64_t id)
     X(INSERT_ATTEMPT,                                                                    \
       "INSERT INTO attempts SELECT number, position, ?3, ?4, channel, host, ?5, ?6, ?7," \
       " ?8, ?9, ?10 FROM entries WHERE number = ?1 AND position = ?2")                   \
+    X(HISTORY, "SELECT at_ms, peer, tls, outcome, delivered, deferred, failed"           \
+               " FROM attempts WHERE number = ?1 AND position = ?2"                      \
+               " ORDER BY attempt DESC LIMIT ?3")                                        \
     X(LAST_ATTEMPT, "SELECT coalesce(max(attempt), 0) FROM attempts"                     \
                     " WHERE number = ?1 AND position = ?2")                              \
     X(FORGET_ATTEMPT, "DELETE FROM attempts"                                             \
@@ -258,6 +261,9 @@ bool sqlite_settle(struct queue_store *s, const struct queue_settlement *t,
                    struct queue_result *r);
 /* Removes an entry, and its message with the last one. */
 bool store_remove_entry(struct queue_store *s, int64_t entry, struct queue_result *r);
+/* queue_sqlite_history.c: as for struct queue_engine. */
+bool store_history(struct queue_store *s, struct queue_store_history *h,
+                   struct queue_result *r);
 
 void sqlite_close(struct queue_store **s);
 

@@ -32,6 +32,14 @@ struct queue_store_claim {
     int64_t next_due_ms; /* 0: no entry is waiting */
 };
 
+struct queue_store_history {
+    int64_t entry_id;
+    unsigned limit;
+    struct arena *arena; /* of the answer */
+    struct queue_attempt *attempts;
+    unsigned count;
+};
+
 /* Where an entry stands. Stored as these numbers: never renumber. */
 enum queue_state { QUEUE_WAITING = 0, QUEUE_CLAIMED = 1, QUEUE_HELD = 2 };
 
@@ -85,6 +93,8 @@ struct queue_engine {
     bool (*stopped)(struct queue_store *s, void (*fn)(str channel, void *arg), void *arg,
                     struct queue_result *r);
     bool (*count)(struct queue_store *s, struct queue_counts *c, struct queue_result *r);
+    bool (*history)(struct queue_store *s, struct queue_store_history *h,
+                    struct queue_result *r);
 
     /* Take back what a failed commit may have left on the disk all the same: */
     bool (*remove)(struct queue_store *s, uint64_t number, struct queue_result *r);

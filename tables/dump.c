@@ -101,6 +101,12 @@ static void dump_options(const struct snapshot *s, struct buf *out)
     if (o->bounce_block_limit_at.source != 0) {
         buf_printf(out, "BOUNCE_BLOCK_LIMIT=%u\n", o->bounce_block_limit);
     }
+    if (o->history_to_return_at.source != 0) {
+        buf_printf(out, "HISTORY_TO_RETURN=%u\n", o->history_to_return);
+    }
+    if (o->return_delivery_history_at.source != 0) {
+        buf_printf(out, "RETURN_DELIVERY_HISTORY=%u\n", o->return_delivery_history);
+    }
     if (o->lines_to_return_at.source != 0) {
         buf_printf(out, "LINES_TO_RETURN=%u\n", o->lines_to_return);
     }

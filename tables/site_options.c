@@ -326,6 +326,13 @@ static void read_option(struct compile *c, const struct ast_option *o)
     case OPTION_SITE_BOUNCE_BLOCK_LIMIT:
         read_number(c, o, 16384, &out->bounce_block_limit, &out->bounce_block_limit_at);
         break;
+    case OPTION_SITE_HISTORY_TO_RETURN:
+        read_number(c, o, 200, &out->history_to_return, &out->history_to_return_at);
+        break;
+    case OPTION_SITE_RETURN_DELIVERY_HISTORY:
+        read_number(c, o, 1, &out->return_delivery_history,
+                    &out->return_delivery_history_at);
+        break;
     case OPTION_SITE_LINES_TO_RETURN:
         read_number(c, o, 1000, &out->lines_to_return, &out->lines_to_return_at);
         break;
@@ -365,6 +372,8 @@ void site_options_compile(struct compile *c, const struct ast *ast)
                               .return_personal = STR(""),
                               .block_size = 1024,
                               .lines_to_return = 20,
+                              .history_to_return = 20,
+                              .return_delivery_history = 1,
                               .access_errors = 1,
                               .mapping_paranoia = '?',
                               .use_reverse_database = REVERSE_AFTER | REVERSE_FORWARD,

@@ -63,9 +63,12 @@ struct site_options {
     str return_address, return_personal; /* From of notifications; empty: built in */
     unsigned content_return_block_limit; /* of what they return; 0: built in */
     unsigned bounce_block_limit;         /* likewise; the smaller one counts */
+    unsigned history_to_return;          /* earlier attempts that they list */
+    unsigned return_delivery_history;    /* 0: none of them */
     unsigned lines_to_return;            /* of the body, where RET says nothing */
     struct span return_address_at, return_personal_at, content_return_block_limit_at,
-        bounce_block_limit_at, lines_to_return_at;
+        bounce_block_limit_at, lines_to_return_at, history_to_return_at,
+        return_delivery_history_at;
     enum dialect dialect;
     unsigned block_size;              /* bytes of a block; default 1024 */
     unsigned block_limit, line_limit; /* of any message; 0: none */

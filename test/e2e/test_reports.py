@@ -239,6 +239,22 @@ class Reports(RouterTest):
             self.assertEqual(report.get_payload()[2].get_content_type(), 'text/rfc822-headers')
             self.assertIn('Subject: token', report.get_payload()[2].get_content())
 
+    def test_attempts_are_listed(self):
+        for options, listed in (('', 3), ('HISTORY_TO_RETURN=1\n', 1), ('HISTORY_TO_RETURN=0\n', 0),
+                                ('RETURN_DELIVERY_HISTORY=0\n', 0)):
+            with self.subTest(options=options):
+                router = self.site(options=options, arguments=['--retry-after', '1'])
+                self.hop.replies['RCPT'] = '451 4.2.0 later'
+                ident = self.send('bob@far.test')
+                wait_until('three attempts', lambda: len(
+                    router.events('deliver', id=ident, outcome='deferred')) >= 3)
+                self.hop.replies['RCPT'] = '550 5.2.0 never'
+                words = self.words(self.report(router))
+                router.stop()
+                self.assertEqual('Earlier attempts' in words, listed > 0)
+                self.assertEqual(words.count('451 4.2.0 later'), listed)
+                self.assertIn('550 5.2.0 never', words)
+
     def seven(self):
         self.sink = self.peer(SmtpSink('-8'))
         return self.sink

@@ -132,6 +132,12 @@ check("no field of anybody else's", report["X-Evil"] is None, report.keys())
 check("whose message", "The sender of the message is <>" in report.get_payload()[0].get_content())
 check("known as a copy", report["X-Postmaster-Copy"] == "of 7F3K2", report.keys())
 
+report = parse("history")
+check("earlier attempts", "Earlier attempts to deliver it:\n\n  Sat, 21 Nov 2026 00:13:20 +0000\n"
+      "    [192.0.2.1]: 451 4.2.0 later??X-Evil: 1\n  Sat, 21 Nov 2026 00:14:20 +0000\n"
+      "    4.4.1 connection refused\n" in report.get_payload()[0].get_content().replace("\r", ""),
+      report.get_payload()[0].get_content())
+
 report = parse("returned")
 check("returned", report["Subject"] == "Your message was returned", report["Subject"])
 check("by whom", "The postmaster of this system has returned your message" in

@@ -155,6 +155,15 @@ static struct bounce make_every(const char *name)
                         "e\r\n");
         b.hide_final = true;
     }
+    if (strcmp(name, "history") == 0) {
+        static struct bounce_attempt attempts[2];
+        attempts[0].at_ms = 1795220000000;
+        attempts[0].outcome = STR("[192.0.2.1]: 451 4.2.0 later\r\nX-Evil: 1");
+        attempts[1].at_ms = 1795220060000;
+        attempts[1].outcome = STR("4.4.1 connection refused");
+        b.history = attempts;
+        b.history_count = 2;
+    }
     if (strcmp(name, "returned") == 0) {
         b.returned = true;
     }

@@ -95,6 +95,64 @@ static void settle(struct fixture *f, const struct queue_message *m, unsigned en
     assert_true(fixture_settle(f, &s).ok);
 }
 
+struct remembered {
+    bool done;
+    unsigned count;
+    int64_t first_ms, last_ms;
+    char outcome[40], peer[40];
+};
+
+static void on_history(struct worker *w, const struct queue_attempt *attempts,
+                       unsigned count, const struct queue_result *r, void *arg)
+{
+    struct remembered *t = arg;
+    (void)w;
+    assert_true(r->ok);
+    t->done = true;
+    t->count = count;
+    if (count > 0) {
+        t->first_ms = attempts[0].at_ms;
+        t->last_ms = attempts[count - 1].at_ms;
+        snprintf(t->outcome, sizeof t->outcome, "%s", attempts[count - 1].outcome);
+        snprintf(t->peer, sizeof t->peer, "%s", attempts[count - 1].peer);
+    }
+}
+
+static void remember(struct fixture *f, int64_t entry, unsigned limit,
+                     struct remembered *t)
+{
+    *t = (struct remembered){.done = false};
+    queue_history(f->daemon.queue, f->w, entry, limit, on_history, t);
+    fixture_wait(f->w, &t->done);
+}
+
+/* The last ones, oldest first, of that entry alone. */
+static void test_history(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct remembered t;
+    fixture_start(&f);
+    struct queue_message *m = fixture_message(&f, 10, 2);
+    assert_true(fixture_commit(&f, m).ok);
+    settle(&f, m, 1, true, 77);
+    for (unsigned i = 1; i <= 5; i++) {
+        settle(&f, m, 0, true, i);
+    }
+    remember(&f, m->entries[0].id, 3, &t);
+    assert_true(t.count == 3 && t.first_ms == 3000 && t.last_ms == 5000);
+    assert_string_equal(t.outcome, "450 4.2.5 later");
+    assert_string_equal(t.peer, "mx.test[192.0.2.1]:25");
+    remember(&f, m->entries[0].id, 200, &t);
+    assert_true(t.count == 5 && t.first_ms == 1000);
+    remember(&f, m->entries[1].id, 200, &t);
+    assert_true(t.count == 1 && t.first_ms == 77000);
+    remember(&f, 1, 200, &t); /* there is no such entry */
+    assert_int_equal(t.count, 0);
+    queue_message_free(&m);
+    fixture_end(&f);
+}
+
 /* The first three and the last twenty are kept, with what they were like. */
 static void test_attempts(void **state)
 {
@@ -142,6 +200,7 @@ int main(void)
         cmocka_unit_test(test_requests),
         cmocka_unit_test(test_births),
         cmocka_unit_test(test_attempts),
+        cmocka_unit_test(test_history),
     };
     return cmocka_run_group_tests_name("queue attempts", tests, NULL, NULL);
 }
