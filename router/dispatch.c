@@ -233,14 +233,16 @@ static void lane_behind(struct dispatch *d, str channel, str host, bool last)
 {
     struct queue_lane *l = &d->lanes[d->lane_count++];
     l->channel = arena_str(d->lane_arena, channel);
-    l->host = arena_str(d->lane_arena, host);
+    l->host = host.ptr != NULL ? arena_str(d->lane_arena, host) : STR_NONE;
     l->last = last;
 }
 
-/* Which next hops stand back: those with enough in memory, and those where nobody is. */
+/* Which next hops stand back: those with enough in memory, and those where nobody is; and
+ * channels with enough in memory that have reached their limits. */
 static void lanes_behind(struct dispatch *d)
 {
     struct scheduler_item *first[LANES_BEHIND_MAX];
+    str blocked[LANES_BEHIND_MAX];
     unsigned n = scheduler_backlogs(d->scheduler, BACKLOG, first, LANES_BEHIND_MAX);
     arena_free(&d->lane_arena);
     d->lane_arena = arena_new();
@@ -255,11 +257,28 @@ static void lanes_behind(struct dispatch *d)
             lane_behind(d, str_from(c->channel), str_from(c->host), true);
         }
     }
+    n = scheduler_blocked_channels(d->scheduler, BACKLOG, blocked, LANES_BEHIND_MAX);
+    for (unsigned i = 0; i < n; i++) {
+        lane_behind(d, blocked[i], STR_NONE, false);
+    }
+}
+
+/* For how many entries is there room, once what a blocked channel has too much of went
+ * back to the queue? */
+static unsigned claim_space(struct dispatch *d)
+{
+    struct scheduler_item *item;
+    unsigned space;
+    while ((space = scheduler_space(d->scheduler, BODY_INLINE_MAX)) < CLAIM_MAX &&
+           (item = scheduler_evict_blocked(d->scheduler)) != NULL) {
+        dispatch_give_back((struct delivery *)item);
+    }
+    return space;
 }
 
 static void claim_now(struct dispatch *d)
 {
-    unsigned space = scheduler_space(d->scheduler, BODY_INLINE_MAX);
+    unsigned space = claim_space(d);
     d->claim_limit = space < CLAIM_MAX ? space : CLAIM_MAX;
     if (d->claim_limit == 0) {
         d->more = true; /* asked for when there is room */
@@ -315,7 +334,8 @@ static bool wants_more(const struct dispatch *d)
     return d->more && !d->claiming && !d->stopping &&
            (scheduler_ready(d->scheduler) < CLAIM_MAX / 2 ||
             !scheduler_can_start(d->scheduler)) &&
-           scheduler_space(d->scheduler, BODY_INLINE_MAX) > 0;
+           (scheduler_space(d->scheduler, BODY_INLINE_MAX) > 0 ||
+            scheduler_blocked(d->scheduler));
 }
 
 /* --- starting --- */

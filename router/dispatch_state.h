@@ -54,7 +54,7 @@ struct dispatch {
     bool more;            /* the queue has more that is due */
     unsigned claim_limit; /* of the outstanding claim */
     struct closed_lane closed[LANES_BEHIND_MAX];
-    struct queue_lane lanes[2 * LANES_BEHIND_MAX]; /* of the outstanding claim */
+    struct queue_lane lanes[3 * LANES_BEHIND_MAX]; /* of the outstanding claim */
     unsigned lane_count;
     struct arena *lane_arena; /* their texts */
     unsigned claim_errors;

@@ -160,7 +160,7 @@ void queue_history(struct queue *q, struct worker *w, int64_t entry_id, unsigned
 
 /* The entries of one channel and next hop, as stored. */
 struct queue_lane {
-    str channel, host; /* compared case-blind */
+    str channel, host; /* compared case-blind; host.ptr NULL: all of the channel */
     bool last;         /* only when nothing else is due; else never */
 };
 /* As queue_claim(), but what is due for those lanes stays behind what is due for all
@@ -224,11 +224,11 @@ struct queue_order {
     enum queue_action action;
     struct queue_filter filter;
     str channel, host; /* of a redirection; ptr NULL: as it is */
-    /* Of a redirection to a channel and no host: where all mail of the channel goes; empty
-     * when that is here; ptr NULL: to the domain of each recipient. */
+    /* Of a redirection to a channel and no host: where all mail of the channel goes;
+     * empty when that is here; ptr NULL: to the domain of each recipient. */
     str next_hop;
-    bool dry_run;      /* only count */
-    bool all;          /* a filter that lets all pass is meant so */
+    bool dry_run; /* only count */
+    bool all;     /* a filter that lets all pass is meant so */
     int64_t now_ms;
 };
 

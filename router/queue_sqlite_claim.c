@@ -341,10 +341,22 @@ static bool step_lane(struct queue_store *s, enum sqlite_statement id,
     return rc == SQLITE_ROW;
 }
 
-/* The next lane has its turn; false: that was the last one, and then the first has. */
-static bool next_lane(struct queue_store *s, struct queue_result *r, bool *good)
+static bool channel_listed(const struct queue_store_claim *c, str channel)
 {
-    bool found = step_lane(s, SQL_NEXT_HOST, r, good) ||
+    for (unsigned i = 0; i < c->lane_count; i++) {
+        if (c->lanes[i].host.ptr == NULL && str_ieq(c->lanes[i].channel, channel)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The next lane has its turn; false: that was the last one, and then the first has. */
+static bool next_lane(struct queue_store *s, const struct queue_store_claim *c,
+                      struct queue_result *r, bool *good)
+{
+    bool found = (!channel_listed(c, str_from(s->lane_channel)) &&
+                  step_lane(s, SQL_NEXT_HOST, r, good)) ||
                  (*good && step_lane(s, SQL_NEXT_CHANNEL, r, good));
     if (!found) {
         s->lane_channel[0] = s->lane_host[0] = '\0';
@@ -359,7 +371,7 @@ static bool lane_listed(const struct queue_store_claim *c, str channel, str host
             return true;
         }
     }
-    return false;
+    return channel_listed(c, channel);
 }
 
 /* Some of each lane in turn but for those that are listed; then of the listed ones that
@@ -372,7 +384,7 @@ static bool read_lanes(struct queue_store *s, struct queue_store_claim *c,
     memcpy(channel_before, s->lane_channel, sizeof channel_before);
     memcpy(host_before, s->lane_host, sizeof host_before);
     for (unsigned i = 0; good && i < LANES_PER_CLAIM && *count < c->limit; i++) {
-        if (!next_lane(s, r, &good)) {
+        if (!next_lane(s, c, r, &good)) {
             if (around || channel_before[0] == '\0') {
                 break;
             }

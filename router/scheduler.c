@@ -99,6 +99,12 @@ static unsigned lane_limit(const struct scheduler *s, const struct scheduler_lan
     return wanted < s->limits.per_lane ? wanted : s->limits.per_lane;
 }
 
+/* A lane that may start something; NULL: all are at their limits, or empty. */
+static struct scheduler_lane *ring_any(const struct group *g)
+{
+    return g->fresh.first ? g->fresh.first : g->busy.first;
+}
+
 /* Puts the lane where its counts say; at the end, when that is a new place. */
 static void lane_place(struct scheduler *s, struct scheduler_lane *lane)
 {
@@ -164,6 +170,16 @@ bool group_open(const struct scheduler *s, const struct group *g)
         }
     }
     return true;
+}
+
+bool group_full(const struct group *g, unsigned but)
+{
+    for (unsigned i = 0; i < SCHEDULER_GATES; i++) {
+        if (i != but && gate_full(g->rules.gates[i])) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void group_leave(struct scheduler *s, unsigned i, struct scheduler_gate *gate)
@@ -290,8 +306,23 @@ static struct scheduler_item *lane_pop(struct scheduler *s, struct scheduler_lan
     if (lane->ready-- == large_lane(s)) {
         s->large_lanes--;
     }
+    lane->group->ready--;
     s->ready--;
     return item;
+}
+
+/* Puts the item last. */
+static void lane_push(struct scheduler *s, struct scheduler_lane *lane,
+                      struct scheduler_item *item)
+{
+    item->next = NULL;
+    *(lane->last ? &lane->last->next : &lane->first) = item;
+    lane->last = item;
+    if (++lane->ready == large_lane(s)) {
+        s->large_lanes++;
+    }
+    lane->group->ready++;
+    s->ready++;
 }
 
 static struct scheduler_item *lane_run(struct scheduler *s, struct scheduler_lane *lane)
@@ -323,19 +354,60 @@ static struct scheduler_lane *large_lane_find(const struct scheduler *s)
     return NULL;
 }
 
-struct scheduler_item *scheduler_evict(struct scheduler *s)
+/* The oldest goes: it costs a walk over thousands of entries to find the youngest, and
+ * whatever goes comes back by its due time. */
+static struct scheduler_item *lane_drop(struct scheduler *s, struct scheduler_lane *lane)
 {
-    if (s->large_lanes == 0) {
-        return NULL;
-    }
-    struct scheduler_lane *lane = large_lane_find(s);
-    check(lane != NULL);
-    /* The oldest goes: it costs a walk over thousands of entries to find the youngest,
-     * and whatever goes comes back by its due time. */
     struct scheduler_item *item = lane_pop(s, lane);
     item->lane = NULL;
     lane_place(s, lane);
+    lane_leave(s, lane);
     return item;
+}
+
+/* The channel with more than half of all that is held, which may start nothing because a
+ * gate is full. */
+static struct group *blocked_group(const struct scheduler *s)
+{
+    struct group *g = s->first;
+    while (g && (g->ready <= s->held_entries / 2 || !group_full(g, SCHEDULER_GATES))) {
+        g = g->after;
+    }
+    return g;
+}
+
+bool scheduler_blocked(const struct scheduler *s)
+{
+    return blocked_group(s) != NULL;
+}
+
+struct scheduler_item *scheduler_evict_blocked(struct scheduler *s)
+{
+    struct group *g = blocked_group(s);
+    struct scheduler_lane *lane = g == NULL ? NULL : ring_any(g);
+    return lane != NULL ? lane_drop(s, lane) : NULL;
+}
+
+struct scheduler_item *scheduler_evict(struct scheduler *s)
+{
+    if (s->large_lanes == 0) {
+        return scheduler_evict_blocked(s);
+    }
+    struct scheduler_lane *lane = large_lane_find(s);
+    check(lane != NULL);
+    return lane_drop(s, lane);
+}
+
+unsigned scheduler_blocked_channels(const struct scheduler *s, unsigned least, str *names,
+                                    unsigned max)
+{
+    unsigned n = 0;
+    for (const struct group *g = s->first; g && n < max; g = g->after) {
+        if (g->ready >= least && group_full(g, SCHEDULER_GATES)) {
+            names[n++] = group_name(g);
+        }
+    }
+    return n;
 }
 
 unsigned scheduler_backlogs(const struct scheduler *s, unsigned least,
@@ -363,13 +435,7 @@ void scheduler_add(struct scheduler *s, struct scheduler_item *item, str channel
     struct scheduler_lane *lane = lane_get(s, g, host);
     g->rules = rules != NULL ? *rules : (struct scheduler_rules){0};
     item->lane = lane;
-    item->next = NULL;
-    *(lane->last ? &lane->last->next : &lane->first) = item;
-    lane->last = item;
-    if (++lane->ready == large_lane(s)) {
-        s->large_lanes++;
-    }
-    s->ready++;
+    lane_push(s, lane, item);
     lane_place(s, lane);
 }
 
@@ -464,7 +530,7 @@ struct scheduler_item *scheduler_drop(struct scheduler *s)
     }
     struct scheduler_lane *lane = NULL;
     for (struct group *g = s->first; lane == NULL && g; g = g->after) {
-        lane = g->fresh.first ? g->fresh.first : g->busy.first;
+        lane = ring_any(g);
     }
     for (size_t i = 0; lane == NULL && i < BUCKETS; i++) {
         for (lane = s->buckets[i]; lane && lane->ready == 0; lane = lane->same_bucket) {
@@ -472,11 +538,7 @@ struct scheduler_item *scheduler_drop(struct scheduler *s)
         }
     }
     check(lane != NULL);
-    struct scheduler_item *item = lane_pop(s, lane);
-    item->lane = NULL;
-    lane_place(s, lane);
-    lane_leave(s, lane);
-    return item;
+    return lane_drop(s, lane);
 }
 
 /* Takes items out of one lane, in their order, and puts them behind *last. */
@@ -493,13 +555,7 @@ lane_sweep(struct scheduler *s, struct scheduler_lane *lane,
             *last = item;
             last = &item->next;
         } else { /* to the end: after as many turns the order is as it was */
-            item->next = NULL;
-            *(lane->last ? &lane->last->next : &lane->first) = item;
-            lane->last = item;
-            if (++lane->ready == large_lane(s)) {
-                s->large_lanes++;
-            }
-            s->ready++;
+            lane_push(s, lane, item);
         }
         item = next;
     }

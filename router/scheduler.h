@@ -61,8 +61,17 @@ void scheduler_hold(struct scheduler *s, unsigned entries, size_t bytes);
 void scheduler_unhold(struct scheduler *s, unsigned entries, size_t bytes);
 /* Memory is full: takes the oldest ready entry out of a lane that holds a quarter of all
  * that may be held, so that a backlog for one dead host does not keep fresh mail for
- * others out. NULL when there is no such lane. */
+ * others out; else out of a blocked channel. NULL when there is neither. */
 struct scheduler_item *scheduler_evict(struct scheduler *s);
+/* Is there a blocked channel: one that has more than half of all that is held, and may
+ * start nothing because a gate is full, though its lanes are small? */
+bool scheduler_blocked(const struct scheduler *s);
+/* Takes a ready entry out of it; NULL when there is none. */
+struct scheduler_item *scheduler_evict_blocked(struct scheduler *s);
+/* The channels that may start nothing because a gate is full, and have at least `least`
+ * ready, up to max; how many there are. The names are lent until the next call. */
+unsigned scheduler_blocked_channels(const struct scheduler *s, unsigned least, str *names,
+                                    unsigned max);
 
 /* The first ready item of each lane that has at least `least` of them, up to max; how
  * many there are. */

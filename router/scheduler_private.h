@@ -16,6 +16,7 @@ struct group {
     struct group *before, *after; /* in the order of their turns */
     struct ring fresh, busy;
     struct scheduler_rules rules;
+    unsigned ready; /* in all its lanes */
     unsigned lanes; /* of it; forgotten with the last */
     size_t name_len;
     char name[];
@@ -53,6 +54,8 @@ static inline unsigned busy_limit(const struct scheduler *s)
 
 /* Are all gates of the group open? If not, the scheduler waits for a place. */
 bool group_open(const struct scheduler *s, const struct group *g);
+/* Is a gate of the group full, apart from that one? SCHEDULER_GATES: is any? */
+bool group_full(const struct group *g, unsigned but);
 /* Has the lane, in which something runs, more than its share of the places, while another
  * one waits for them? One within its share keeps its connections; one above gives one up
  * each time. */

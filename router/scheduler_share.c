@@ -21,17 +21,6 @@ static bool others_wait(const struct scheduler *s, const struct scheduler_lane *
     return false;
 }
 
-/* Is a gate of this group full, apart from that one? */
-static bool full_elsewhere(const struct group *g, unsigned gate)
-{
-    for (unsigned i = 0; i < SCHEDULER_GATES; i++) {
-        if (i != gate && gate_full(g->rules.gates[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* The gate is full. Has the lane more than its share of the places behind it, while
  * another lane, or another worker, waits for one? */
 static bool lane_owes_gate(const struct scheduler *s, const struct scheduler_lane *lane,
@@ -46,7 +35,7 @@ static bool lane_owes_gate(const struct scheduler *s, const struct scheduler_lan
         }
         lanes += g->lanes;
         waits = waits || ((ring_waits(&g->fresh, lane) || ring_waits(&g->busy, lane)) &&
-                          (g == lane->group || !full_elsewhere(g, i)));
+                          (g == lane->group || !group_full(g, i)));
     }
     return waits && lane->running > gate->limit / lanes;
 }

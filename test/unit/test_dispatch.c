@@ -161,14 +161,19 @@ static void test_reuse(void **state)
     assert_int_equal(atomic_load(&b->worker.counters.delivered), 26);
 }
 
+/* Nothing has looked at it yet. */
+static struct channel *tcp_local(struct bench *b)
+{
+    const struct snapshot *s = b->worker.current->snapshot;
+    return (struct channel *)snapshot_channel(s, STR("tcp_local"));
+}
+
 /* What fails without being tried does not give away the connection's place in the
  * channel. */
 static void test_reuse_and_maxjobs(void **state)
 {
     struct bench *b = *state;
-    struct channel *c =
-        (struct channel *)snapshot_channel(b->worker.current->snapshot, STR("tcp_local"));
-    c->opts.maxjobs = 1;
+    tcp_local(b)->opts.maxjobs = 1;
     send_text("you@demo.test", "tcp_local far.test wait@far.test", TEXT);
     RUN_UNTIL(b->waiting_count == 1);
     b->too_large = "1 octet";
@@ -264,6 +269,44 @@ static void test_memory(void **state)
     assert_int_equal(atomic_load(&b->worker.counters.delivered), 101);
 }
 
+/* A channel that has reached its limit has mail for very many hosts: what is fresh for
+ * others, and what falls due for them, goes out all the same. */
+static void test_memory_and_limits(void **state)
+{
+    struct bench *b = *state;
+    struct scheduler_limits small = {20, 200, 300, 300 * BODY_INLINE_MAX};
+    static const struct pool one = {.name = {"ONE", 3}, .job_limit = 1};
+    struct dispatch *d = b->worker.dispatch;
+    RUN_UNTIL(!d->claiming);
+    scheduler_free(&d->scheduler);
+    d->scheduler = scheduler_new(&small);
+    tcp_local(b)->pool = &one;
+    send_text("you@demo.test", "l here.test defer@here.test", TEXT);
+    RUN_UNTIL(b->seen_count == 1);
+    RUN_UNTIL(queue_holds(1, 0));
+    for (unsigned i = 0; i < 310; i++) {
+        char entry[80];
+        snprintf(entry, sizeof entry, "tcp_local h%u.test wait@h%u.test", i, i);
+        send_text("you@demo.test", entry, TEXT);
+    }
+    RUN_UNTIL(b->waiting_count == 1);
+    RUN_UNTIL(!d->claiming);
+    send_text("you@demo.test", "l here.test ok@here.test", TEXT);
+    RUN_UNTIL(b->seen_count == 3);
+    assert_seen(2, "l", "here.test", "ok@here.test");
+    pass_time(5 * MINUTE);
+    RUN_UNTIL(b->seen_count == 4);
+    assert_seen(3, "l", "here.test", "defer@here.test");
+    assert_int_equal(b->waiting_count, 1);
+    end_job(b->waiting[0]); /* the next one has its turn */
+    RUN_UNTIL(b->waiting_count == 2);
+    dispatch_stop(&b->worker, on_idle);
+    end_job(b->waiting[1]);
+    RUN_UNTIL(b->idle);
+    assert_true(queue_holds(1 + 308, 0));
+    dispatch_free(&b->worker);
+}
+
 /* The retry times of the daemon's command line are there for tests; the channel's notices
  * hold all the same. */
 static void test_retry_times(void **state)
@@ -291,12 +334,19 @@ static void test_retry_times(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_delivered),    TEST(test_mixed),
-        TEST(test_given_up),     TEST(test_store_fails),
-        TEST(test_channel_gone), TEST(test_new_configuration),
-        TEST(test_reuse),        TEST(test_reuse_and_maxjobs),
-        TEST(test_stop),         TEST(test_channel_unsupported),
-        TEST(test_memory),       TEST(test_retry_times),
+        TEST(test_delivered),
+        TEST(test_mixed),
+        TEST(test_given_up),
+        TEST(test_store_fails),
+        TEST(test_channel_gone),
+        TEST(test_new_configuration),
+        TEST(test_reuse),
+        TEST(test_reuse_and_maxjobs),
+        TEST(test_stop),
+        TEST(test_channel_unsupported),
+        TEST(test_memory),
+        TEST(test_retry_times),
+        TEST(test_memory_and_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

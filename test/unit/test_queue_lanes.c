@@ -63,6 +63,22 @@ static void test_enough_in_memory(void **state)
     fixture_end(&f);
 }
 
+/* A channel that may start nothing stands back with all its hosts. */
+static void test_channel_is_full(void **state)
+{
+    const struct queue_lane full[] = {{.channel = STR("TCP_1")},
+                                      LANE("tcp_2", "host2.test", true)};
+    struct fixture f;
+    (void)state;
+    start(&f);
+    assert_string_equal(claim(&f, full, 2, 10), "10 0 0");
+    assert_string_equal(claim(&f, full, 2, 100), "20 0 0");
+    assert_string_equal(claim(&f, full, 2, 100), "0 0 30");
+    assert_string_equal(claim(&f, full, 2, 100), "0 0 0");
+    assert_string_equal(claim(&f, NULL, 0, 100), "0 30 0");
+    fixture_end(&f);
+}
+
 static void test_nobody_there(void **state)
 {
     const struct queue_lane dead[] = {LANE("tcp_0", "host0.test", true),
@@ -136,9 +152,8 @@ static void test_walk_is_a_search(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_enough_in_memory),
-        cmocka_unit_test(test_nobody_there),
-        cmocka_unit_test(test_turns),
+        cmocka_unit_test(test_enough_in_memory), cmocka_unit_test(test_nobody_there),
+        cmocka_unit_test(test_channel_is_full),  cmocka_unit_test(test_turns),
         cmocka_unit_test(test_walk_is_a_search),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -448,6 +448,43 @@ static void test_gate_is_shared_by_workers(void **state)
     assert_int_equal(gate.running, 0);
 }
 
+/* A channel behind a full gate has more than half of the memory, each host but a little:
+ * it makes room for others, down to half. */
+static void test_evict_blocked(void **state)
+{
+    static const char HOSTS[] = "abcdefghijklmnopqrstuvwxyz";
+    struct scheduler_gate pool = {.limit = 2};
+    struct scheduler_rules rules = {.gates = {[SCHEDULER_POOL] = &pool}};
+    struct fixture f;
+    char out[ITEMS + 1];
+    str names[3];
+    (void)state;
+    start_up(&f, 20, 100);
+    add_to(&f, "tcp_many", HOSTS, &rules);
+    add_to(&f, "tcp_few", "ABC", &rules);
+    add(&f, "123");
+    scheduler_hold(f.s, f.used, 0);
+    assert_false(scheduler_blocked(f.s)); /* it may start something */
+    assert_int_equal(scheduler_blocked_channels(f.s, 1, names, 3), 0);
+    assert_string_equal(start_all(&f, out), "aA123");
+
+    assert_int_equal(scheduler_blocked_channels(f.s, 1, names, 3), 2);
+    assert_int_equal(scheduler_blocked_channels(f.s, 3, names, 3), 1);
+    assert_true(str_eq(names[0], STR("tcp_many")));
+    for (char host = 'b'; scheduler_blocked(f.s); host++) {
+        struct scheduler_item *item =
+            host == 'b' ? scheduler_evict(f.s) : scheduler_evict_blocked(f.s);
+        assert_int_equal(host_of(&f, item), host);
+        assert_null(item->lane);
+        scheduler_unhold(f.s, 1, 0);
+    }
+    assert_null(scheduler_evict(f.s));
+    assert_int_equal(scheduler_ready(f.s), 7 + 2);
+    finish(&f, "aA");
+    assert_string_equal(start_all(&f, out), "tB");
+    clean_up(&f);
+}
+
 /* JOB_LIMIT: one limit for the channels of a pool, besides those of their own. */
 static void test_pool(void **state)
 {
@@ -615,6 +652,7 @@ int main(void)
         cmocka_unit_test(test_pool),
         cmocka_unit_test(test_pool_is_shared),
         cmocka_unit_test(test_revise),
+        cmocka_unit_test(test_evict_blocked),
         cmocka_unit_test(test_sweep),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
