@@ -84,7 +84,8 @@ static bool request_run(struct queue *q, struct request *k)
         return q->engine->order(q->store, &k->u.order.ordering->order,
                                 &k->u.order.ordering->step, r);
     case REQUEST_COUNT:
-        return q->engine->count(q->store, &k->u.count.counts, r);
+        return q->engine->count(q->store, &k->u.count.counts, &k->u.count.at,
+                                &k->u.count.more, r);
     case REQUEST_HISTORY:
         return q->engine->history(q->store, &k->u.history.history, r);
     }
@@ -139,6 +140,10 @@ static void request_finish(struct queue *q, struct request *k)
     }
     if (k->kind == REQUEST_ORDER && good) {
         stopped_change(q, &k->u.order.ordering->order);
+    }
+    if (k->kind == REQUEST_COUNT && good && k->u.count.more) {
+        request_again(q, k);
+        return;
     }
     request_answer(k);
 }

@@ -240,7 +240,7 @@ struct queue_cursor {
 /* Where a walk for that filter begins. */
 struct queue_cursor queue_cursor_first(const struct queue_filter *f);
 
-enum { QUEUE_STEP_MAX = 500 };
+enum { QUEUE_STEP_MAX = 250 };
 
 /* An order is carried out in steps, each a short transaction of its own, so that mail
  * goes on meanwhile and the log of the store stays small. */
@@ -268,6 +268,8 @@ struct queue_counts {
 };
 typedef void (*queue_counts_cb)(struct worker *w, const struct queue_counts *c,
                                 const struct queue_result *r, void *arg);
+/* Counted in short steps, between which others go on: the counts are not of one moment.
+ */
 void queue_count(struct queue *q, struct worker *w, queue_counts_cb cb, void *arg);
 
 #endif

@@ -55,7 +55,9 @@ struct request {
             queue_order_cb cb;
         } order;
         struct {
-            struct queue_counts counts;
+            struct queue_counts counts; /* up to at */
+            struct queue_cursor at;
+            bool more;
             queue_counts_cb cb;
         } count;
         struct {
@@ -99,6 +101,8 @@ struct queue {
 
 /* --- queue_requests.c --- */
 
+/* Puts k behind what waits, to be gone on with. */
+void request_again(struct queue *q, struct request *k);
 /* Answers k on its worker, once its fate is known, and frees it; one that nobody waits
  * for at once. */
 void request_answer(struct request *k);

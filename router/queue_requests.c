@@ -61,13 +61,26 @@ void request_answer(struct request *k)
 
 /* --- asking --- */
 
+static void append(struct queue *q, struct request *k)
+{
+    k->next = NULL;
+    *q->last = k;
+    q->last = &k->next;
+    uv_cond_signal(&q->wake);
+}
+
 static void submit(struct queue *q, struct request *k)
 {
     uv_mutex_lock(&q->lock);
     check(!q->closing);
-    *q->last = k;
-    q->last = &k->next;
-    uv_cond_signal(&q->wake);
+    append(q, k);
+    uv_mutex_unlock(&q->lock);
+}
+
+void request_again(struct queue *q, struct request *k)
+{
+    uv_mutex_lock(&q->lock);
+    append(q, k); /* also while the queue closes: whoever waits gets an answer */
     uv_mutex_unlock(&q->lock);
 }
 
@@ -172,6 +185,7 @@ void queue_history(struct queue *q, struct worker *w, int64_t entry_id, unsigned
 void queue_count(struct queue *q, struct worker *w, queue_counts_cb cb, void *arg)
 {
     struct request *k = request_new(REQUEST_COUNT, w, arg);
+    k->u.count.at = (struct queue_cursor){0, -1};
     k->u.count.cb = cb;
     submit(q, k);
 }

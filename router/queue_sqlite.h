@@ -167,10 +167,10 @@ static inline int64_t entry_position(int64_t id)
                   " FROM pragma_freelist_count, pragma_page_size")                       \
     X(DATABASE_BYTES, "SELECT page_count * page_size"                                    \
                       " FROM pragma_page_count, pragma_page_size")                       \
-    X(COUNT_MESSAGES, "SELECT count(*) FROM messages")                                   \
     X(OLDEST, "SELECT created_ms FROM messages ORDER BY number LIMIT 1")                 \
-    X(COUNT_ENTRIES, "SELECT count(*), total(attempts > 0 AND state <> 2),"              \
-                     " total(state = 2) FROM entries")                                   \
+    X(COUNT_ENTRIES, "SELECT number, position, state, attempts FROM entries"             \
+                     " WHERE (number, position) > (?1, ?2)"                              \
+                     " ORDER BY number, position LIMIT ?3")                              \
     X(VOID_CLAIMS, "UPDATE entries SET state = 0, next_try_ms = ?1 WHERE state = 1")     \
     X(FILES, "SELECT number, body_file, size FROM messages"                              \
              " WHERE body_file IS NOT NULL")                                             \

@@ -19,6 +19,9 @@
 
 enum {
     CHUNK = 256 * 1024,
+    /* Written out as it grows: a sync of the queue's log may have to wait for all that
+     * lies in memory for the same disk. */
+    FLUSH_BYTES = 8 * 1024 * 1024,
     /* Stays free on the queue's own disk: below 16 MiB it would take no mail. */
     RESERVE_BYTES = 64 * 1024 * 1024,
     /* Added to the next number, so that a restored queue gives none that the queue has
@@ -32,6 +35,9 @@ struct backup {
     bool made;      /* the folder `partial` is ours */
     bool same_disk; /* as the queue */
     int fd;         /* of bodies_to */
+    int db_fd;      /* of the new database; open as long as SQLite has it */
+    off_t flushed;  /* so much of it is on the disk */
+    char *indexes;  /* what makes them */
     struct rows_copying rows;
     struct queue_copied *out;
     VEC(int64_t) gone;
@@ -156,6 +162,33 @@ static bool room_for_all(struct backup *b, struct queue_result *r)
 
 /* --- the database --- */
 
+static bool to_exec(struct backup *b, const char *sql, struct queue_result *r)
+{
+    return sqlite3_exec(b->to->db, sql, NULL, NULL, NULL) == SQLITE_OK ||
+           store_fail(b->to, r);
+}
+
+/* They are made at the end, at once: entry by entry they would be written again and
+ * again.
+ */
+static bool indexes_drop(struct backup *b, struct queue_result *r)
+{
+    static const char make[] =
+        "SELECT group_concat(sql, ';'), group_concat('DROP INDEX ' || name, ';')"
+        " FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL";
+    sqlite3_stmt *q;
+    if (sqlite3_prepare_v2(b->to->db, make, -1, &q, NULL) != SQLITE_OK ||
+        sqlite3_step(q) != SQLITE_ROW) {
+        return store_fail(b->to, r);
+    }
+    b->indexes = sqlite3_mprintf("%s", sqlite3_column_text(q, 0));
+    char *drop = sqlite3_mprintf("%s", sqlite3_column_text(q, 1));
+    sqlite3_finalize(q);
+    bool good = to_exec(b, drop, r);
+    sqlite3_free(drop);
+    return good;
+}
+
 /* Nothing is safe before the end of all, so nothing is synced and no journal kept. */
 static bool target_open(struct backup *b, struct queue_result *r)
 {
@@ -164,18 +197,26 @@ static bool target_open(struct backup *b, struct queue_result *r)
         "PRAGMA foreign_keys = OFF";
     char *path = sqlite3_mprintf("%s/queue.db", b->partial);
     check(path != NULL);
-    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    bool good = fd >= 0 || fail_errno(r, "cannot create", path);
-    if (fd >= 0) {
-        close(fd);
-    }
+    b->db_fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    bool good = b->db_fd >= 0 || fail_errno(r, "cannot create", path);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE;
     if (good && (sqlite3_open_v2(path, &b->to->db, flags, NULL) != SQLITE_OK ||
                  sqlite3_exec(b->to->db, settings, NULL, NULL, NULL) != SQLITE_OK)) {
         good = store_fail(b->to, r);
     }
     sqlite3_free(path);
-    return good && schema_prepare(b->to, r);
+    return good && schema_prepare(b->to, r) && indexes_drop(b, r);
+}
+
+/* What was copied until now. */
+static bool database_flush(struct backup *b, struct queue_result *r)
+{
+    struct stat st;
+    if (fstat(b->db_fd, &st) != 0 || st.st_size - b->flushed < FLUSH_BYTES) {
+        return true;
+    }
+    b->flushed = st.st_size;
+    return fdatasync(b->db_fd) == 0 || fail_errno(r, "cannot sync", b->partial);
 }
 
 /* --- bodies --- */
@@ -209,6 +250,7 @@ static bool body_write(struct backup *b, struct body *body, const char *name,
         *at += (uint64_t)got;
     }
     free(data);
+    sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* begun; the end waits for it */
     return (close(fd) == 0 || fail_errno(r, "cannot write body file", name)) && good;
 }
 
@@ -268,7 +310,8 @@ static bool all_copy(struct backup *b, queue_copied_fn fn, void *arg,
     bool good = store_run(b->to, store_statement(b->to, SQL_BEGIN, r), r) &&
                 rows_begin(&b->rows, b->from, b->to, r);
     while (good && !b->rows.end) {
-        good = room(b, 0, r) && rows_step(&b->rows, r) && bodies_copy(b, r);
+        good = room(b, 0, r) && rows_step(&b->rows, r) && database_flush(b, r) &&
+               bodies_copy(b, r);
         b->out->messages = b->rows.messages;
         if (good && fn != NULL && !fn(b->out, arg)) {
             good = queue_result_fail(r, "it was interrupted");
@@ -280,13 +323,11 @@ static bool all_copy(struct backup *b, queue_copied_fn fn, void *arg,
 static bool database_finish(struct backup *b, struct queue_result *r)
 {
     int64_t next;
-    bool good = sqlite3_exec(b->to->db, "PRAGMA foreign_keys = ON", NULL, NULL, NULL) ==
-                    SQLITE_OK ||
-                store_fail(b->to, r);
-    good = good && store_run(b->to, store_statement(b->to, SQL_BEGIN, r), r) &&
-           store_query_number(b->to, store_statement(b->to, SQL_LOAD_BOUND, r), 0, &next,
-                              r) &&
-           store_do_number(b->to, SQL_SAVE_BOUND, next + NUMBERS_AHEAD, r);
+    bool good = to_exec(b, b->indexes, r) && to_exec(b, "PRAGMA foreign_keys = ON", r) &&
+                store_run(b->to, store_statement(b->to, SQL_BEGIN, r), r) &&
+                store_query_number(b->to, store_statement(b->to, SQL_LOAD_BOUND, r), 0,
+                                   &next, r) &&
+                store_do_number(b->to, SQL_SAVE_BOUND, next + NUMBERS_AHEAD, r);
     for (size_t i = 0; good && i < b->gone.n; i++) {
         good = store_do_number(b->to, SQL_DELETE_MESSAGE, b->gone.at[i], r);
     }
@@ -337,9 +378,13 @@ static void backup_free(struct backup *b)
     if (b->to != NULL) {
         sqlite_close(&b->to);
     }
+    if (b->db_fd >= 0) {
+        close(b->db_fd);
+    }
     if (b->made) {
         nftw(b->partial, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     }
+    sqlite3_free(b->indexes);
     sqlite3_free(b->name);
     sqlite3_free(b->partial);
     sqlite3_free(b->bodies_from);
@@ -349,7 +394,7 @@ static void backup_free(struct backup *b)
 
 static void backup_init(struct backup *b, const char *directory, struct queue_copied *out)
 {
-    *b = (struct backup){.fd = -1, .out = out, .arena = arena_new()};
+    *b = (struct backup){.fd = -1, .db_fd = -1, .out = out, .arena = arena_new()};
     b->from = calloc(1, sizeof *b->from);
     b->to = calloc(1, sizeof *b->to);
     b->bodies_from = sqlite3_mprintf("%s/bodies", directory);

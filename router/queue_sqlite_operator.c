@@ -8,7 +8,7 @@
 enum {
     PAGE_ENTRIES = 200,
     STEP_ENTRIES = 20000, /* looked at in one step: some 20 ms */
-    STEP_MS = 50          /* with many recipients, or a slow disk */
+    STEP_MS = 25          /* with many recipients, or a slow disk */
 };
 
 static const char HELD[] = "held by an operator";

@@ -10,7 +10,7 @@
 
 enum {
     CHUNK_MESSAGES = 64, /* with bodies of up to 64 KiB */
-    STEP_MS = 50
+    STEP_MS = 20
 };
 
 /* In an order in which nothing refers to what is not there yet. */

@@ -28,7 +28,7 @@ struct rows_copying {
 bool rows_begin(struct rows_copying *c, struct queue_store *from, struct queue_store *to,
                 struct queue_result *r);
 /* The next messages, with all rows that belong to them, in one read transaction of some
- * 50 ms; after the last ones c->end is true. */
+ * 20 ms; after the last ones c->end is true. */
 bool rows_step(struct rows_copying *c, struct queue_result *r);
 void rows_end(struct rows_copying *c);
 

@@ -92,7 +92,9 @@ struct queue_engine {
     /* Calls fn for each channel that is stopped. */
     bool (*stopped)(struct queue_store *s, void (*fn)(str channel, void *arg), void *arg,
                     struct queue_result *r);
-    bool (*count)(struct queue_store *s, struct queue_counts *c, struct queue_result *r);
+    /* Adds the next entries behind *at, which begins as {0, -1}; *more: again. */
+    bool (*count)(struct queue_store *s, struct queue_counts *c, struct queue_cursor *at,
+                  bool *more, struct queue_result *r);
     bool (*history)(struct queue_store *s, struct queue_store_history *h,
                     struct queue_result *r);
 

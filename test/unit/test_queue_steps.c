@@ -111,12 +111,60 @@ static void test_pages(void **state)
     fixture_end(&f);
 }
 
+/* Counting is interrupted for what comes meanwhile: a message that is stored behind the
+ * question is answered first. */
+struct counting {
+    struct queue_counts counts;
+    bool committed, committed_first, done;
+};
+
+static void on_counted(struct worker *w, const struct queue_counts *c,
+                       const struct queue_result *r, void *arg)
+{
+    struct counting *g = arg;
+    (void)w;
+    check(r->ok);
+    g->counts = *c;
+    g->committed_first = g->committed;
+    g->done = true;
+}
+
+static void on_committed(struct worker *w, struct queue_message *m,
+                         const struct queue_result *r, void *arg)
+{
+    (void)w;
+    (void)m;
+    check(r->ok);
+    ((struct counting *)arg)->committed = true;
+}
+
+static void test_count(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct counting g = {.done = false};
+    fixture_start(&f);
+    fill(&f);
+    struct queue_message *m = fixture_message(&f, 10, 3);
+    queue_count(f.daemon.queue, f.w, on_counted, &g);
+    queue_commit(f.daemon.queue, f.w, m, on_committed, &g);
+    fixture_wait(f.w, &g.done);
+    assert_true(g.committed_first);
+    assert_int_equal(g.counts.messages, COUNT + 1);
+    assert_int_equal(g.counts.entries, COUNT + 3);
+    assert_int_equal(g.counts.held, 1);
+    assert_int_equal(g.counts.oldest_ms, 1000);
+    queue_message_free(&m);
+    fixture_end(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_orders),
         cmocka_unit_test(test_looks),
         cmocka_unit_test(test_pages),
+        cmocka_unit_test(test_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
