@@ -133,7 +133,7 @@ static bool folder_make(struct backup *b, struct queue_result *r)
 static bool room(struct backup *b, uint64_t bytes, struct queue_result *r)
 {
     struct statvfs disk;
-    if (fstatvfs(b->fd, &disk) != 0) {
+    if (statvfs(b->partial, &disk) != 0) {
         return true; /* the write will tell */
     }
     uint64_t free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
@@ -337,11 +337,60 @@ static bool database_finish(struct backup *b, struct queue_result *r)
            check_database(b->to, r);
 }
 
+/* --- to the disk --- */
+
+static bool sync_at(int at, const char *name, int flags)
+{
+    int fd = openat(at, name, flags | O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    bool good = fd >= 0 && fsync(fd) == 0;
+    int error = errno;
+    if (fd >= 0) {
+        close(fd);
+    }
+    errno = error;
+    return good;
+}
+
+/* One by one: syncfs() would wait for all that others have written, too. Most of it is
+ * there already (sync_file_range() above). A body that was lost has no file. */
+static bool bodies_sync(struct backup *b, struct queue_result *r)
+{
+    int rc = SQLITE_DONE;
+    bool good = true;
+    sqlite3_stmt *q = store_statement(b->to, SQL_FILES, r);
+    if (q == NULL) {
+        return false;
+    }
+    while (good && (rc = sqlite3_step(q)) == SQLITE_ROW) {
+        const char *name = (const char *)sqlite3_column_text(q, 1);
+        good = name == NULL || sync_at(b->fd, name, 0) || errno == ENOENT ||
+               fail_errno(r, "cannot sync body file", name);
+    }
+    good = good && (rc == SQLITE_DONE || store_fail(b->to, r));
+    sqlite3_reset(q);
+    return good;
+}
+
+static bool folders_sync(struct backup *b, struct queue_result *r)
+{
+    bool good = true;
+    for (unsigned i = 0; good && i < 256; i++) {
+        char name[12];
+        snprintf(name, sizeof name, "%02x", i);
+        good = sync_at(b->fd, name, O_DIRECTORY);
+    }
+    good = good && fsync(b->fd) == 0 && sync_at(AT_FDCWD, b->partial, O_DIRECTORY);
+    return good || fail_errno(r, "cannot sync", b->partial);
+}
+
 /* Everything is on the disk, then it gets its name, then the name is. */
 static bool name_it(struct backup *b, struct queue_result *r)
 {
-    if (syncfs(b->fd) != 0) {
+    if (fsync(b->db_fd) != 0) {
         return fail_errno(r, "cannot sync", b->partial);
+    }
+    if (!folders_sync(b, r)) {
+        return false;
     }
     int parent = openat(b->fd, "../..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool good = parent >= 0 &&
@@ -414,7 +463,8 @@ bool queue_backup(const char *directory, const char *to, queue_copied_fn fn, voi
     int64_t bytes = 0;
     if (good) {
         rows_end(&b.rows);
-        good = store_query_number(b.to, store_statement(b.to, SQL_DATABASE_BYTES, &r), 0,
+        good = bodies_sync(&b, &r) &&
+               store_query_number(b.to, store_statement(b.to, SQL_DATABASE_BYTES, &r), 0,
                                   &bytes, &r);
         out->octets += (uint64_t)bytes;
         sqlite_close(&b.to);

@@ -256,17 +256,18 @@ static bool never(const struct queue_copied *c, void *arg)
 static void test_half_made(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct lab l; /* in memory, where syncs take no time */
     struct queue_copied copied;
     struct rlimit before, small;
     char to[80], partial[100], reason[300];
-    fixture_start(&f);
-    struct queue_message *m = fixture_message(&f, 900000, 1);
-    assert_true(fixture_commit(&f, m).ok);
-    snprintf(to, sizeof to, "%s-copy", f.directory);
+    lab_start(&l);
+    assert_true(fixture_open(&l.f));
+    struct queue_message *m = fixture_message(&l.f, 900000, 1);
+    assert_true(fixture_commit(&l.f, m).ok);
+    snprintf(to, sizeof to, "%s-copy", l.f.directory);
     snprintf(partial, sizeof partial, "%s.partial", to);
     assert_false(
-        queue_backup(f.directory, to, never, NULL, &copied, reason, sizeof reason));
+        queue_backup(l.f.directory, to, never, NULL, &copied, reason, sizeof reason));
     assert_non_null(strstr(reason, "interrupted"));
     assert_false(exists(to) || exists(partial));
     check(getrlimit(RLIMIT_FSIZE, &before) == 0);
@@ -276,16 +277,86 @@ static void test_half_made(void **state)
         small.rlim_cur = size;
         check(setrlimit(RLIMIT_FSIZE, &small) == 0);
         bool good =
-            queue_backup(f.directory, to, NULL, NULL, &copied, reason, sizeof reason);
+            queue_backup(l.f.directory, to, NULL, NULL, &copied, reason, sizeof reason);
         check(setrlimit(RLIMIT_FSIZE, &before) == 0);
         fprintf(stderr, "# files of %u octets: %s\n", (unsigned)size, reason);
         assert_false(good || exists(to) || exists(partial));
     }
     assert_true(
-        queue_backup(f.directory, to, NULL, NULL, &copied, reason, sizeof reason));
+        queue_backup(l.f.directory, to, NULL, NULL, &copied, reason, sizeof reason));
     fixture_remove(to);
     queue_message_free(&m);
-    fixture_end(&f);
+    fixture_close(&l.f);
+    lab_end(&l);
+}
+
+/* In a child, whose disk fails or is full: the copy is whole, or there is none. */
+static void trial(const struct lab *l, unsigned call, enum disk_fault fault,
+                  uint64_t room)
+{
+    struct queue_copied copied;
+    char to[64], partial[80], reason[300];
+    snprintf(to, sizeof to, "%s/copy", l->root);
+    snprintf(partial, sizeof partial, "%s.partial", to);
+    disk_watch(l->root);
+    disk_room(room);
+    if (call > 0) {
+        disk_fail(call, call, fault);
+    }
+    bool good =
+        queue_backup(l->f.directory, to, NULL, NULL, &copied, reason, sizeof reason);
+    disk_room(0);
+    if (good) {
+        check(wrongs(to) == 0 && copied.lost == 0 && !exists(partial));
+        fixture_remove(to);
+    } else {
+        check(*reason != '\0' && !exists(to) && !exists(partial));
+    }
+    if (room > 0) {
+        check(!good && strstr(reason, "disk full") != NULL);
+    }
+    _exit(call == 0 && room == 0 ? (int)(disk_calls() / 8) : good ? 0 : 1);
+}
+
+static int trial_run(const struct lab *l, unsigned call, enum disk_fault fault,
+                     uint64_t room)
+{
+    int status;
+    pid_t child = fork();
+    check(child >= 0);
+    if (child == 0) {
+        trial(l, call, fault, room);
+    }
+    check(waitpid(child, &status, 0) == child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void test_failing_disk(void **state)
+{
+    (void)state;
+    struct lab l;
+    int ends[2];
+    unsigned failed = 0, trials = 0;
+    struct load_record *ignored = calloc(LOAD_RECORDS_MAX, sizeof *ignored);
+    check(ignored != NULL);
+    lab_start(&l);
+    pid_t child = work(&l, ends, 100);
+    load_read(ends[0], ignored);
+    close(ends[0]);
+    check(waitpid(child, NULL, 0) == child);
+    unsigned calls = (unsigned)trial_run(&l, 0, DISK_EIO, 0) * 8;
+    assert_true(calls > 256);
+    for (unsigned call = 1; call <= calls; call += call < calls - 60 ? 61 : 7) {
+        failed += trial_run(&l, call, call % 2 ? DISK_EIO : DISK_ENOSPC, 0) == 1;
+        trials++;
+    }
+    printf("# %u calls; %u of %u trials failed\n", calls, failed, trials);
+    assert_true(failed > trials / 2);
+    /* less than stays free on the queue's own disk */
+    assert_int_equal(trial_run(&l, 0, DISK_EIO, 60 << 20), 1);
+    free(ignored);
+    lab_end(&l);
 }
 
 /* --- check --- */
@@ -413,26 +484,27 @@ static void damage(struct fixture *f, unsigned round, off_t size)
 static void test_flipped(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct lab l; /* in memory, where syncs take no time */
     struct queue_copied copied;
     char to[80], path[256], reason[300];
     unsigned found = 0, made = 0;
     enum { ROUNDS = 32 };
-    fixture_start(&f);
-    fill(&f);
-    fixture_close(&f);
-    off_t size = size_of(&f, "queue.db");
+    lab_start(&l);
+    assert_true(fixture_open(&l.f));
+    fill(&l.f);
+    fixture_close(&l.f);
+    off_t size = size_of(&l.f, "queue.db");
     char *whole = malloc((size_t)size);
-    int fd = open(fixture_path(&f, "queue.db", path), O_RDWR);
+    int fd = open(fixture_path(&l.f, "queue.db", path), O_RDWR);
     check(fd >= 0 && whole != NULL && pread(fd, whole, (size_t)size, 0) == size);
     close(fd);
-    snprintf(to, sizeof to, "%s-copy", f.directory);
+    snprintf(to, sizeof to, "%s-copy", l.f.directory);
     srandom(7);
     for (unsigned i = 0; i < ROUNDS; i++) {
-        put_octets(&f, "queue.db", 0, whole, (size_t)size);
-        damage(&f, i, size);
-        found += wrongs(f.directory) > 0;
-        if (queue_backup(f.directory, to, NULL, NULL, &copied, reason, sizeof reason)) {
+        put_octets(&l.f, "queue.db", 0, whole, (size_t)size);
+        damage(&l.f, i, size);
+        found += wrongs(l.f.directory) > 0;
+        if (queue_backup(l.f.directory, to, NULL, NULL, &copied, reason, sizeof reason)) {
             made++;
             fixture_remove(to);
         }
@@ -440,7 +512,7 @@ static void test_flipped(void **state)
     printf("# %u of %d found, %u copied\n", found, ROUNDS, made);
     assert_true(found > ROUNDS / 2);
     free(whole);
-    fixture_end(&f);
+    lab_end(&l);
 }
 
 /* One that is too large to be read through at each start is opened, and the log says so.
@@ -467,9 +539,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_beside),          cmocka_unit_test(test_lost),
         cmocka_unit_test(test_again_and_again), cmocka_unit_test(test_names),
-        cmocka_unit_test(test_half_made),       cmocka_unit_test(test_left_over),
-        cmocka_unit_test(test_flipped),         cmocka_unit_test(test_wrongs),
-        cmocka_unit_test(test_damaged),         cmocka_unit_test(test_large),
+        cmocka_unit_test(test_half_made),       cmocka_unit_test(test_failing_disk),
+        cmocka_unit_test(test_left_over),       cmocka_unit_test(test_flipped),
+        cmocka_unit_test(test_wrongs),          cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_large),
     };
     return cmocka_run_group_tests_name("queue_backup", tests, NULL, NULL);
 }
