@@ -9,6 +9,7 @@
 #include "tables/mapping_table.h"
 #include "tables/reverse.h"
 #include "tables/rule_table.h"
+#include "tables/site_options.h"
 
 static void dump_rules(const struct snapshot *s, struct buf *out)
 {
@@ -69,6 +70,25 @@ static void dump_path(const struct snapshot *s, const char *name, str path,
     }
 }
 
+static void dump_text(const char *name, str text, struct buf *out)
+{
+    if (text.len > 0) {
+        buf_printf(out, "%s=%.*s\n", name, STR_ARG(text));
+    }
+}
+
+static void dump_silence(const struct snapshot *s, struct buf *out)
+{
+    if (s->options.silence_at.source == 0) {
+        return;
+    }
+    buf_puts(out, "SILENCE=");
+    for (size_t i = 0; i < s->silenced.n; i++) {
+        buf_printf(out, "%s%s", i > 0 ? "," : "", s->silenced.at[i]->name);
+    }
+    buf_putc(out, '\n');
+}
+
 static void dump_options(const struct snapshot *s, struct buf *out)
 {
     const struct site_options *o = &s->options;
@@ -76,103 +96,30 @@ static void dump_options(const struct snapshot *s, struct buf *out)
     dump_path(s, "QUEUE_DIRECTORY", o->queue_directory, o->queue_directory_at, out);
     dump_path(s, "MAILDIR_ROOT", o->maildir_root, o->maildir_root_at, out);
     if (o->maildir_folder_at.source != 0) {
-        buf_printf(out, "MAILDIR_FOLDER=%.*s\n", STR_ARG(o->maildir_folder));
+        dump_text("MAILDIR_FOLDER", o->maildir_folder, out);
     }
     dump_path(s, "CONTROL_SOCKET", o->control_socket, o->control_socket_at, out);
     dump_path(s, "DNSSEC_ANCHOR", o->dnssec_anchor, o->dnssec_anchor_at, out);
     if (o->user_at.source != 0) {
-        buf_printf(out, "USER=%.*s\n", STR_ARG(o->user));
+        dump_text("USER", o->user, out);
     }
     if (o->dialect == DIALECT_IMTA) { /* the dump's own name is not imta.cnf */
         buf_puts(out, "DIALECT=imta\n");
     }
-    if (o->received_domain.len > 0) {
-        buf_printf(out, "RECEIVED_DOMAIN=%.*s\n", STR_ARG(o->received_domain));
-    }
-    if (o->return_address.len > 0) {
-        buf_printf(out, "RETURN_ADDRESS=%.*s\n", STR_ARG(o->return_address));
-    }
-    if (o->return_personal.len > 0) {
-        buf_printf(out, "RETURN_PERSONAL=%.*s\n", STR_ARG(o->return_personal));
-    }
-    if (o->content_return_block_limit_at.source != 0) {
-        buf_printf(out, "CONTENT_RETURN_BLOCK_LIMIT=%u\n", o->content_return_block_limit);
-    }
-    if (o->bounce_block_limit_at.source != 0) {
-        buf_printf(out, "BOUNCE_BLOCK_LIMIT=%u\n", o->bounce_block_limit);
-    }
-    if (o->history_to_return_at.source != 0) {
-        buf_printf(out, "HISTORY_TO_RETURN=%u\n", o->history_to_return);
-    }
-    if (o->return_delivery_history_at.source != 0) {
-        buf_printf(out, "RETURN_DELIVERY_HISTORY=%u\n", o->return_delivery_history);
-    }
-    if (o->lines_to_return_at.source != 0) {
-        buf_printf(out, "LINES_TO_RETURN=%u\n", o->lines_to_return);
-    }
-    if (o->block_size_at.source != 0) {
-        buf_printf(out, "BLOCK_SIZE=%u\n", o->block_size);
-    }
-    if (o->block_limit_at.source != 0) {
-        buf_printf(out, "BLOCK_LIMIT=%u\n", o->block_limit);
-    }
-    if (o->line_limit_at.source != 0) {
-        buf_printf(out, "LINE_LIMIT=%u\n", o->line_limit);
-    }
-    if (o->max_received_lines_at.source != 0) {
-        buf_printf(out, "MAX_RECEIVED_LINES=%u\n", o->max_received_lines);
-    }
-    if (o->max_total_received_lines_at.source != 0) {
-        buf_printf(out, "MAX_TOTAL_RECEIVED_LINES=%u\n", o->max_total_received_lines);
-    }
-    if (o->urgent_block_limit_at.source != 0) {
-        buf_printf(out, "URGENT_BLOCK_LIMIT=%u\n", o->urgent_block_limit);
-    }
-    if (o->normal_block_limit_at.source != 0) {
-        buf_printf(out, "NORMAL_BLOCK_LIMIT=%u\n", o->normal_block_limit);
-    }
-    if (o->nonurgent_block_limit_at.source != 0) {
-        buf_printf(out, "NON_URGENT_BLOCK_LIMIT=%u\n", o->nonurgent_block_limit);
-    }
-    if (o->return_units_at.source != 0) {
-        buf_printf(out, "RETURN_UNITS=%u\n", o->return_units);
-    }
-    if (o->access_errors_at.source != 0) {
-        buf_printf(out, "ACCESS_ERRORS=%u\n", o->access_errors);
-    }
-    if (o->access_orcpt_at.source != 0) {
-        buf_printf(out, "ACCESS_ORCPT=%u\n", o->access_orcpt);
-    }
+    dump_text("RECEIVED_DOMAIN", o->received_domain, out);
+    dump_text("RETURN_ADDRESS", o->return_address, out);
+    dump_text("RETURN_PERSONAL", o->return_personal, out);
     if (o->mapping_paranoia_at.source != 0) {
         buf_printf(out, "MAPPING_PARANOIA=%d\n", o->mapping_paranoia);
     }
-    if (o->use_reverse_database_at.source != 0) {
-        buf_printf(out, "USE_REVERSE_DATABASE=%u\n", o->use_reverse_database);
+#define NUMBER(name, field, max)                                                         \
+    if (o->field##_at.source != 0) {                                                     \
+        buf_printf(out, #name "=%u\n", o->field);                                        \
     }
-    if (o->reverse_envelope_at.source != 0) {
-        buf_printf(out, "REVERSE_ENVELOPE=%u\n", o->reverse_envelope);
-    }
-    if (o->percent_bang_local_at.source != 0) {
-        buf_printf(out, "PERCENT_BANG_LOCAL=%u\n", o->percent_bang_local);
-    }
-    if (o->alias_domains_at.source != 0) {
-        buf_printf(out, "ALIAS_DOMAINS=%u\n", o->alias_domains);
-    }
-    if (o->alias_levels_at.source != 0) {
-        buf_printf(out, "MAX_ALIAS_LEVELS=%u\n", o->alias_levels);
-    }
-    if (o->or_clauses_at.source != 0) {
-        buf_printf(out, "OR_CLAUSES=%u\n", o->or_clauses);
-    }
-    if (o->forward_bits_at.source != 0) {
-        buf_printf(out, "USE_FORWARD_DATABASE=%u\n", o->forward_bits);
-    }
-    if (o->workers_at.source != 0) {
-        buf_printf(out, "WORKERS=%u\n", o->workers);
-    }
-    if (o->log_format_at.source != 0) {
-        buf_printf(out, "LOG_FORMAT=%u\n", o->log_format);
-    }
+    SITE_NUMBERS(NUMBER)
+    SITE_OTHER_NUMBERS(NUMBER)
+#undef NUMBER
+    dump_silence(s, out);
 }
 
 /* The listeners of a service follow each other: its ports, each with all addresses.

@@ -5,8 +5,9 @@
 #include "tables/compile.h"
 #include "tables/forward.h"
 #include "tables/reverse.h"
+#include "tables/site_options.h"
 
-enum { SITE_WORKERS_MAX = 1024, SITE_BLOCK_SIZE_MAX = 1 << 20 };
+enum { SITE_BLOCK_SIZE_MAX = 1 << 20 };
 
 static void read_path(struct compile *c, const struct ast_option *o, str *out,
                       struct span *at)
@@ -32,6 +33,16 @@ static void read_number(struct compile *c, const struct ast_option *o, uint64_t 
         return;
     }
     *out = (unsigned)number;
+}
+
+static void read_block_size(struct compile *c, const struct ast_option *o)
+{
+    struct site_options *out = &c->s->options;
+    read_number(c, o, SITE_BLOCK_SIZE_MAX, &out->block_size, &out->block_size_at);
+    if (out->block_size == 0) {
+        diag_error(c->diags, o->value_at, "option-range",
+                   "'BLOCK_SIZE' needs a number from 1 to %d", SITE_BLOCK_SIZE_MAX);
+    }
 }
 
 static void read_dialect(struct compile *c, const struct ast_option *o)
@@ -117,14 +128,6 @@ static void read_return_personal(struct compile *c, const struct ast_option *o)
         return;
     }
     out->return_personal = arena_str(c->arena, o->value);
-}
-
-/* Oracle's bits; 1 is all four tables there, and in PMDF those two that it knew of. What
- * 1 means is settled when the dialect is known. */
-static void read_access_orcpt(struct compile *c, const struct ast_option *o)
-{
-    struct site_options *out = &c->s->options;
-    read_number(c, o, 31, &out->access_orcpt, &out->access_orcpt_at);
 }
 
 /* The code of a character, as Oracle has it, or the character itself. */
@@ -213,11 +216,31 @@ static void read_maildir_folder(struct compile *c, const struct ast_option *o)
     out->maildir_folder = arena_str(c->arena, o->value);
 }
 
+/* Those of which every number up to the largest will do. */
+static bool read_plain_number(struct compile *c, const struct ast_option *o,
+                              enum option_id id)
+{
+    struct site_options *out = &c->s->options;
+    switch (id) {
+#define NUMBER(name, field, max)                                                         \
+    case OPTION_SITE_##name:                                                             \
+        read_number(c, o, max, &out->field, &out->field##_at);                           \
+        return true;
+        SITE_NUMBERS(NUMBER)
+#undef NUMBER
+    default:
+        return false;
+    }
+}
+
 static void read_option(struct compile *c, const struct ast_option *o)
 {
     struct site_options *out = &c->s->options;
     const struct option_row *row = compile_option(c, OPTION_SITE, o);
-    switch (row != NULL ? row->id : OPTION_COUNT) {
+    if (row == NULL || read_plain_number(c, o, row->id)) {
+        return;
+    }
+    switch (row->id) {
     case OPTION_SITE_QUEUE_DIRECTORY:
         read_path(c, o, &out->queue_directory, &out->queue_directory_at);
         break;
@@ -233,80 +256,17 @@ static void read_option(struct compile *c, const struct ast_option *o)
     case OPTION_SITE_DNSSEC_ANCHOR:
         read_path(c, o, &out->dnssec_anchor, &out->dnssec_anchor_at);
         break;
-    case OPTION_SITE_WORKERS:
-        read_number(c, o, SITE_WORKERS_MAX, &out->workers, &out->workers_at);
-        break;
-    case OPTION_SITE_EXPROUTE_FORWARD:
-        read_number(c, o, 1, &out->exproute_forward, &out->exproute_forward_at);
-        break;
-    case OPTION_SITE_IMPROUTE_FORWARD:
-        read_number(c, o, 1, &out->improute_forward, &out->improute_forward_at);
-        break;
     case OPTION_SITE_LOG_FORMAT:
         read_log_format(c, o);
         break;
     case OPTION_SITE_BLOCK_SIZE:
-        read_number(c, o, SITE_BLOCK_SIZE_MAX, &out->block_size, &out->block_size_at);
-        if (out->block_size == 0) {
-            diag_error(c->diags, o->value_at, "option-range",
-                       "'BLOCK_SIZE' needs a number from 1 to %d", SITE_BLOCK_SIZE_MAX);
-        }
-        break;
-    case OPTION_SITE_BLOCK_LIMIT:
-        read_number(c, o, INT32_MAX, &out->block_limit, &out->block_limit_at);
-        break;
-    case OPTION_SITE_LINE_LIMIT:
-        read_number(c, o, INT32_MAX, &out->line_limit, &out->line_limit_at);
-        break;
-    case OPTION_SITE_MAX_RECEIVED_LINES:
-        read_number(c, o, INT32_MAX, &out->max_received_lines,
-                    &out->max_received_lines_at);
-        break;
-    case OPTION_SITE_MAX_TOTAL_RECEIVED_LINES:
-        read_number(c, o, INT32_MAX, &out->max_total_received_lines,
-                    &out->max_total_received_lines_at);
-        break;
-    case OPTION_SITE_PERCENT_BANG_LOCAL:
-        read_number(c, o, 1, &out->percent_bang_local, &out->percent_bang_local_at);
-        break;
-    case OPTION_SITE_RETURN_UNITS:
-        read_number(c, o, 1, &out->return_units, &out->return_units_at);
-        break;
-    case OPTION_SITE_URGENT_BLOCK_LIMIT:
-        read_number(c, o, INT32_MAX, &out->urgent_block_limit,
-                    &out->urgent_block_limit_at);
-        break;
-    case OPTION_SITE_NORMAL_BLOCK_LIMIT:
-        read_number(c, o, INT32_MAX, &out->normal_block_limit,
-                    &out->normal_block_limit_at);
-        break;
-    case OPTION_SITE_NON_URGENT_BLOCK_LIMIT:
-        read_number(c, o, INT32_MAX, &out->nonurgent_block_limit,
-                    &out->nonurgent_block_limit_at);
-        break;
-    case OPTION_SITE_ACCESS_ERRORS:
-        read_number(c, o, 1, &out->access_errors, &out->access_errors_at);
-        break;
-    case OPTION_SITE_ACCESS_ORCPT:
-        read_access_orcpt(c, o);
+        read_block_size(c, o);
         break;
     case OPTION_SITE_USE_REVERSE_DATABASE:
         read_reverse_bits(c, o);
         break;
-    case OPTION_SITE_REVERSE_ENVELOPE:
-        read_number(c, o, 1, &out->reverse_envelope, &out->reverse_envelope_at);
-        break;
     case OPTION_SITE_MAPPING_PARANOIA:
         read_mapping_paranoia(c, o);
-        break;
-    case OPTION_SITE_ALIAS_DOMAINS:
-        read_number(c, o, 7, &out->alias_domains, &out->alias_domains_at);
-        break;
-    case OPTION_SITE_MAX_ALIAS_LEVELS:
-        read_number(c, o, ALIAS_LEVELS_MAX, &out->alias_levels, &out->alias_levels_at);
-        break;
-    case OPTION_SITE_OR_CLAUSES:
-        read_number(c, o, 1, &out->or_clauses, &out->or_clauses_at);
         break;
     case OPTION_SITE_USE_FORWARD_DATABASE:
         read_forward_bits(c, o);
@@ -323,23 +283,6 @@ static void read_option(struct compile *c, const struct ast_option *o)
     case OPTION_SITE_RETURN_PERSONAL:
         read_return_personal(c, o);
         break;
-    case OPTION_SITE_BOUNCE_BLOCK_LIMIT:
-        read_number(c, o, 16384, &out->bounce_block_limit, &out->bounce_block_limit_at);
-        break;
-    case OPTION_SITE_HISTORY_TO_RETURN:
-        read_number(c, o, 200, &out->history_to_return, &out->history_to_return_at);
-        break;
-    case OPTION_SITE_RETURN_DELIVERY_HISTORY:
-        read_number(c, o, 1, &out->return_delivery_history,
-                    &out->return_delivery_history_at);
-        break;
-    case OPTION_SITE_LINES_TO_RETURN:
-        read_number(c, o, 1000, &out->lines_to_return, &out->lines_to_return_at);
-        break;
-    case OPTION_SITE_CONTENT_RETURN_BLOCK_LIMIT:
-        read_number(c, o, 16384, &out->content_return_block_limit,
-                    &out->content_return_block_limit_at);
-        break;
     case OPTION_SITE_SILENCE:
         compile_once(c, &out->silence_at, o);
         silence_option(c, o);
@@ -347,7 +290,7 @@ static void read_option(struct compile *c, const struct ast_option *o)
     case OPTION_SITE_USER:
         read_user(c, o);
         break;
-    default:
+    default: /* known, and not honoured: compile_option() has said so */
         break;
     }
 }
@@ -394,6 +337,7 @@ void site_options_compile(struct compile *c, const struct ast *ast)
             read_option(c, o);
         }
     }
+    /* 1 is all four tables to Oracle's program, to PMDF those two that it knew of. */
     if ((c->s->options.access_orcpt & 1) != 0) {
         c->s->options.access_orcpt |=
             c->s->options.dialect == DIALECT_IMTA ? 2 | 4 | 8 | 16 : 2 | 4;

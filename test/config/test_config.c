@@ -18,6 +18,7 @@
 
 #include "base/buf.h"
 #include "parser/keywords.h"
+#include "parser/options.h"
 #include "tables/dump.h"
 #include "tables/snapshot.h"
 #include "test/config/memory_loader.h"
@@ -306,6 +307,25 @@ static void test_every_keyword(void)
     }
 }
 
+/* An option that begins to be honoured belongs into the case good/options, and into the
+ * dump, or `print` and `diff` know nothing of it. */
+static void test_every_option(void)
+{
+    const struct option_row *row;
+    struct buf dump;
+    buf_init(&dump, TEXT_MAX);
+    read_file("good/options.out", &dump);
+    for (size_t i = 0; (row = option_at(i)) != NULL; i++) {
+        char line[80];
+        int n = snprintf(line, sizeof line, "\n%s=", row->name);
+        if (row->file == OPTION_SITE && row->status == KEYWORD_HONOURED) {
+            result(memmem(dump.data, dump.len, line, (size_t)n) != NULL, "good",
+                   str_from(row->name), "is in the dump of options");
+        }
+    }
+    buf_free(&dump);
+}
+
 static int is_case(const struct dirent *e)
 {
     str name = str_from(e->d_name);
@@ -339,6 +359,7 @@ int main(void)
     test_folder("keywords", test_keyword);
     test_folder("keyword-arguments", test_arguments);
     test_every_keyword();
+    test_every_option();
     test_folder("../route", test_other);
     test_folder("../route/imta", test_other);
     test_folder("../route/language", test_other);
