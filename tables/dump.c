@@ -330,6 +330,22 @@ static void dump_tcp_options(const struct snapshot *s, struct buf *out)
     }
 }
 
+/* What notifications say, line by line. One that looks like the head of the next file
+ * gets a blank in front, and a file without a line gets one: it is there. */
+static void dump_texts(const struct snapshot *s, struct buf *out)
+{
+    for (size_t i = 0; i < s->text_sources.n; i++) {
+        const struct source *file = sources_get(s->sources, s->text_sources.at[i]);
+        str rest = file->text, line;
+        buf_printf(out, "!== %.*s\n%s", STR_ARG(file->name), rest.len == 0 ? "\n" : "");
+        while (rest.len > 0) {
+            str_split(&rest, '\n', &line);
+            buf_printf(out, "%s%.*s\n", str_starts(line, STR("!== ")) ? " " : "",
+                       STR_ARG(line));
+        }
+    }
+}
+
 void dump_beside(const struct snapshot *s, struct buf *out)
 {
     dump_options(s, out);
@@ -348,6 +364,7 @@ void dump_beside(const struct snapshot *s, struct buf *out)
     dump_aliases(s, out);
     dump_forward(s, out);
     dump_tcp_options(s, out);
+    dump_texts(s, out);
 }
 
 void dump_snapshot(const struct snapshot *s, struct buf *out)

@@ -132,6 +132,7 @@ static struct text_file text_read(struct compile *c, str folder, const char *nam
         return f;
     }
     if (source_known(c, path, &f)) {
+        *vec_add(c->arena, &c->s->text_sources) = f.source;
         f.text = f.whole;
         return f;
     }
@@ -142,6 +143,7 @@ static struct text_file text_read(struct compile *c, str folder, const char *nam
         return f;
     }
     f.source = sources_add(c->s->sources, shown, path, f.whole, SPAN_NONE);
+    *vec_add(c->arena, &c->s->text_sources) = f.source;
     f.text = f.whole;
     if (f.whole.len > REPORT_TEXT_MAX) {
         complain(c, &f, f.whole.ptr, 1, "a text of notifications has 64 KiB at most");

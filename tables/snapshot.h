@@ -147,6 +147,7 @@ struct snapshot {
     const struct tls_access_table *tls_access; /* TLS_ACCESS and TLS_PEER_ACCESS */
     const struct report_texts *texts;          /* the site's words for notifications */
     struct map *languages;       /* case-blind name of a folder -> the words there */
+    VEC(uint32_t) text_sources;  /* the files that these are in */
     const struct inputs *inputs; /* what it was compiled from */
     struct image_status image;   /* FRESH: the snapshot comes from it */
     VEC(const struct slug *) silenced; /* warnings that nobody wants to see */

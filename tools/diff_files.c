@@ -100,7 +100,7 @@ static struct part *part_of(struct reading *r, str name)
         p = arena_new_of(a, struct part);
         p->kind = arena_str(a, r->file).ptr;
         p->name = name;
-        p->order = str_eq(r->file, STR("mappings"));
+        p->order = str_eq(r->file, STR("mappings")) || str_iends(r->file, STR(".txt"));
         map_add(r->parts, key, p);
     }
     return p;

@@ -15,7 +15,7 @@ again()
 }
 
 for main in "$top_srcdir"/etc/*/*.cnf "$top_srcdir"/etc/examples/*/*.cnf \
-    "$top_srcdir"/test/tool/*/*.cnf; do
+    "$top_srcdir"/test/tool/*/*.cnf "$top_srcdir"/test/config/good/*/*.cnf; do
     case ${main##*/} in
     pointsman.cnf | pmdf.cnf | imta.cnf)
         again "${main%/*}" >"$work/why" 2>&1
@@ -25,6 +25,11 @@ for main in "$top_srcdir"/etc/*/*.cnf "$top_srcdir"/etc/examples/*/*.cnf \
 done
 [ $number -ge 2 ]
 ok $? 'there are such configurations'
+texts=$top_srcdir/test/config/good/notification-texts
+again "$texts" >"$work/why" 2>&1
+sed 's/Ihre/Eure/' "$texts/languages/de/return_failed.txt" >"$work/again/languages/de/return_failed.txt"
+expect 'another word of a notification is a difference' 1 '^languages/de/return_failed.txt' '' \
+    diff "$texts" "$work/again"
 expect 'the name of every file stands above its part' 0 '^!== pointsman.cnf$' '' \
     print -c "$top_srcdir/test/tool/site"
 expect 'a folder that is there already' 2 '' "cannot make the folder '.*again': File exists" \
