@@ -70,7 +70,15 @@ refuses.z.test. A 127.0.0.4
 refusesdown.z.test. MX 10 refuses.z.test.
 refusesdown.z.test. MX 20 down.z.test.
 """ + ''.join('crowd.z.test. MX %d c%d.z.test.\nc%d.z.test. A 127.0.0.9\n' % (i, i, i)
-              for i in range(1, 26))
+              for i in range(1, 26)) + """\
+nullplus.z.test. MX 0 .
+nullplus.z.test. MX 10 mx2.z.test.
+ttl0.z.test. 0 MX 10 mx2.z.test.
+mxalias.z.test. MX 10 aliasa.z.test.
+mxaddress.z.test. MX 10 127.0.0.2.
+hundred.z.test. MX 5 mx2.z.test.
+""" + ''.join('hundred.z.test. MX 10 a-name-that-fills-the-answer-%d.z.test.\n' % i
+              for i in range(99))
 
 
 def hosts_name():
@@ -221,6 +229,10 @@ add_cases(Dns, 'to', [
     ('daemon host has mx', 'any.daemon.test', '127.0.0.2'),
     ('many hosts down', 'many.z.test', '127.0.0.2'),
     ('ourselves last', 'selflast.z.test', '127.0.0.2'),
+    ('null mx beside another', 'nullplus.z.test', '127.0.0.2'),
+    ('an answer without a time to live', 'ttl0.z.test', '127.0.0.2'),
+    ('mx to a cname', 'mxalias.z.test', '127.0.0.3'),
+    ('a hundred hosts', 'hundred.z.test', '127.0.0.2'),
     ('second name server', 'prefer.two.test', '127.0.0.2'),
     ('last resort not needed', 'prefer.last.test', '127.0.0.2'),
     ('last resort when all are down', 'alldown.last.test', '127.0.0.3'),
@@ -252,6 +264,7 @@ add_cases(Dns, 'end', [
     ('mx without address', 'emptymx.z.test', 'failed', r'5\.1\.2'),
     ('mx to nowhere', 'alldead.z.test', 'failed', r'5\.'),
     ('two mx to nowhere', 'alldead2.z.test', '(failed|deferred)', r'[45]\.'),
+    ('mx that is an address', 'mxaddress.z.test', 'deferred', r'4\.4\.3'),
     ('all down', 'alldown.z.test', 'deferred', r'4\.4\.'),
     ('unanswered zone', 'host.lame.test', 'deferred', r'4\.4\.3'),
     ('mx in an unanswered zone', 'lamemx.z.test', 'deferred', r'4\.4\.3'),

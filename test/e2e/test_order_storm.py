@@ -14,7 +14,7 @@ from harness import TOOL, RouterTest, free_port, tell
 from peers import Aiosmtpd
 from test_crash import Sometimes
 
-SECONDS = float(os.environ.get('POINTSMAN_STORM_S', 6))
+SECONDS = float(os.environ.get('POINTSMAN_STORM_S', 4))
 KINDS = ('keep', 'ret', 'del')
 USERS = KINDS + ('postmaster',)
 CHANNELS = ('tcp_good', 'tcp_other', 'tcp_flaky', 'tcp_dead', 'l')
