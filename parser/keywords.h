@@ -101,6 +101,14 @@ enum post_mode {
     POST_NEVER
 };
 
+/* What becomes of receipts that headers ask for (PMDF's reportheader and its kin). */
+enum receipts_mode {
+    RECEIPTS_HEADER, /* they are asked for as they are */
+    RECEIPTS_BOTH,   /* and by NOTIFY=SUCCESS */
+    RECEIPTS_NOTARY, /* only by that */
+    RECEIPTS_NONE
+};
+
 /* What a keyword takes after it. */
 enum keyword_args {
     KEYWORD_ARGS_NONE,
@@ -244,7 +252,7 @@ struct keyword_ages {
  *   str lastresort;        empty: none
  *   str interfaceaddress;  empty: any; else an IP literal
  *   str language, returnaddress, returnpersonal;  empty: not given
- *   bool env_to;
+ *   bool env_to;  enum receipts_mode receipts;
  *   struct keyword_periods urgentbackoff, normalbackoff, nonurgentbackoff;
  *   struct keyword_ages urgentnotices, normalnotices, nonurgentnotices;
  *   struct nameserver nameservers[];  unsigned nameserver_count;  0: the system's */

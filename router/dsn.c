@@ -262,6 +262,16 @@ unsigned dsn_notify_stored(unsigned notify, bool held)
     return notify != 0 && left == 0 ? QUEUE_NOTIFY_NEVER : left;
 }
 
+unsigned dsn_notify_receipt(unsigned notify)
+{
+    if ((notify & QUEUE_NOTIFY_NEVER) != 0) {
+        return notify;
+    }
+    bool usual = (notify & ~(unsigned)QUEUE_NOTIFY_EXPANDED) == 0;
+    return notify | QUEUE_NOTIFY_SUCCESS |
+           (usual ? QUEUE_NOTIFY_FAILURE | QUEUE_NOTIFY_DELAY : 0);
+}
+
 bool dsn_wants_failure(unsigned notify)
 {
     return notify == 0 || (notify & QUEUE_NOTIFY_FAILURE) != 0;

@@ -68,6 +68,10 @@ const char *dsn_notify_print(unsigned notify);
  * (RFC 3461 5.2.7.3): not when the message is held, as nothing has come of it then. */
 unsigned dsn_notify_stored(unsigned notify, bool held);
 
+/* What a request becomes when the header asks for a receipt of delivery, too: of failures
+ * and delays the sender hears as before. */
+unsigned dsn_notify_receipt(unsigned notify);
+
 /* May the sender be told? Without a request of failures and delays (RFC 3461 5.2). */
 bool dsn_wants_failure(unsigned notify);
 bool dsn_wants_delay(unsigned notify);

@@ -246,6 +246,14 @@ static size_t entry_recipients_max(const struct group *g)
                : ENTRY_RECIPIENTS_MAX;
 }
 
+/* Is the receipt that the header asks for one to ask for on the envelope? */
+static bool receipt_by_envelope(const struct enqueue *e, const struct group *g)
+{
+    enum receipts_mode mode = g->channel->opts.receipts;
+    return (mode == RECEIPTS_BOTH || mode == RECEIPTS_NOTARY) && g->sender.ptr == NULL &&
+           outgoings_receipt_asked(e->outgoings);
+}
+
 /* A part of a group: what a next hop must take in one transaction is bounded (RFC 5321
  * 4.5.3.1.8), and what is delivered twice after a crash is one part, here too. */
 static void entry_fill(struct enqueue *e, const struct group *g, size_t from, size_t n,
@@ -268,6 +276,7 @@ static void entry_fill(struct enqueue *e, const struct group *g, size_t from, si
     for (size_t i = 0; i < n; i++) {
         struct queue_recipient *r = &entry->recipients[i];
         r->notify = dsn_notify_stored(r->notify, e->hold != NULL);
+        r->notify = receipt_by_envelope(e, g) ? dsn_notify_receipt(r->notify) : r->notify;
     }
     entry->recipient_count = (unsigned)n;
 }

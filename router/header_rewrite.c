@@ -35,6 +35,7 @@ static const struct field_row FIELDS[] = {
     {{"Resent-Cc", 9}, ROLE_FORWARD},
     {{"Resent-Bcc", 10}, ROLE_FORWARD},
     {{"Return-Receipt-To", 17}, ROLE_BACKWARD},
+    {{"Delivery-Receipt-To", 19}, ROLE_BACKWARD},
     {{"Read-Receipt-To", 15}, ROLE_BACKWARD},
     {{"Disposition-Notification-To", 27}, ROLE_BACKWARD},
     {{"Errors-To", 9}, ROLE_BACKWARD},
@@ -49,6 +50,47 @@ static enum role field_role(str name)
         }
     }
     return ROLE_NONE;
+}
+
+/* --- receipts --- */
+
+bool header_asks_success(str name)
+{
+    return str_ieq(name, STR("Return-Receipt-To")) ||
+           str_ieq(name, STR("Delivery-Receipt-To"));
+}
+
+/* The only address of the field. */
+static bool is_for(const struct header_field *f, str sender, struct arena *scratch)
+{
+    struct header_items items;
+    struct arena_mark mark = arena_mark(scratch);
+    unsigned same = 0, all = 0;
+    if (header_addresses(f->value, scratch, &items)) {
+        for (size_t i = 0; i < items.list.n; i++) {
+            const struct header_item *item = &items.list.at[i];
+            all += item->spot.ptr != NULL;
+            same += item->spot.ptr != NULL &&
+                    str_ieq(address_print(scratch, &item->address), sender);
+        }
+    }
+    arena_reset(scratch, mark);
+    return all == 1 && same == 1;
+}
+
+bool header_receipt_asked(str header, str sender, struct arena *scratch)
+{
+    struct header_field f;
+    bool asked = false;
+    while (sender.len > 0 && header_field_next(&header, &f)) {
+        if (header_asks_success(f.name)) {
+            if (!is_for(&f, sender, scratch)) {
+                return false;
+            }
+            asked = true;
+        }
+    }
+    return asked;
 }
 
 /* --- one address --- */
@@ -268,13 +310,33 @@ static void address_field(struct rewriting *r, const struct header_field *f,
     }
 }
 
+/* Does the channel want this request for a receipt left out? What asks for one of success
+ * is asked for in another way then; what asks to be told of reading is not. */
+static bool receipt_goes(const struct rewriting *r, str name)
+{
+    bool reading = str_ieq(name, STR("Read-Receipt-To")) ||
+                   str_ieq(name, STR("Disposition-Notification-To"));
+    bool success = header_asks_success(name);
+    switch (r->opts->receipts) {
+    case RECEIPTS_NONE:
+        return reading || success;
+    case RECEIPTS_NOTARY:
+        return success && r->c->receipt_moved;
+    case RECEIPTS_HEADER:
+    case RECEIPTS_BOTH:
+        break;
+    }
+    return false;
+}
+
 static void field_rewrite(struct rewriting *r, const struct header_field *f)
 {
     struct arena_mark mark = arena_mark(r->arena);
     enum role role = field_role(f->name);
     bool untouched = f->name.len == 0 ||
                      (r->opts->maxprocchars > 0 && f->raw.len > r->opts->maxprocchars);
-    if (r->return_path && str_ieq(f->name, STR("Return-Path"))) {
+    if ((r->return_path && str_ieq(f->name, STR("Return-Path"))) ||
+        receipt_goes(r, f->name)) {
         field_replace(r, f);
     } else if (!untouched && role != ROLE_NONE) {
         address_field(r, f, role);

@@ -18,8 +18,15 @@ struct header_context {
     const struct channel *source, *destination;
     str bare_domain;           /* completes addresses without a host */
     str sender;                /* of the envelope, as it leaves; for addreturnpath */
+    bool receipt_moved;        /* a receipt is asked for on the envelope, too */
     struct reversal *reversal; /* of the message; it goes on here */
 };
+
+/* Is it one of the fields that ask for a receipt of delivery? */
+bool header_asks_success(str name);
+/* Does the header ask for one for its envelope sender alone, who is the one that reports
+ * go to? */
+bool header_receipt_asked(str header, str sender, struct arena *scratch);
 
 enum header_verdict {
     HEADER_SAME,    /* it goes out as it is; out is as it was */

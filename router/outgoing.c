@@ -21,7 +21,7 @@ struct outgoings {
     struct arena *arena;
     VEC(struct outgoing) list;
     struct map *places; /* channel name and sender -> index + 1 */
-    bool sender_changed, sender_reversed;
+    bool sender_changed, sender_reversed, receipt_asked;
     struct reversal reversal;
 };
 
@@ -119,6 +119,7 @@ bool outgoings_headers(struct outgoings *o, str header, struct queue_message *m)
     bool good = header.len * o->list.n <= OCTETS_MAX;
     struct buf made;
     buf_init(&made, HEADER_MADE_MAX);
+    o->receipt_asked = header_receipt_asked(header, o->facts.sender, o->arena);
     m->headers = arena_array(m->arena, struct queue_header, o->list.n);
     for (size_t i = 0; good && i < o->list.n; i++) {
         struct outgoing *out = &o->list.at[i];
@@ -127,6 +128,7 @@ bool outgoings_headers(struct outgoings *o, str header, struct queue_message *m)
             .source = o->facts.source,
             .destination = out->channel,
             .bare_domain = o->facts.bare_domain,
+            .receipt_moved = o->receipt_asked && out->given.ptr == NULL,
             .reversal = &o->reversal,
             .sender = out->sender.ptr != NULL ? out->sender : o->facts.sender,
         };
@@ -141,6 +143,11 @@ bool outgoings_headers(struct outgoings *o, str header, struct queue_message *m)
     }
     buf_free(&made);
     return good;
+}
+
+bool outgoings_receipt_asked(const struct outgoings *o)
+{
+    return o->receipt_asked;
 }
 
 /* --- addresses without a host --- */

@@ -40,6 +40,9 @@ const struct reversal *outgoings_reversal(const struct outgoings *o);
  * for some channels the header stays as it is. */
 bool outgoings_headers(struct outgoings *o, str header, struct queue_message *m);
 
+/* After that: does the header ask for a receipt of delivery for the envelope sender? */
+bool outgoings_receipt_asked(const struct outgoings *o);
+
 /* The domain that completes an address without a host, of a sender or in a header; for
  * recipients see tables/recipient.h. helo and peer_name (perhaps empty) are what is known
  * of the client. */

@@ -30,7 +30,7 @@ class Reports(RouterTest):
             ['tcp_local smtp %s\ntcp-daemon' % incoming] + list(channels) +
             ['tcp_out smtp nomx port %d daemon [127.0.0.1] logging %s\ntcp-out-daemon%s'
              % (self.hop.port, out, alias)],
-            [kit.service('SMTP', 'tcp_local', self.port)], localdomains=['far.test', 'pit.test'],
+            [kit.service('SMTP', 'tcp_local', self.port)], localdomains=['far.test', 'dsn.test'],
             files=files or {}), users=['sue', 'ann', 'boss', 'postmaster'], arguments=arguments)
         if options:
             router.write('option.dat', router.read('option.dat') + options)
@@ -258,6 +258,44 @@ class Reports(RouterTest):
     def seven(self):
         self.sink = self.peer(SmtpSink('-8'))
         return self.sink
+
+    # --- receipts that the header asks for ---
+
+    def receipt(self, word, header, notify=''):
+        """What the next hop gets for the request: NOTIFY, and what is left of the header."""
+        router = self.site(rules=['dsn.test $U%$D@tcp-dsn-daemon'], channels=[
+            'tcp_dsn smtp nomx port %d daemon [127.0.0.1] logging %s\ntcp-dsn-daemon'
+            % (self.dsn().port, word)])
+        self.send('bob@dsn.test', notify=notify, body=header + 'Subject: x\r\n\r\nhello\r\n')
+        wait_until('it comes', self.sink.messages)
+        text = self.sink.messages()[0].decode()
+        router.stop()
+        self.assertIn('Subject: x', text)
+        asked = [l for l in text.splitlines() if l.startswith('X-Rcpt-Args:')][0]
+        return (asked.partition('NOTIFY=')[2].partition(' ')[0],
+                [l.partition(':')[0] for l in text.splitlines() if '-Receipt-To:' in l])
+
+    def dsn(self):
+        self.sink = self.peer(SmtpSink())
+        return self.sink
+
+    def test_receipts(self):
+        mine = 'Return-Receipt-To: Sue <sue@router.test>\r\n'
+        other = 'Return-Receipt-To: eve@far.test\r\n'
+        reading = 'Read-Receipt-To: sue@router.test\r\n'
+        field, all_of_it = ['Return-Receipt-To'], 'SUCCESS,FAILURE,DELAY'
+        for word, header, notify, wanted in (
+                ('', mine, '', ('', field)), ('reportheader', mine, '', ('', field)),
+                ('reportboth', mine, '', (all_of_it, field)),
+                ('reportnotary', mine, '', (all_of_it, [])),
+                ('reportnotary', mine, 'DELAY', ('SUCCESS,DELAY', [])),
+                ('reportnotary', mine, 'NEVER', ('NEVER', [])),
+                ('reportnotary', other, '', ('', field)),
+                ('reportnotary', mine + other, '', ('', field * 2)),
+                ('reportnotary', reading, '', ('', ['Read-Receipt-To'])),
+                ('reportsuppress', other + reading, '', ('', []))):
+            with self.subTest(word=word, header=header, notify=notify):
+                self.assertEqual(self.receipt(word, header, notify), wanted)
 
     # --- X-Envelope-to ---
 
