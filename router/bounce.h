@@ -2,7 +2,7 @@
  * multipart/report (RFC 6522) with a text for humans, a delivery status for programs
  * (RFC 3464, 6533), and the message or its header. Pure; dispatch_settle.c decides when.
  * Parts: bounce_text.c (for humans), bounce_status.c (for programs), bounce_content.c
- * (what is returned). */
+ * (what is returned), bounce_shorten.c (less of it, afterwards). */
 #ifndef ROUTER_BOUNCE_H
 #define ROUTER_BOUNCE_H
 
