@@ -37,7 +37,8 @@ bool folder_names_sync(int fd, bool made)
 {
     int at = parent_open(fd);
     bool good = at >= 0 && one_sync(at, made);
-    for (bool top = is_same(at, fd); good && !top;) {
+    bool top = !good || is_same(at, fd);
+    while (good && !top) {
         int above = parent_open(at);
         top = above < 0 || is_same(above, at); /* EACCES: nothing more can be seen */
         good = top || one_sync(above, false);

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -17,6 +18,7 @@
 
 #include "channels/bitbucket.h"
 #include "channels/maildir.h"
+#include "channels/maildir_known.h"
 #include "router/body.h"
 #include "router/runtime.h"
 #include "router/worker.h"
@@ -405,6 +407,62 @@ static void test_deliver_postmaster(void **state)
     assert_int_equal(st.st_mode & 0777, 0700);
 }
 
+enum { ROUNDS = 40, AT_ONCE = 4 };
+
+struct racer {
+    pthread_t thread;
+    pthread_barrier_t *start;
+    struct maildir_root root;
+    unsigned serial;
+    unsigned delivered;
+};
+
+static void *race(void *arg)
+{
+    struct racer *r = arg;
+    struct body *body = body_from_memory("x\r\n", 3);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        struct maildir_folder folder = {.made = 2};
+        struct maildir_delivery m = {.body = body,
+                                     .sender = STR("you@here.test"),
+                                     .message_id = STR("7F3K2"),
+                                     .host = STR("here.test"),
+                                     .serial = r->serial};
+        struct outcome out;
+        char path[MAILDIR_PATH_MAX];
+        snprintf(folder.path, sizeof folder.path, "round%u/postmaster", i);
+        outcome_init(&out);
+        pthread_barrier_wait(r->start);
+        maildir_deliver(&r->root, &folder, &m, path, &out);
+        r->delivered += out.class == OUTCOME_DELIVERED;
+    }
+    body_unref(&body);
+    return NULL;
+}
+
+/* Each of them finds the folders missing, or half made. */
+static void test_made_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct racer racers[AT_ONCE];
+    pthread_barrier_t start;
+    struct maildir_known *known = maildir_known_new();
+    assert_int_equal(pthread_barrier_init(&start, NULL, AT_ONCE), 0);
+    for (unsigned i = 0; i < AT_ONCE; i++) {
+        racers[i] = (struct racer){
+            .start = &start, .root = {.fd = f->fd, .known = known}, .serial = i};
+        assert_int_equal(pthread_create(&racers[i].thread, NULL, race, &racers[i]), 0);
+    }
+    for (unsigned i = 0; i < AT_ONCE; i++) {
+        assert_int_equal(pthread_join(racers[i].thread, NULL), 0);
+        assert_int_equal(racers[i].delivered, ROUNDS);
+    }
+    assert_int_equal(count_files(f, "round0/postmaster/new"), AT_ONCE);
+    assert_int_equal(count_files(f, "round39/postmaster/new"), AT_ONCE);
+    pthread_barrier_destroy(&start);
+    maildir_known_free(&known);
+}
+
 static void test_deliver_refused(void **state)
 {
     static const struct {
@@ -622,6 +680,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_deliver, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_deliver_large, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_deliver_postmaster, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_made_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_deliver_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_body_cut_short, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_space, set_up, tear_down),
