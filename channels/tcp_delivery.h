@@ -1,6 +1,7 @@
 /* tcp_delivery: one outbound delivery as the files that make it see it: tcp_delivery.c
- * (its life), tcp_delivery_access.c (may it go on under TLS?), tcp_delivery_tls.c (what
- * it remembers of TLS) and tcp_delivery_log.c (what the log and the job are told). */
+ * (its life), tcp_delivery_hosts.c (where it goes), tcp_delivery_access.c (may it go on
+ * under TLS?), tcp_delivery_tls.c (what it remembers of TLS) and tcp_delivery_log.c (what
+ * the log and the job are told). */
 #ifndef CHANNELS_TCP_DELIVERY_H
 #define CHANNELS_TCP_DELIVERY_H
 
@@ -55,6 +56,29 @@ struct tcp_delivery {
     bool reading; /* a read into it is outstanding */
     bool close_after_read;
 };
+
+/* --- tcp_delivery.c --- */
+
+extern const struct stream_events delivery_events;
+
+/* Makes the job's message the one on the connection, with nothing of it done yet. */
+void delivery_take(struct tcp_delivery *d, struct job *job);
+/* Gives the job back; the connection, if any, may go on to its end. */
+void delivery_finish_job(struct tcp_delivery *d);
+/* There is no job and no connection any more. */
+void delivery_free(struct tcp_delivery *d);
+
+/* --- tcp_delivery_hosts.c --- */
+
+/* The same address again (in clear, or fresh), or the next one; when none is left the job
+ * is given back and the delivery is gone. */
+void delivery_next_address(struct tcp_delivery *d);
+/* The connection is closed; what is to come of the job? */
+void delivery_after_close(struct tcp_delivery *d);
+/* Nobody is there. */
+void delivery_note_dead(struct tcp_delivery *d, const char *reason);
+/* If the host has said something for the first time: somebody is. */
+void delivery_note_answer(struct tcp_delivery *d);
 
 /* --- tcp_delivery_access.c --- */
 
