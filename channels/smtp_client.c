@@ -161,6 +161,19 @@ static void client_on_greeting(struct smtp_client *m)
     client_send(m, "QUIT"); /* RFC 5321 3.1: also after 554 */
 }
 
+/* RFC 9422: LIMITS MAILMAX=20 RCPTMAX=1000. */
+static void client_limits(struct smtp_client *m, str line)
+{
+    str word, mailmax = STR("MAILMAX=");
+    uint64_t limit = 0;
+    while (str_word(&line, &word)) {
+        if (str_istarts(word, mailmax) &&
+            str_u64(str_from_pos(word, mailmax.len), UINT32_MAX, &limit)) {
+            m->mail_limit = limit;
+        }
+    }
+}
+
 static void client_extension(struct smtp_client *m, str line)
 {
     str keyword, value;
@@ -176,6 +189,8 @@ static void client_extension(struct smtp_client *m, str line)
         m->offers_8bit = true;
     } else if (str_ieq(keyword, STR("DSN"))) {
         m->offers_dsn = true;
+    } else if (str_ieq(keyword, STR("LIMITS"))) {
+        client_limits(m, line);
     } else if (str_ieq(keyword, STR("SIZE"))) {
         m->offers_size = true;
         if (str_word(&line, &value) && str_u64(value, UINT64_MAX, &limit)) {
@@ -189,7 +204,7 @@ static void client_extensions(struct smtp_client *m)
     str rest = buf_slice(&m->reply.text), line;
     m->offers_starttls = m->offers_pipelining = false;
     m->offers_size = m->offers_8bit = m->offers_dsn = false;
-    m->size_limit_bytes = 0;
+    m->size_limit_bytes = m->mail_limit = 0;
     smtp_reply_line_take(&rest, &line); /* the name of the server */
     while (smtp_reply_line_take(&rest, &line)) {
         client_extension(m, line);
@@ -476,6 +491,16 @@ const struct outcome *smtp_client_host_outcome(const struct smtp_client *m)
 bool smtp_client_mail_put_off(const struct smtp_client *m)
 {
     return m->mail_refused && m->msg->recipients[0].outcome.class == OUTCOME_DEFERRED;
+}
+
+bool smtp_client_may_rest(const struct smtp_client *m)
+{
+    return m->state == CLIENT_IDLE && !m->peer_gone && !m->mail_refused;
+}
+
+uint64_t smtp_client_mail_limit(const struct smtp_client *m)
+{
+    return m->mail_limit;
 }
 
 bool smtp_client_after_dot(const struct smtp_client *m)

@@ -120,6 +120,12 @@ const struct outcome *smtp_client_host_outcome(const struct smtp_client *m);
  * on a connection that served others before, perhaps only because there were enough of
  * them. */
 bool smtp_client_mail_put_off(const struct smtp_client *m);
+/* At CLIENT_ASK_SETTLED, or later: may the session wait for another message? Not when the
+ * server has said what nobody asked for, or would not have the last one's sender. */
+bool smtp_client_may_rest(const struct smtp_client *m);
+/* How many MAIL commands the server takes in this session (RFC 9422, MAILMAX); 0: it has
+ * not said. */
+uint64_t smtp_client_mail_limit(const struct smtp_client *m);
 /* True once the message was handed to the peer with the final dot. */
 bool smtp_client_after_dot(const struct smtp_client *m);
 /* Whole replies read so far: with output, the sign of progress that restarts a timeout.

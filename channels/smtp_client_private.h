@@ -54,6 +54,7 @@ struct smtp_client {
     bool tls_by_starttls;
     bool offers_starttls, offers_pipelining, offers_size, offers_8bit, offers_dsn;
     uint64_t size_limit_bytes; /* 0: not told */
+    uint64_t mail_limit;       /* likewise */
 
     struct smtp_client_message *msg;
     unsigned char *status; /* enum recipient_status of each recipient */

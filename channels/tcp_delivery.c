@@ -14,7 +14,7 @@ enum {
     CLOSE_LINGER_MS = 5000,
     CHUNK = 64 * 1024, /* body octets given to the machine at a time */
     OUTPUT_HIGH_WATER = 256 * 1024,
-    MESSAGES_PER_CONNECTION = 100 /* unless the channel's option file says otherwise */
+    AWAKE_MS = 30 * 1000 /* for the first reply of a host that had a pause */
 };
 
 static void delivery_run(struct tcp_delivery *d, const char *data, size_t len);
@@ -56,6 +56,11 @@ void delivery_take(struct tcp_delivery *d, struct job *job)
     };
 }
 
+static bool was_reused(const struct tcp_delivery *d)
+{
+    return d->messages > 1;
+}
+
 /* Behind LMTP is a mailbox (RFC 2033); behind SMTP another system. */
 static enum job_success success_of(const struct tcp_delivery *d,
                                    const struct smtp_client_recipient *r)
@@ -76,6 +81,9 @@ static void settle_from_machine(struct tcp_delivery *d)
     }
     delivery_remember_worked(d);
     delivery_note_connection(d, job);
+    if (was_reused(d)) {
+        counter_add(&d->worker->counters.deliveries_reused, 1);
+    }
 }
 
 /* Gives the job back; the connection, if any, may go on to its end. */
@@ -92,18 +100,18 @@ void delivery_free(struct tcp_delivery *d)
     check(!d->job && !d->stream);
     tcp_hosts_free(&d->hosts);
     smtp_client_free(&d->machine);
+    tls_context_unref(&d->tls_context);
+    delivery_with_job(d); /* in no list any more */
     runtime_unref(&d->runtime);
     arena_free(&d->arena);
     free(d->chunk);
-    free(d);
+    d->freed = true;
+    if (!d->begin_posted) {
+        free(d);
+    }
 }
 
 /* --- the connection ends --- */
-
-static bool was_reused(const struct tcp_delivery *d)
-{
-    return d->messages > 1;
-}
 
 static bool nothing_settled(const struct tcp_delivery *d)
 {
@@ -140,6 +148,7 @@ static void delivery_close(struct tcp_delivery *d)
         d->close_after_read = true;
         return;
     }
+    d->begin_due = false;
     bool dirty = d->job && !smtp_client_after_dot(d->machine) && nothing_settled(d);
     d->clear = false;
     d->retry_fresh = false;
@@ -218,37 +227,41 @@ static bool give_body(struct tcp_delivery *d)
     return false;
 }
 
-/* A connection made under one configuration does not carry mail of the next one. */
-static bool may_go_on(const struct tcp_delivery *d)
+/* A message on a connection that has carried others, perhaps a while ago: should the host
+ * have gone meanwhile, or have had enough, that is no failure. */
+static void go_on(struct tcp_delivery *d, struct job *job)
 {
-    unsigned limit = d->channel->tcp.attempt_transactions;
-    limit = limit > 0 ? limit : MESSAGES_PER_CONNECTION;
-    return d->messages < limit && !d->worker->stopping &&
-           d->worker->current == d->runtime;
+    d->messages++;
+    d->restart = true;
+    delivery_take(d, job);
+    smtp_client_next(d->machine, &d->message);
 }
 
-/* The message is settled: go on with a ready one for the same next hop, or quit. */
-static void next_message(struct tcp_delivery *d)
+/* The message is settled: go on with a ready one for the same next hop, wait for one, or
+ * quit. False: nothing is to be said. */
+static bool next_message(struct tcp_delivery *d)
 {
     if (was_reused(d) && smtp_client_mail_put_off(d->machine)) {
         /* Enough messages for one connection, perhaps: once more on a new one. */
         smtp_client_quit(d->machine);
-        return;
+        return true;
     }
     settle_from_machine(d);
-    struct job *next = may_go_on(d) ? job_next(d->job) : NULL;
+    struct job *next = delivery_may_go_on(d) ? job_next(d->job) : NULL;
     delivery_finish_job(d);
-    if (!next) {
-        smtp_client_quit(d->machine);
-        return;
+    if (next) {
+        go_on(d, next);
+        return true;
     }
-    d->messages++;
-    delivery_take(d, next);
-    smtp_client_next(d->machine, &d->message);
+    delivery_without_job(d);
+    if (delivery_idle_keep(d)) {
+        return false;
+    }
+    smtp_client_quit(d->machine);
+    return true;
 }
 
-/* True: there was something to be written. */
-static bool delivery_flush(struct tcp_delivery *d)
+bool delivery_flush(struct tcp_delivery *d)
 {
     struct buf *out = smtp_client_out(d->machine);
     bool any = out->len > 0;
@@ -269,8 +282,7 @@ static bool delivery_answer(struct tcp_delivery *d)
     case CLIENT_ASK_BODY:
         return give_body(d);
     case CLIENT_ASK_SETTLED:
-        next_message(d);
-        return true;
+        return next_message(d);
     case CLIENT_ASK_NONE:
         break;
     }
@@ -278,11 +290,21 @@ static bool delivery_answer(struct tcp_delivery *d)
     return false;
 }
 
+/* A host that had a pause may have gone without a word. */
+static unsigned timeout_ms(const struct tcp_delivery *d)
+{
+    unsigned ms = smtp_client_timeout_ms(d->machine);
+    bool silent =
+        d->silent_since > 0 && smtp_client_replies(d->machine) == d->silent_since;
+    return silent && ms > AWAKE_MS ? AWAKE_MS : ms;
+}
+
 /* The deadline restarts with every reply and everything sent, not with every octet. */
 static void delivery_run(struct tcp_delivery *d, const char *data, size_t len)
 {
     bool progress = false;
     unsigned replies = smtp_client_replies(d->machine);
+    d->begin_due = false;
     for (;;) {
         enum smtp_step step = smtp_client_feed(d->machine, data, len);
         data = "";
@@ -300,9 +322,13 @@ static void delivery_run(struct tcp_delivery *d, const char *data, size_t len)
             break;
         }
     }
+    if (!d->job && d->worker->stopping) {
+        delivery_leave(d);
+        return;
+    }
     progress = progress || smtp_client_replies(d->machine) != replies;
-    if (progress && smtp_client_ask(d->machine) != CLIENT_ASK_TLS) {
-        stream_deadline(d->stream, smtp_client_timeout_ms(d->machine));
+    if (progress && !d->idle && smtp_client_ask(d->machine) != CLIENT_ASK_TLS) {
+        stream_deadline(d->stream, timeout_ms(d));
     }
 }
 
@@ -312,7 +338,9 @@ static void on_data(struct stream *stream, const char *data, size_t len, void *a
 {
     struct tcp_delivery *d = arg;
     (void)stream;
-    if (!d->close_after_read) {
+    if (d->idle) { /* 421, or what nobody has asked for */
+        delivery_leave(d);
+    } else if (!d->close_after_read) {
         delivery_run(d, data, len);
     }
 }
@@ -343,6 +371,10 @@ static void on_end(struct stream *stream, const char *reason, void *arg)
     struct tcp_delivery *d = arg;
     char text[160];
     (void)stream;
+    if (d->idle) { /* it has waited long enough, or its host has */
+        delivery_leave(d);
+        return;
+    }
     snprintf(text, sizeof text, "%s: %s",
              d->connected ? "connection lost" : "cannot connect", reason);
     if (!d->answered) {
@@ -386,18 +418,47 @@ const struct stream_events delivery_events = {
     .on_closed = on_closed,
 };
 
+static void on_begin(struct worker *w, struct task *t)
+{
+    struct tcp_delivery *d =
+        (struct tcp_delivery *)((char *)t - offsetof(struct tcp_delivery, begin));
+    (void)w;
+    d->begin_posted = false;
+    if (d->freed) {
+        free(d);
+    } else if (d->begin_due) { /* else the host has said something before */
+        delivery_run(d, "", 0);
+    }
+}
+
+/* Takes the job to a connection that has waited for one. */
+static void deliver_on(struct tcp_delivery *d, struct job *job)
+{
+    check(!d->begin_posted);
+    delivery_with_job(d);
+    d->silent_since = smtp_client_replies(d->machine);
+    go_on(d, job);
+    d->begin.run = on_begin;
+    d->begin_posted = d->begin_due = true;
+    worker_post(d->worker, &d->begin);
+}
+
 void tcp_deliver(struct worker *w, void *state, struct job *job)
 {
-    struct tcp_delivery *d = calloc(1, sizeof *d);
+    struct tcp_delivery *d = delivery_idle_take(w, job);
+    if (d) {
+        deliver_on(d, job);
+        return;
+    }
+    d = calloc(1, sizeof *d);
     check(d);
     d->worker = w;
     d->state = state;
     d->runtime = runtime_ref(job->runtime);
     d->channel = job->channel;
     d->job = job;
+    snprintf(d->next_hop, sizeof d->next_hop, "%.*s", STR_ARG(job->host));
     d->arena = arena_new();
     d->empty = arena_mark(d->arena);
-    d->all_refused_for_good = true;
-    d->hosts = tcp_hosts_new(w, job->runtime->snapshot, job->channel, job->host);
-    delivery_next_address(d);
+    delivery_walk(d);
 }

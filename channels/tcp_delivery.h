@@ -1,7 +1,7 @@
 /* tcp_delivery: one outbound delivery as the files that make it see it: tcp_delivery.c
- * (its life), tcp_delivery_hosts.c (where it goes), tcp_delivery_access.c (may it go on
- * under TLS?), tcp_delivery_tls.c (what it remembers of TLS) and tcp_delivery_log.c (what
- * the log and the job are told). */
+ * (its life), tcp_delivery_hosts.c (where it goes), tcp_delivery_idle.c (its connection
+ * without it), tcp_delivery_access.c (may it go on under TLS?), tcp_delivery_tls.c (what
+ * it remembers of TLS) and tcp_delivery_log.c (what the log and the job are told). */
 #ifndef CHANNELS_TCP_DELIVERY_H
 #define CHANNELS_TCP_DELIVERY_H
 
@@ -20,7 +20,8 @@ struct tcp_delivery {
     struct tcp_state *state;
     struct runtime *runtime; /* a reference: the connection may outlive its first job */
     const struct channel *channel;
-    struct job *job; /* NULL once it was given back */
+    struct job *job;    /* NULL once it was given back */
+    char next_hop[256]; /* of the job, and of those that come after it */
     struct tcp_hosts *hosts;
     unsigned addresses_tried;
     bool passed_over;          /* a host that could not be reached just before */
@@ -41,9 +42,20 @@ struct tcp_delivery {
     /* the connection */
     struct stream *stream;
     struct smtp_client *machine;
-    unsigned messages; /* begun on this connection */
+    struct tls_context *tls_context; /* a reference: by which TLS was begun on it; NULL */
+    int64_t began_ms;                /* loop time */
+    unsigned messages;               /* begun on this connection */
     bool connected, retry_fresh;
     bool answered; /* it has said something */
+    bool restart;  /* it may fail without a fault of its host: then all are tried anew */
+
+    /* the connection without a job */
+    struct worker_session session; /* for the end of the daemon; while there is no job */
+    bool idle;                     /* it waits for one, in the list of its worker */
+    struct tcp_delivery *idle_next, **idle_prev;
+    unsigned silent_since; /* replies so far when it got its job; 0: it had no pause */
+    struct task begin;     /* to go on with that job in a turn of its own */
+    bool begin_posted, begin_due, freed;
 
     /* the message on it */
     struct arena *arena; /* its addresses in the form of the channel */
@@ -67,18 +79,40 @@ void delivery_take(struct tcp_delivery *d, struct job *job);
 void delivery_finish_job(struct tcp_delivery *d);
 /* There is no job and no connection any more. */
 void delivery_free(struct tcp_delivery *d);
+/* Gives the stream what the machine has to say. True: there was something. */
+bool delivery_flush(struct tcp_delivery *d);
 
 /* --- tcp_delivery_hosts.c --- */
 
-/* The same address again (in clear, or fresh), or the next one; when none is left the job
- * is given back and the delivery is gone. */
-void delivery_next_address(struct tcp_delivery *d);
+/* Begins with the first address of the next hop. When none is left in the end the job is
+ * given back and the delivery is gone. */
+void delivery_walk(struct tcp_delivery *d);
 /* The connection is closed; what is to come of the job? */
 void delivery_after_close(struct tcp_delivery *d);
 /* Nobody is there. */
 void delivery_note_dead(struct tcp_delivery *d, const char *reason);
 /* If the host has said something for the first time: somebody is. */
 void delivery_note_answer(struct tcp_delivery *d);
+
+/* --- tcp_delivery_idle.c --- */
+
+/* May the connection carry another message? Not when it has carried enough, the daemon
+ * ends, or the configuration or the files of TLS are no longer those it was made under.
+ */
+bool delivery_may_go_on(const struct tcp_delivery *d);
+/* The job was given back and the connection is still there, whatever becomes of it. */
+void delivery_without_job(struct tcp_delivery *d);
+/* It has a job again. */
+void delivery_with_job(struct tcp_delivery *d);
+/* Keeps the connection for a moment, if the channel wants that and it is worth it. False:
+ * it is to say QUIT. */
+bool delivery_idle_keep(struct tcp_delivery *d);
+/* One that waits for such a job, so that what is decided about a new connection would be
+ * decided as it was for this one; it stays in the list. NULL: none. */
+struct tcp_delivery *delivery_idle_take(struct worker *w, const struct job *job);
+/* Ends a connection without a job: QUIT if there was none yet, and nobody waits for what
+ * the host says to it. */
+void delivery_leave(struct tcp_delivery *d);
 
 /* --- tcp_delivery_access.c --- */
 
@@ -88,6 +122,15 @@ bool delivery_tls_allowed(const struct tcp_delivery *d, char *why, size_t size,
                           bool *for_good);
 
 /* --- tcp_delivery_tls.c --- */
+
+/* Finds what TLS is wanted for this next hop, host and address. False: the table does not
+ * say anything that could be used, and nothing may be sent. */
+bool delivery_tls_policy(const struct tcp_delivery *d, struct tls_client_answer *out);
+/* Was TLS on the connection begun by the certificates and CAs that are in force? True
+ * without TLS. */
+bool delivery_tls_is_current(const struct tcp_delivery *d);
+/* Would a connection that is made now be like this one, and no better? */
+bool delivery_tls_is_as_wanted(struct tcp_delivery *d);
 
 /* Begins the handshake; on_tls of the stream ends it. */
 void delivery_start_tls(struct tcp_delivery *d);

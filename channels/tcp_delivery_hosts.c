@@ -123,7 +123,10 @@ static void delivery_connect(struct tcp_delivery *d)
     delivery_take(d, d->job);
     d->machine = smtp_client_new(&o, &d->message);
     d->messages = 1;
-    d->connected = d->answered = false;
+    d->began_ms = loop_ms(d);
+    d->silent_since = 0;
+    d->connected = d->answered = d->restart = false;
+    tls_context_unref(&d->tls_context);
     d->stream = stream_connect(d->worker, (const struct sockaddr *)&d->address,
                                d->channel->opts.interfaceaddress, CONNECT_TIMEOUT_MS,
                                &delivery_events, d, &error);
@@ -168,27 +171,11 @@ static bool delivery_skip_to_last(struct tcp_delivery *d)
     return true;
 }
 
-/* What TLS is wanted for this next hop, host and address. False: the table does not say
- * anything that could be used, and nothing is sent. */
-static bool find_policy(struct tcp_delivery *d)
-{
-    char ip[INET6_ADDRSTRLEN];
-    delivery_address_text(d, ip);
-    struct tls_client_query q = {.snapshot = d->runtime->snapshot,
-                                 .channel = d->channel,
-                                 .domain = d->job->host,
-                                 .mx = str_from(d->name),
-                                 .ip = str_from(ip)};
-    bool good = tls_client_policy(&q, d->arena, &d->wanted);
-    if (!good) {
-        delivery_log_policy_fault(d);
-    }
-    return good;
-}
-
+/* TLS_CLIENT_POLICY says nothing that could be used: nothing is sent. */
 static void fail_policy(struct tcp_delivery *d)
 {
     struct outcome o;
+    delivery_log_policy_fault(d);
     outcome_set(&o, OUTCOME_DEFERRED, 0, 4, 3, 5,
                 "what TLS is wanted cannot be told now: TLS_CLIENT_POLICY has no usable "
                 "answer");
@@ -235,17 +222,29 @@ static void on_address(const struct sockaddr *address, const char *name,
         return;
     }
     d->addresses_tried++;
-    if (find_policy(d)) {
+    if (delivery_tls_policy(d, &d->wanted)) {
         delivery_connect(d);
     } else {
         fail_policy(d);
     }
 }
 
-/* The same address again (in clear, or fresh), or the next one. */
-void delivery_next_address(struct tcp_delivery *d)
+void delivery_walk(struct tcp_delivery *d)
 {
-    if (d->clear || d->retry_fresh) {
+    d->restart = d->retry_fresh = d->clear = d->passed_over = false;
+    d->all_refused_for_good = true;
+    d->addresses_tried = d->messages = 0;
+    d->tls = (struct job_tls){0}; /* that of a connection that is no more */
+    tcp_hosts_free(&d->hosts);
+    d->hosts = tcp_hosts_new(d->worker, d->runtime->snapshot, d->channel, d->job->host);
+    tcp_hosts_next(d->hosts, on_address, d);
+}
+
+static void delivery_next_address(struct tcp_delivery *d)
+{
+    if (d->restart) {
+        delivery_walk(d);
+    } else if (d->clear || d->retry_fresh) {
         d->retry_fresh = false;
         delivery_connect(d);
     } else {

@@ -178,6 +178,7 @@ void delivery_note_connection(const struct tcp_delivery *d, struct job *job)
 {
     peer_text(d, job->peer, sizeof job->peer);
     job->tls = d->tls;
+    job->reused = d->messages > 1 ? d->messages - 1 : 0;
 }
 
 void delivery_note_speaker(const struct tcp_delivery *d, struct outcome *o)

@@ -5,10 +5,23 @@
 #include <string.h>
 
 #include "channels/tcp_delivery.h"
+#include "channels/tls.h"
 
 /* Broken TLS is believed for no longer, whatever the channel says: what somebody in
  * between breaks once is not to stay broken for days. */
 enum { BROKEN_MAX_S = 3600, TLS_TIMEOUT_MS = 60 * 1000 };
+
+bool delivery_tls_policy(const struct tcp_delivery *d, struct tls_client_answer *out)
+{
+    char ip[INET6_ADDRSTRLEN];
+    delivery_address_text(d, ip);
+    struct tls_client_query q = {.snapshot = d->runtime->snapshot,
+                                 .channel = d->channel,
+                                 .domain = str_from(d->next_hop),
+                                 .mx = str_from(d->name),
+                                 .ip = str_from(ip)};
+    return tls_client_policy(&q, d->arena, out);
+}
 
 /* The certificate is to be for the host we think we talk to; a literal next hop is one by
  * the will of the configuration, or of who addressed the mail. Behind a socket of this
@@ -29,9 +42,21 @@ void delivery_start_tls(struct tcp_delivery *d)
         .other_groups = d->other_groups,
     };
     stream_deadline(d->stream, TLS_TIMEOUT_MS);
-    struct tls_context *tls = tls_contexts_client(d->state->tls, p->profile);
-    stream_start_tls(d->stream, tls, &wish);
-    tls_context_unref(&tls);
+    tls_context_unref(&d->tls_context);
+    d->tls_context = tls_contexts_client(d->state->tls, p->profile);
+    stream_start_tls(d->stream, d->tls_context, &wish);
+}
+
+bool delivery_tls_is_current(const struct tcp_delivery *d)
+{
+    if (!d->tls_context) {
+        return true;
+    }
+    struct tls_context *now =
+        tls_contexts_client(d->state->tls, d->wanted.policy.profile);
+    bool current = now == d->tls_context;
+    tls_context_unref(&now);
+    return current;
 }
 
 /* A socket of this machine is no host, and nobody is in between. */
@@ -77,6 +102,23 @@ void delivery_recall(struct tcp_delivery *d)
         d->clear = true;
         delivery_log_downgrade(d, why);
     }
+}
+
+bool delivery_tls_is_as_wanted(struct tcp_delivery *d)
+{
+    struct tls_client_answer answer;
+    const struct tls_policy *was = &d->wanted.policy, *now = &answer.policy;
+    if (!delivery_tls_policy(d, &answer) || now->profile != was->profile ||
+        now->level != was->level || now->verify != was->verify ||
+        now->implicit != was->implicit || now->fallback != was->fallback) {
+        return false;
+    }
+    if (smtp_client_is_tls(d->machine)) {
+        return delivery_tls_is_current(d);
+    }
+    bool expected = now->level == TLS_LEVEL_MAY && remember_s(d) > 0 &&
+                    happened(d, TLS_MEMORY_WORKED, remember_s(d));
+    return now->level != TLS_LEVEL_MUST && !expected;
 }
 
 static void remember(struct tcp_delivery *d, enum tls_memory_kind kind)

@@ -65,7 +65,8 @@ struct job {
     /* Filled in by the driver for the log and the user. */
     bool nobody_there; /* no address was tried: each could not be reached just before */
     struct job_tls tls;
-    char peer[128]; /* "mx1.example.com[192.0.2.1]:25", or a file path */
+    unsigned reused; /* messages that its connection had carried before */
+    char peer[128];  /* "mx1.example.com[192.0.2.1]:25", or a file path */
 };
 
 /* The driver has set every recipient's outcome. Call exactly once, never inside

@@ -77,6 +77,9 @@ void delivery_log(const struct delivery *d, const struct job_recipient *r, int64
         log_str(&line, "host", job->host);
     }
     log_cstr(&line, "peer", job->peer[0] != '\0' ? job->peer : NULL);
+    if (job->reused > 0) {
+        log_int(&line, "reused", job->reused);
+    }
     log_tls(&line, job);
     if (o->code != 0) {
         log_int(&line, "code", o->code);

@@ -21,6 +21,7 @@ struct life;
 struct queue;
 struct runtime;
 struct services;
+struct tcp_delivery;
 struct worker;
 
 /* Counters of one worker, written by its thread only (relaxed atomics), summed when
@@ -42,6 +43,8 @@ struct worker;
     X(tls_downgrades, "deliveries in clear after TLS failed")                            \
     X(tls_stripped, "next hops that had TLS lately and now have none")                   \
     X(deliveries_open, "deliveries in progress")                                         \
+    X(deliveries_reused, "deliveries on a connection that had carried others")           \
+    X(connections_idle, "connections kept for further deliveries")                       \
     X(delivered, "recipients delivered")                                                 \
     X(deferred, "recipients deferred")                                                   \
     X(failed, "recipients failed")                                                       \
@@ -112,6 +115,8 @@ struct worker {
     struct worker_session *sessions; /* open ones, newest first */
     struct session_count *arriving;  /* counts the session that is just being made */
     struct life *life;               /* what router/loop.c knows of it */
+    struct tcp_delivery *idle;       /* connections that wait for another message, newest
+                                        first: channels/tcp_delivery_idle.c */
     bool stopping;                   /* no new sessions or deliveries */
     /* the mailbox */
     uv_async_t wake;

@@ -8,6 +8,7 @@
 enum {
     MINUTE_MS = 60 * 1000,
     TIME_MAX_MS = 24 * 60 * MINUTE_MS,
+    IDLE_MAX_MS = 5 * MINUTE_MS, /* hosts need not wait longer (RFC 5321 4.5.3.2.7) */
     TEXT_MAX = 400 /* with the name in a line of 512 octets (RFC 5321 4.5.3.1.5) */
 };
 
@@ -59,16 +60,18 @@ void tcp_options_print(const struct tcp_options *o, struct buf *out)
 
 /* ---- values ------------------------------------------------------------------------ */
 
-static void read_time(struct compile *c, const struct ast_option *o, unsigned *out)
+static void read_time(struct compile *c, const struct ast_option *o, enum option_id id,
+                      unsigned *out)
 {
+    bool idle = id == OPTION_CHANNEL_CONNECTION_IDLE_TIME;
     int64_t ms;
 
-    if (!clock_duration_ms(o->value, MINUTE_MS, TIME_MAX_MS, &ms) || ms == 0) {
+    if (!clock_duration_ms(o->value, MINUTE_MS, idle ? IDLE_MAX_MS : TIME_MAX_MS, &ms) ||
+        ms == 0) {
         diag_error(
             c->diags, o->value_at, "option-range",
-            "'%.*s' needs a time above 0, at most a day: minutes, or a period like "
-            "PT10S",
-            STR_ARG(o->name));
+            "'%.*s' needs a time above 0, at most %s: minutes, or a period like PT10S",
+            STR_ARG(o->name), idle ? "5 minutes" : "a day");
         return;
     }
     *out = (unsigned)ms;
@@ -163,7 +166,7 @@ static void read_option(struct compile *c, struct tcp_options *out,
 #define TIME(option, field)                                                              \
     case OPTION_CHANNEL_##option:                                                        \
         compile_once(c, &out->field##_at, o);                                            \
-        read_time(c, o, &out->field);                                                    \
+        read_time(c, o, row->id, &out->field);                                           \
         break;
 #define COUNT(option, field)                                                             \
     case OPTION_CHANNEL_##option:                                                        \

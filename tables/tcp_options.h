@@ -35,7 +35,8 @@
     TIME(STATUS_DATA_RECV_PER_BLOCK_TIME, per_block_ms)                                  \
     TIME(STATUS_DATA_RECV_PER_ADDR_PER_BLOCK_TIME, per_address_block_ms)                 \
     TIME(DATA_TRANSMIT_TIME, data_transmit_ms)                                           \
-    COUNT(ATTEMPT_TRANSACTIONS_PER_SESSION, attempt_transactions)
+    COUNT(ATTEMPT_TRANSACTIONS_PER_SESSION, attempt_transactions)                        \
+    TIME(CONNECTION_IDLE_TIME, connection_idle_ms)
 
 /* One field for each row, and <field>_at: where it was written, SPAN_NONE if not. */
 struct tcp_options {

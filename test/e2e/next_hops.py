@@ -217,6 +217,8 @@ tls_advertise_hosts = *
 tls_certificate = /etc/peer/cert.pem
 tls_privatekey = /etc/peer/key.pem
 message_size_limit = 3000000
+# or else what comes behind the tenth message of a connection waits for a queue run
+smtp_accept_queue_per_connection = 0
 acl_smtp_mail = check_mail
 acl_smtp_rcpt = check_rcpt
 acl_smtp_data = check_data

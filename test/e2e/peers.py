@@ -344,3 +344,22 @@ class Scripted:
         self.listener.close()
         self.thread.join(5)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Numbered(Scripted):
+    """Knows what was said on which connection, in the order of their beginnings."""
+
+    def __init__(self, **replies):
+        self.said, self.own = [], threading.local()
+        super().__init__(**replies)
+
+    def answer(self, connection, verb, line=b''):
+        if verb == 'greeting':
+            self.own.verbs = []
+            self.said.append(self.own.verbs)
+        self.own.verbs.append(verb)
+        return super().answer(connection, verb, line)
+
+    def count(self, verb):
+        """How often, for each connection."""
+        return [verbs.count(verb) for verbs in self.said]

@@ -104,7 +104,7 @@ class Dns(SharedRouterTest):
                      for host in ('127.0.0.1', '127.0.0.2', '127.0.0.3', '::1')}
         cls.class_peer(Scripted(host='127.0.0.4', port=cls.smtp,
                                 greeting=b'554 5.7.1 no mail from you\r\n'))
-        server = 'nameservers 127.0.0.1@%d port %d logging' % (cls.nsd.port, cls.smtp)
+        server = 'nocache nameservers 127.0.0.1@%d port %d logging' % (cls.nsd.port, cls.smtp)
         return Router(kit.site(
             ['.nomx.test $U%$H.z.test@tcp-nomx-daemon', '.default.test $U%$H.z.test@tcp-def-daemon',
              '.dead.test $U%$H.z.test@tcp-dead-daemon', '.two.test $U%$H.z.test@tcp-two-daemon',

@@ -36,7 +36,7 @@ class TlsClient(SharedRouterTest):
         cls.peers[key] = cls.class_peer(peer)
         cls.rules.append('%s.test $U%%$D@tcp-%s-daemon' % (key, key))
         cls.channels.append(
-            'tcp_%s smtp nomx daemon 127.0.0.1 port %d %stlsclient logging\ntcp-%s-daemon'
+            'tcp_%s smtp nomx nocache daemon 127.0.0.1 port %d %stlsclient logging\ntcp-%s-daemon'
             % (key.replace('-', '_'), peer.port, level, key))
 
     @classmethod

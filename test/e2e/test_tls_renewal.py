@@ -301,7 +301,7 @@ class NextHop(RouterTest):
         self.addCleanup(zone.stop)
         peer = Aiosmtpd(certificate=pki().pair('ecdsa'))
         self.addCleanup(peer.stop)
-        channel = ('tcp_%s smtp nomx daemon ' + NAME + ' port %d nameservers 127.0.0.1@%d logging '
+        channel = ('tcp_%s smtp nomx nocache daemon ' + NAME + ' port %d nameservers 127.0.0.1@%d logging '
                    'musttlsclient tlsverify%s tlsprofile ours\ntcp-%s-daemon')
         self.port = free_port()
         self.it = self.router(kit.site(

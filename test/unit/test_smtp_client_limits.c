@@ -176,6 +176,39 @@ static void peer_leaving_while_idle(void **state)
     smtp_client_free(&m);
 }
 
+/* May a session wait for another message, and how many does the server take? */
+static void sessions_that_may_rest(void **state)
+{
+    static const struct {
+        const char *said;
+        bool settled, rests;
+        uint64_t limit;
+    } cases[] = {
+        {"220 x\r\n250 x\r\n250 ok\r\n550 5.1.1 no\r\n", true, true, 0},
+        {"220 x\r\n250 x\r\n250 ok\r\n550 5.1.1 no\r\n421 bye\r\n", true, false, 0},
+        {"220 x\r\n250 x\r\n451 4.7.1 later\r\n", true, false, 0},
+        {"220 x\r\n250 x\r\n250 ok\r\n", false, false, 0},
+        {"220 x\r\n250-x\r\n250 limits rcptmax=5 MailMax=3\r\n250 ok\r\n550 no\r\n", true,
+         true, 3},
+        {"220 x\r\n250-x\r\n250 LIMITS MAILMAX=x MAILMAX=99999999999 RCPTMAX=1\r\n250 "
+         "ok\r\n550 no\r\n",
+         true, true, 0},
+    };
+    (void)state;
+    struct smtp_client_options o = {.helo_name = STR("c.example"), .tls = TLS_LEVEL_NO};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct smtp_client_recipient to = {.address = STR("b@b")};
+        struct smtp_client_message message = {
+            .sender = STR("a@a"), .recipients = &to, .recipient_count = 1};
+        struct smtp_client *m = smtp_client_new(&o, &message);
+        smtp_client_feed(m, cases[i].said, strlen(cases[i].said));
+        assert_int_equal(smtp_client_ask(m) == CLIENT_ASK_SETTLED, cases[i].settled);
+        assert_int_equal(smtp_client_may_rest(m), cases[i].rests);
+        assert_int_equal(smtp_client_mail_limit(m), cases[i].limit);
+        smtp_client_free(&m);
+    }
+}
+
 /* A timeout restarts with whole replies, not with the octets of one. */
 static void replies_are_counted_whole(void **state)
 {
@@ -227,6 +260,7 @@ int main(void)
         cmocka_unit_test(refused_mail_stops_the_windows),
         cmocka_unit_test(body_is_encoded_across_parts),
         cmocka_unit_test(peer_leaving_while_idle),
+        cmocka_unit_test(sessions_that_may_rest),
         cmocka_unit_test(replies_are_counted_whole),
         cmocka_unit_test(outcomes),
     };
