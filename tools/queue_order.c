@@ -183,19 +183,24 @@ static void print_text(const struct ordering *o)
     }
 }
 
-static int order_end(struct ordering *o, bool good)
+static void print_failure(const struct ordering *o)
 {
-    queue_progress_close(&o->progress);
-    if (good && o->q->in->options.json) {
-        print_json(o);
-    } else if (good && !o->q->quiet) {
-        print_text(o);
-    } else if (good) {
-        ;
-    } else if (o->ended || o->changed > 0) {
+    if (o->ended || o->changed > 0) {
         fprintf(stderr, "pointsman: %s: %s%llu entries %s before that\n", o->q->name,
                 o->ended ? "interrupted; " : "", (unsigned long long)o->changed,
                 o->order.dry_run ? "would have been changed" : "were changed");
+    }
+}
+
+static int order_end(struct ordering *o, bool good)
+{
+    queue_progress_close(&o->progress);
+    if (!good) {
+        print_failure(o);
+    } else if (o->q->in->options.json) {
+        print_json(o);
+    } else if (!o->q->quiet) {
+        print_text(o);
     }
     queue_offline_close(&o->offline);
     return !good ? (o->refused ? TOOL_NO : TOOL_USAGE)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include "base/check.h"
 #include "router/queue_sqlite_offline.h"
@@ -146,8 +147,14 @@ static void test_count(void **state)
     fixture_start(&f);
     fill(&f);
     struct queue_message *m = fixture_message(&f, 10, 3);
+    sqlite3 *other; /* keeps the store waiting until both are asked */
+    char path[256];
+    check(sqlite3_open(fixture_path(&f, "queue.db", path), &other) == SQLITE_OK);
+    check(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK);
     queue_count(f.daemon.queue, f.w, on_counted, &g);
     queue_commit(f.daemon.queue, f.w, m, on_committed, &g);
+    check(sqlite3_exec(other, "COMMIT", NULL, NULL, NULL) == SQLITE_OK);
+    sqlite3_close(other);
     fixture_wait(f.w, &g.done);
     assert_true(g.committed_first);
     assert_int_equal(g.counts.messages, COUNT + 1);
