@@ -2,8 +2,8 @@
  * a time. What is copied in one step is of one moment; what comes or goes between two
  * steps is in the copy or not. Messages are copied in the order of their numbers, to the
  * very end: what an outcome leads to (a report, a message queued anew) has a higher
- * number than what it is about and is committed with it, so never is neither of them
- * there. */
+ * number than what it is about and is committed with the outcome or before it, so one of
+ * the two is there. */
 #include "router/queue_sqlite_rows.h"
 
 #include <stdio.h>
