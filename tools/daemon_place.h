@@ -11,8 +11,8 @@
  * arena. */
 str daemon_socket(struct arena *a, const struct invocation *in);
 str daemon_queue(struct arena *a, const struct invocation *in);
-/* The path without links, as the daemon has it and SQLite wants it; as it is when there is
- * nothing of that name. */
+/* The path without links, as the daemon has it and SQLite wants it; as it is when there
+ * is nothing of that name. */
 str daemon_path(struct arena *a, str path);
 
 #endif

@@ -134,9 +134,9 @@ static void read_alias(struct reading *r, str line)
 static void read_line(struct reading *r, str line)
 {
     ptrdiff_t equals = str_find(line, '=');
-    bool options = str_eq(r->file, STR("option.dat")) ||
-                   str_eq(r->file, STR("tls.cnf")) ||
-                   str_eq(r->file, STR("job_controller.cnf")) || str_iends(r->file, STR("_option"));
+    bool options =
+        str_eq(r->file, STR("option.dat")) || str_eq(r->file, STR("tls.cnf")) ||
+        str_eq(r->file, STR("job_controller.cnf")) || str_iends(r->file, STR("_option"));
 
     if (line.len == 0 || str_eq(r->file, STR("dispatcher.cnf"))) {
         return; /* listeners are told by diff_services() */

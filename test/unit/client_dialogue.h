@@ -7,8 +7,8 @@
  *   L the connection is lost   N the next message   Q quit
  *   8 (first) the message is 8-bit   F (first) its sender, else ann@a.example
  *   A (first) its sender asks for reports
- * Results are one string: "address class code x.y.z text; ..." and, in this order, "; tls",
- * CLEAR (the next try is in clear) and NEXT (it is at the next host). */
+ * Results are one string: "address class code x.y.z text; ..." and, in this order, ";
+ * tls", CLEAR (the next try is in clear) and NEXT (it is at the next host). */
 #ifndef TEST_UNIT_CLIENT_DIALOGUE_H
 #define TEST_UNIT_CLIENT_DIALOGUE_H
 
