@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -43,10 +44,16 @@ class Terminal:
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack('HHHH', rows, columns, 0, 0))
         self.process = subprocess.Popen(
             [TOOL, '-c', conf] + list(arguments), stdin=slave, stdout=slave, stderr=slave,
-            start_new_session=True, env=dict(os.environ, TERM=term),
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+            start_new_session=True, env=dict(os.environ, TERM=term), preexec_fn=self.log_in)
         os.close(slave)
         self.text = b''
+
+    @staticmethod
+    def log_in():
+        """As a shell that somebody types at would start it: what runs these tests in the
+        background may have ^C ignored."""
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     def read(self, seconds):
         """More of what comes within that time; False when there is none."""
@@ -75,7 +82,8 @@ class Terminal:
 
     def end(self, seconds=30):
         """The exit code; all that was not waited for is in text."""
-        while self.read(seconds):
+        last = time.monotonic() + seconds
+        while time.monotonic() < last and self.read(last - time.monotonic()):
             pass
         os.close(self.master)
         return self.process.wait(seconds)

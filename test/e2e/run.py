@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Runs the integration tests: each test_*.py as a process of its own, two at a time.
+"""Runs the integration tests: each test_*.py as a process of its own, a few at a time.
 
 usage: run.py [MODULE|MODULE.Class|MODULE.Class.test ...]
 Needs POINTSMAN_BUILD (a build folder) and POINTSMAN_PEERS (unpacked peers).
@@ -13,6 +13,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+# Most of them wait most of the time: for a retry, a time-out, a process to end.
+AT_A_TIME = max(2, min(8, 2 * (os.cpu_count() or 1)))
 MODULE_TIMEOUT_S = int(os.environ.get('POINTSMAN_MODULE_TIMEOUT', 400))
 
 
@@ -36,7 +38,7 @@ def main():
     names = sys.argv[1:] or sorted(f[:-3] for f in os.listdir(HERE)
                                    if f.startswith('test_') and f.endswith('.py'))
     total = [0, 0, 0]
-    with ThreadPoolExecutor(max_workers=2) as pool:
+    with ThreadPoolExecutor(max_workers=AT_A_TIME) as pool:
         for name, text, counts, seconds in pool.map(run_module, enumerate(names)):
             for i in range(3):
                 total[i] += counts[i]
