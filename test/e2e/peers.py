@@ -131,7 +131,7 @@ class Aiosmtpd:
         from aiosmtpd.smtp import SMTP
         self.port = port or free_port()
         self.received, self.times, self.seen, self.options = [], [], [], []
-        self.connections = 0
+        self.connections, self.servers = 0, []
         self.replies = answers or {}
         self.folder = tempfile.mkdtemp(prefix='pointsman-peer-')
         context = None
@@ -186,8 +186,9 @@ class Aiosmtpd:
 
         def make():
             self.connections += 1
-            return Server(Handler(), hostname=hostname, tls_context=context,
-                          data_size_limit=size_limit, loop=self.loop)
+            self.servers.append(Server(Handler(), hostname=hostname, tls_context=context,
+                                       data_size_limit=size_limit, loop=self.loop))
+            return self.servers[-1]
 
         def serve():
             asyncio.set_event_loop(self.loop)
@@ -202,13 +203,21 @@ class Aiosmtpd:
         self.connections = 0
 
     def stop(self):
-        def end():
+        async def end():
             self.server.close()
-            for task in asyncio.all_tasks(self.loop):
+            tasks = [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]
+            for task in tasks:
                 task.cancel()
-            self.loop.call_soon(self.loop.stop)
+            await asyncio.gather(*tasks, return_exceptions=True)
+            # a connection left open would be one to a host that says nothing any more
+            for server in self.servers:
+                if server.transport:
+                    server.transport.abort()
+            for _ in range(3):
+                await asyncio.sleep(0)
+            self.loop.stop()
         if self.thread.is_alive():
-            self.loop.call_soon_threadsafe(end)
+            asyncio.run_coroutine_threadsafe(end(), self.loop)
             self.thread.join(5)
             self.loop.close()
         shutil.rmtree(self.folder, ignore_errors=True)
